@@ -1,0 +1,1 @@
+"""Waveforms between engine and file: crossfade, loudness, mixdown, export. Free of torch."""

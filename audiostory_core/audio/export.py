@@ -1,0 +1,199 @@
+"""A mix as a file: for an author's disk, and byte ranges of the same file for HTTP.
+
+A file appears complete or not at all, and the same mix always gives the same bytes.
+"""
+
+import io
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from audiostory_core.audio.limiter import BLOCK
+from audiostory_core.audio.mixdown import Mixdown
+from audiostory_core.audio.pcm import (
+    FRAME_BYTES,
+    pcm24,
+    pcm24_bytes,
+    wav_header,
+    wav_length,
+)
+from audiostory_core.errors import BadInput
+from audiostory_core.story import CHANNELS, SAMPLE_RATE
+
+SUFFIXES = (".wav", ".flac")
+Progress = Callable[[int, int], None]  # samples done, samples in all
+
+
+def check_destination(destination: Path) -> None:
+    """Make sure that `export` can write a file, before anything is made for it.
+
+    Raises:
+        BadInput: if the suffix is unknown, the folder is missing or not writable, or the path is
+            something other than a file.
+    """
+    with _explained(destination, "output"):
+        _, partial, file = _begin(destination, SUFFIXES, "output")
+        file.close()
+        partial.unlink()
+
+
+def export(mixdown: Mixdown, destination: Path, on_progress: Progress | None = None) -> None:
+    """Write a mix as PCM-24 WAV (RF64 beyond 4 GiB) or FLAC, whichever the suffix says.
+
+    Args:
+        mixdown: read from beginning to end.
+        destination: ends in one of `SUFFIXES`; see `whole_file`.
+        on_progress: called after every block.
+
+    Raises:
+        BadInput: if it cannot be written: see `check_destination`; also a full disk.
+        StudioError: if the mix cannot be read.
+    """
+    write = _write_flac if destination.suffix.lower() == ".flac" else _write_wav
+    with whole_file(destination, SUFFIXES, "output") as file:
+        write(mixdown, file, on_progress or _ignored)
+
+
+@contextmanager
+def whole_file(destination: Path, suffixes: Sequence[str], field: str) -> Iterator[io.FileIO]:
+    """Open a file that appears at its destination complete or not at all.
+
+    Written beside the destination and renamed when the block ends; a file that was there before
+    is replaced only then. A link is followed.
+
+    Raises:
+        BadInput: named `field`, for everything that keeps the file from being written.
+    """
+    with _explained(destination, field):
+        target, partial, file = _begin(destination, suffixes, field)
+        try:
+            with file:
+                yield file
+                os.fsync(file.fileno())
+            partial.replace(target)
+        except BaseException:  # Ctrl-C too: nothing half-written may stay
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def wav_bytes(mixdown: Mixdown, first_byte: int, last_byte: int) -> Iterator[bytes]:
+    """Yield bytes `first_byte` to `last_byte` (inclusive) of the WAV that `export` would write.
+
+    Raises:
+        ValueError: if the range does not lie in the file.
+        StudioError: if the mix cannot be read.
+    """
+    if not 0 <= first_byte <= last_byte < wav_length(mixdown.samples):
+        raise ValueError(f"bytes {first_byte} to {last_byte} are not within the file")
+    header = wav_header(mixdown.samples)
+    if first_byte < len(header):
+        yield header[first_byte : last_byte + 1]
+    at, end = max(first_byte - len(header), 0), last_byte + 1 - len(header)
+    while at < end:
+        start = at // FRAME_BYTES
+        grid = start - start % BLOCK + BLOCK
+        stop = min(grid, -(-end // FRAME_BYTES))
+        frames = pcm24_bytes(mixdown.read(start, stop))
+        origin = start * FRAME_BYTES
+        yield frames[at - origin : end - origin]
+        at = stop * FRAME_BYTES
+
+
+class _FlacSink(io.RawIOBase):
+    """Takes libsndfile's bytes to a file.
+
+    An exception cannot pass through libsndfile's C code: the first is kept here, the bytes after
+    it are dropped, and `check` raises it once control is back in Python.
+    """
+
+    mode = "wb"  # soundfile asks
+
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__()
+        self._file = file
+        self._error: OSError | None = None
+
+    def write(self, chunk: bytes) -> int:  # type: ignore[override]  # soundfile gives bytes
+        if self._error is None:
+            try:
+                write_all(self._file, chunk)
+            except OSError as error:
+                self._error = error
+        return len(chunk)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+def _write_flac(mixdown: Mixdown, file: io.FileIO, on_progress: Progress) -> None:
+    sink = _FlacSink(file)
+    with soundfile.SoundFile(
+        sink, "w", SAMPLE_RATE, CHANNELS, subtype="PCM_24", format="FLAC"
+    ) as flac:
+        for block in _counted(mixdown, on_progress):
+            flac.write(pcm24(block))
+            sink.check()
+    sink.check()
+
+
+def _write_wav(mixdown: Mixdown, file: io.FileIO, on_progress: Progress) -> None:
+    write_all(file, wav_header(mixdown.samples))
+    for block in _counted(mixdown, on_progress):
+        write_all(file, pcm24_bytes(block))
+
+
+def _counted(mixdown: Mixdown, on_progress: Progress) -> Iterator[NDArray[np.float32]]:
+    done = 0
+    for block in mixdown.blocks():
+        yield block
+        done += block.shape[1]
+        on_progress(done, mixdown.samples)
+
+
+def _ignored(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def write_all(file: io.FileIO, chunk: bytes) -> None:
+    """Write every byte; `FileIO.write` alone may take fewer than it is given."""
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _begin(destination: Path, suffixes: Sequence[str], field: str) -> tuple[Path, Path, io.FileIO]:
+    """Return the path behind links and a new file beside it, with ordinary permissions."""
+    target = Path(os.path.realpath(destination))
+    if destination.suffix.lower() not in suffixes:
+        remedy = f"Let it end in {' or '.join(suffixes)}."
+        raise BadInput(field, str(destination), "has a suffix that cannot be written", remedy)
+    if not target.parent.is_dir():
+        problem = f"the folder {target.parent} does not exist"
+        raise BadInput(field, str(destination), problem, "Make the folder, or choose another.")
+    if target.exists() and not target.is_file():
+        raise BadInput(field, str(destination), "is not a file", "Choose another name.")
+    partial = target.parent / f".{secrets.token_hex(8)}.part"
+    return target, partial, io.FileIO(partial, "x")
+
+
+@contextmanager
+def _explained(destination: Path, field: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror or error})"
+        remedy = "Choose a folder that can be written to, with enough free space."
+        raise BadInput(field, str(destination), problem, remedy) from error

@@ -1,0 +1,1 @@
+"""Engines turn a clip request into a waveform."""

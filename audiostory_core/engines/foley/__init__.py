@@ -1,0 +1,1 @@
+"""The embedded engine: procedural sound from words, without weights or recordings."""

@@ -1,0 +1,143 @@
+"""The embedded engine: makes any clip from words, without weights, recordings or network."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from audiostory_core.engines.foley.catalog import code_revision, load_kinds
+from audiostory_core.engines.foley.scene.carryover import (
+    Carryover,
+    carry_over,
+    decode,
+    encode,
+    enter,
+    opening,
+    seed_of,
+)
+from audiostory_core.engines.foley.scene.dialogue import Speaks
+from audiostory_core.engines.foley.scene.scene import SceneOrder, SceneRenderer
+from audiostory_core.engines.foley.scene.script import ROOM_TONE, Cue, Reader, Script, write_script
+from audiostory_core.engines.foley.sound import Kind, Mention
+from audiostory_core.engines.foley.speech.speech import Speech
+from audiostory_core.engines.foley.words.lexicon import Lexicon
+from audiostory_core.engines.protocol import Capabilities, ClipRequest, ClipResult, Condition
+from audiostory_core.story import Layer, SpeechLayer, StoryPlan
+
+LONGEST_CLIP_S = 33.0  # a scene of half a minute and its tail; memory grows with it
+
+
+class Foley:
+    """Makes clips procedurally; implements `Engine`.
+
+    Of `ClipRequest.parameters` it reads `tail_samples` (default 0: the story ends with this clip)
+    and `story_seed` (default 0), which gives beds and recurring sources another identity.
+
+    Args:
+        kinds: the sounds it can make, by name; None is the whole catalog.
+        reader: finds sounds in words; None is the lexicon that foley ships.
+        speech: speaks lines; None is espeak-ng. Closed with the engine.
+    """
+
+    def __init__(
+        self,
+        kinds: Mapping[str, Kind] | None = None,
+        reader: Reader | None = None,
+        speech: Speaks | None = None,
+    ) -> None:
+        self._kinds = load_kinds() if kinds is None else kinds
+        self._reader = reader or Lexicon.load()
+        self._speech = speech or Speech()
+        self._scenes = SceneRenderer(self._kinds, self._speech)
+        self._capabilities = Capabilities(
+            name="foley",
+            revision=code_revision(),
+            longest_clip_s=LONGEST_CLIP_S,
+            controllable_duration=True,
+            speech=True,
+            music=True,
+            needs_condition=True,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What foley can do; its revision covers code, lexicon and libraries."""
+        return self._capabilities
+
+    def interleave(self, plan: StoryPlan, index: int, before: Condition | None) -> Condition:
+        """Make the condition of sub-event `index`: what its scene takes over from those before.
+
+        Reads of the plan only this sub-event, the one before it, and the parts that continue it.
+        """
+        event = plan.sub_events[index]
+        script = self._script(event.caption, event.layers, plan.language)
+        state = None if before is None else decode(before.data)
+        return Condition(encode(carry_over(plan, index, state, script, self._kinds)))
+
+    def synthesize(self, requests: Sequence[ClipRequest]) -> list[ClipResult]:
+        """Make one clip per request, in order; equal requests give bit-identical waveforms.
+
+        Raises:
+            EngineFailed: if a line cannot be spoken.
+        """
+        return [self._clip(request) for request in requests]
+
+    def close(self) -> None:
+        """End the helper process that speaks."""
+        self._speech.close()
+
+    def _clip(self, request: ClipRequest) -> ClipResult:
+        script = self._script(request.caption, request.layers, request.language)
+        state = self._state(request, script)
+        tail = min(int(request.parameters.get("tail_samples", 0)), request.samples // 2)
+        made = self._scenes.render(
+            SceneOrder(
+                script=script,
+                state=state,
+                seed=request.seed,
+                samples=request.samples,
+                tail=tail,
+                language=request.language,
+                cast=request.cast,
+            )
+        )
+        is_lost = script.is_empty or (script.is_retelling and not state.subjects)
+        not_made = [f"not made: {text}" for text in script.left_over]
+        return ClipResult(
+            waveform=made.waveform,
+            matched=tuple(_matches(script, state)),
+            unmatched=(script.left_over or (request.caption,)) if is_lost else (),
+            warnings=tuple(made.warnings if is_lost else [*not_made, *made.warnings]),
+            is_silence=script.is_silence,
+        )
+
+    def _script(self, caption: str, layers: Sequence[Layer], language: str) -> Script:
+        return write_script(caption, layers, language, self._reader, self._kinds)
+
+    def _state(self, request: ClipRequest, script: Script) -> Carryover:
+        if request.condition is None:
+            alone = opening(f"{request.seed} {request.caption}")
+            return enter(alone, script, self._kinds, 0, request.samples, "")
+        state = decode(request.condition.data)
+        story_seed = int(request.parameters.get("story_seed", 0))
+        if story_seed == 0:
+            return state
+        beds = (replace(bed, seed=seed_of(bed.seed, story_seed)) for bed in state.beds)
+        return replace(state, world=seed_of(state.world, story_seed), beds=tuple(beds))
+
+
+def _matches(script: Script, state: Carryover) -> Iterable[str]:
+    yield from (_match(mention) for mention in script.beds)
+    if script.is_retelling:
+        yield from (f"{kind}: {script.carried.motion}" for kind in state.subjects)
+    for turn in (*script.turns, *script.music):
+        if isinstance(turn, Cue):
+            yield _match(turn.mention)
+        elif isinstance(turn, SpeechLayer):
+            yield f"speech: {turn.speaker or 'narrator'}: {turn.words}"
+    yield from (f"{kind}: goes on" for kind in state.companions)
+    yield from (f"silence: {text}" for text in script.silences)
+    if script.is_empty:
+        yield from (f"{bed.kind}: carried on" for bed in state.beds if bed.kind != ROOM_TONE)
+
+
+def _match(mention: Mention) -> str:
+    return f"{mention.kind}: {mention.text}"

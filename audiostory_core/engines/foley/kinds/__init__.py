@@ -1,0 +1,1 @@
+"""The kinds of sound foley can make, a file per family."""

@@ -1,0 +1,380 @@
+"""Turns the script of one scene into sound: levels, places, moves and mixes what it asks for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+
+from audiostory_core.engines.foley.scene import levels
+from audiostory_core.engines.foley.scene.beds import INTENSITY_DB, Bed, BedRenderer, natural_db
+from audiostory_core.engines.foley.scene.carryover import Carryover, seed_of
+from audiostory_core.engines.foley.scene.dialogue import Dialogue, Line, Speaks
+from audiostory_core.engines.foley.scene.script import ROOM_TONE, Cue, Pause, Script, Turn
+from audiostory_core.engines.foley.scene.space import (
+    WHOLE,
+    RoomName,
+    Single,
+    Stretch,
+    place_in_space,
+    reverberate,
+)
+from audiostory_core.engines.foley.scene.timeline import GAP, LEAD, Item, Slot, schedule
+from audiostory_core.engines.foley.sound import Kind, Mention, Role, Shape, Sound
+from audiostory_core.engines.foley.synthesis import dsp
+from audiostory_core.engines.foley.synthesis.dsp import Array
+from audiostory_core.story import SAMPLE_RATE, CastMember, SpeechLayer
+
+PEAK = 0.97  # of a clip, with a little left for resampling and coding
+LEAST_LASTING = dsp.seconds(1.5)  # of a sound that fills its slot
+LEAST_PAUSE = dsp.seconds(0.8)
+PAUSE_SHARE = 6  # a silence that takes a turn has this part of the scene
+JOIN = dsp.seconds(0.5)  # how far a lasting sound runs on under what follows
+ENTRANCE_S = 0.05  # of a lasting sound that was not there before
+DROWNS_DB = 15.0  # how far a bed lies above another that it makes inaudible …
+TONE_DROWNS_DB = 8.0  # … and above the room tone
+SEAM_LEAD_S = 2.0  # before the first event where a seam lies over the opening: -1.2 dB of 3 s
+END_S = 0.4  # fade at the very end of a story
+DUCK_DB, DEEPEST_DUCK_DB = 6.0, 18.0  # what beds and music lose under speech …
+CLEAR_DB = 12.0  # … so that it lies so far above them
+DUCK_S = 0.25  # how long they take to get there
+VEHICLE_MPS, WALKER_MPS = 14.0, 1.8  # speed of what passes by
+SPEECH_SHAPE = Shape(distance=0.08)
+COMPANION = Shape(distance=0.35)  # what stays beside the sounds that a scene names
+
+_VEHICLES = frozenset({"vehicle", "signal"})
+_STEADY = frozenset({"weather", "crowd", "fire"})  # families of beds without gaps
+_INDOORS = frozenset({"small", "room", "hall", "cave"})
+
+
+@dataclass(frozen=True)
+class SceneOrder:
+    """One scene to be made."""
+
+    script: Script
+    state: Carryover
+    seed: int
+    samples: int  # tail included
+    tail: int  # samples at the end that only ring on; 0: the story ends here
+    language: str
+    cast: tuple[CastMember, ...] = ()
+
+
+@dataclass
+class Made:
+    """A scene in sound, and what was left to be desired."""
+
+    waveform: Single  # [2, samples]
+    warnings: list[str] = field(default_factory=list)
+
+
+class SceneRenderer:
+    """Makes scenes; equal orders give bit-identical sound.
+
+    Args:
+        kinds: every kind of sound by name.
+        speech: speaks the lines; closed by its owner.
+    """
+
+    def __init__(self, kinds: Mapping[str, Kind], speech: Speaks) -> None:
+        self._kinds = kinds
+        self._speech = speech
+        self._beds = BedRenderer(kinds)
+
+    def render(self, order: SceneOrder) -> Made:
+        """Make the scene that the order describes.
+
+        Raises:
+            EngineFailed: if a line cannot be spoken.
+        """
+        performance = _Performance(order, self._kinds, self._speech)
+        performance.play_turns()
+        performance.play_music()
+        events, under = performance.heard()
+        for bed in self._audible(order.state.beds):
+            heard = _muffled(bed, self._kinds[bed.kind], order.state.room)
+            heard = _nearer(heard, self._kinds[bed.kind], order.script)
+            under += self._beds.render(heard, order.samples, performance.stretch)
+        under *= performance.duck(events, under)
+        waveform = _below_full_scale(levels.under_one_ceiling(events, under))
+        if order.tail == 0:
+            ending = min(dsp.seconds(END_S), order.samples)
+            waveform[:, -ending:] *= np.cos(np.linspace(0, np.pi / 2, ending, dtype=np.float32))
+        return Made(waveform, performance.warnings)
+
+    def _audible(self, beds: Sequence[Bed]) -> list[Bed]:
+        """Leave out beds that a steady one drowns: they would cost as much as if they were heard."""
+        levels_db = [natural_db(bed, self._kinds[bed.kind]) for bed in beds]
+        steady = [
+            level_db
+            for bed, level_db in zip(beds, levels_db, strict=True)
+            if self._kinds[bed.kind].family in _STEADY and bed.shape.motion is None
+        ]
+        loudest_db = max(steady, default=-np.inf)
+        return [
+            bed
+            for bed, level_db in zip(beds, levels_db, strict=True)
+            if level_db > loudest_db - (TONE_DROWNS_DB if bed.kind == ROOM_TONE else DROWNS_DB)
+        ]
+
+
+@dataclass
+class _Take:
+    """A cue and, if it has a length of its own, its sound."""
+
+    cue: Cue
+    ordinal: int
+    dry: Single | None
+
+
+_Group = list[_Take] | Line | Pause  # what shares a slot
+
+
+class _Performance:
+    """One scene while it is being made."""
+
+    def __init__(self, order: SceneOrder, kinds: Mapping[str, Kind], speech: Speaks) -> None:
+        self._order = order
+        self._state = order.state
+        self._kinds = kinds
+        self._events = np.zeros((2, order.samples), np.float32)
+        self._sends: dict[RoomName, Single] = {}
+        self._spoken: list[Slot] = []
+        self._ordinal = 0
+        ending = dsp.seconds(END_S) if order.tail == 0 else 0
+        self._length = max(order.samples - order.tail - ending, order.samples // 2)
+        self._dialogue = Dialogue(speech, order.state, order.cast, order.language, self._length)
+        self._music = np.zeros((2, order.samples), np.float32)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was left to be desired."""
+        return self._dialogue.warnings
+
+    @property
+    def stretch(self) -> Stretch:
+        """The part of a split scene's motions that this part of it covers."""
+        state = self._state
+        here = self._order.samples - self._order.tail
+        if state.whole <= here:
+            return WHOLE
+        return Stretch(state.done / state.whole, min(1.0, (state.done + here) / state.whole))
+
+    def play_turns(self) -> None:
+        """Play everything that takes turns."""
+        groups = [self._prepared(group) for group in _grouped(self._turns())]
+        lead = LEAD
+        if self._state.fades_in:
+            lead = max(lead, min(dsp.seconds(SEAM_LEAD_S), self._length // 5))
+        self._hurry(groups, lead)
+        slots = schedule([_item(group, self._length) for group in groups], self._length, lead)
+        for at, (group, slot) in enumerate(zip(groups, slots, strict=True)):
+            if isinstance(group, Line):
+                self._say(group, slot)
+            elif not isinstance(group, Pause):
+                self._play(group, slot, self._events, is_last=at == len(groups) - 1)
+        if any(one.end > two.start for one, two in pairwise(self._spoken)):
+            self._dialogue.warnings.append("lines overlap: the scene is too short for its speech")
+
+    def play_music(self) -> None:
+        """Play the music layers, one after the other, through the whole scene."""
+        groups = [self._prepared([turn]) for turn in self._order.script.music]
+        slots = schedule([_item(group, self._length) for group in groups], self._length, 0)
+        for at, (group, slot) in enumerate(zip(groups, slots, strict=True)):
+            if isinstance(group, list):
+                self._play(group, slot, self._music, is_last=at == len(groups) - 1)
+
+    def duck(self, events: Single, under: Single) -> Single:
+        """Return the gain of what lies under the speech, [N]."""
+        samples, ramp = self._order.samples, dsp.seconds(DUCK_S)
+        at = np.linspace(0, samples, max(2, samples // dsp.seconds(0.01)))
+        gain_db = np.zeros(at.size)
+        for slot in self._spoken:
+            edges = (slot.start - ramp, slot.start, slot.end, slot.end + ramp)
+            depth = np.interp(at, edges, (0, 1, 1, 0))
+            gain_db = np.minimum(gain_db, -_duck_db(events, under, slot) * depth)
+        gain = np.interp(np.arange(samples), at, 10 ** (gain_db / 20))
+        return gain.astype(np.float32)
+
+    def heard(self) -> tuple[Single, Single]:
+        """Return all that happens, in its rooms, and the music, [2, N] each, at their levels."""
+        for room, send in self._sends.items():
+            self._events += reverberate(send, room)
+        if self._is_hushed:
+            return self._events, self._music
+        for bus in (self._events, self._music):
+            bus *= np.float32(10 ** (levels.lift_db(bus) / 20))
+        return self._events, self._music
+
+    @property
+    def _is_hushed(self) -> bool:
+        """Whether silence is the scene's character rather than one of its turns."""
+        script = self._order.script
+        pauses = any(isinstance(turn, Pause) for turn in (*script.turns, *script.music))
+        return bool(script.silences) and not pauses
+
+    def _turns(self) -> Sequence[Turn]:
+        script, state = self._order.script, self._state
+        if script.is_retelling:
+            return [*self._beside(state.subjects, script.carried), *script.turns]
+        if not state.companions:
+            return script.turns
+        moving = [cue for cue in script.cues if cue.mention.shape.motion]
+        shape = COMPANION if script.joins_before or not moving else moving[0].mention.shape
+        first, *others = script.turns
+        return [first, *self._beside(state.companions, shape), *others]
+
+    def _beside(self, names: Sequence[str], shape: Shape) -> list[Cue]:
+        """Return cues that sound together, and with the turn they are put behind."""
+        return [Cue(Mention(name, "", 0, 0, shape), self._kinds[name], True) for name in names]
+
+    def _prepared(self, group: list[Turn]) -> _Group:
+        first = group[0]
+        if isinstance(first, Pause):
+            return first
+        if isinstance(first, SpeechLayer):
+            return self._dialogue.line(first)
+        return [self._take(cue) for cue in group if isinstance(cue, Cue)]
+
+    def _take(self, cue: Cue) -> _Take:
+        self._ordinal += 1
+        take = _Take(cue, self._ordinal, None)
+        if cue.kind.role is Role.ONESHOT:
+            take.dry = self._dry(take, self._order.samples)
+        return take
+
+    def _dry(self, take: _Take, samples: int) -> Single:
+        state, kind, shape = self._state, take.cue.kind, take.cue.mention.shape
+        sound = Sound(
+            samples=samples,
+            constants=_generator(seed_of(state.world, "constants", kind.name)),
+            texture=_generator(seed_of(self._order.seed, take.ordinal, kind.name)),
+            start=dict(state.elapsed).get(kind.name, 0),
+            shape=shape,
+            tonic=state.tonic,
+            minor=state.minor,
+            tempo_bpm=state.tempo_bpm,
+        )
+        natural_db = kind.level_db + INTENSITY_DB * shape.intensity
+        is_lasting = kind.role is Role.SUSTAINED
+        crest_db = levels.MOST_LASTING_CREST_DB if is_lasting else levels.MOST_CREST_DB
+        dry = levels.leveled(kind.render(sound), levels.evened(natural_db), crest_db)
+        return dry.astype(np.float32)
+
+    def _play(self, takes: list[_Take], slot: Slot, bus: Single, *, is_last: bool) -> None:
+        oneshots = [take for take in takes if take.dry is not None]
+        is_filled = len(oneshots) < len(takes)
+        for take in takes:
+            if take.dry is None:
+                self._put(take.cue, self._lasting(take, slot, is_last), slot.start, bus)
+        for at, take in enumerate(oneshots, start=1):
+            assert take.dry is not None
+            spare = max(0, slot.samples - take.dry.shape[-1])
+            later = spare * at // (len(oneshots) + 1) if is_filled else 0
+            self._put(take.cue, take.dry, slot.start + later, bus)
+
+    def _lasting(self, take: _Take, slot: Slot, is_last: bool) -> Single:
+        last = self._order.samples if is_last else slot.end + JOIN
+        samples = min(last, self._order.samples) - slot.start
+        is_new = dict(self._state.elapsed).get(take.cue.kind.name, 0) == 0
+        return dsp.fade(
+            self._dry(take, samples),
+            ENTRANCE_S if is_new else 0.0,
+            0.0 if slot.start + samples == self._order.samples else JOIN / SAMPLE_RATE,
+        )
+
+    def _put(self, cue: Cue, dry: Single, start: int, bus: Single) -> None:
+        shape = cue.mention.shape
+        position = shape.position
+        if position is None:
+            position = self._state.position_of(cue.kind.name)
+        speed_mps = VEHICLE_MPS if cue.kind.family in _VEHICLES else WALKER_MPS
+        stretch = WHOLE if cue.kind.role is Role.ONESHOT else self.stretch
+        placed = place_in_space(dry, shape, position, speed_mps, stretch)
+        _add(bus, placed.direct, start)
+        self._send(placed.send, shape.room or self._state.room, start)
+
+    def _send(self, send: Single, room: RoomName, start: int) -> None:
+        if room not in self._sends:
+            self._sends[room] = np.zeros(self._order.samples, np.float32)
+        _add(self._sends[room], send, start)
+
+    def _say(self, line: Line, slot: Slot) -> None:
+        waveform = self._dialogue.complete(line)
+        waveform = levels.leveled(waveform, levels.evened(_rms_db(waveform)))
+        placed = place_in_space(waveform, SPEECH_SHAPE, self._dialogue.position_of(line))
+        _add(self._events, placed.direct, slot.start)
+        self._send(placed.send, self._state.room, slot.start)
+        self._spoken.append(Slot(slot.start, waveform.size))
+
+    def _hurry(self, groups: Sequence[_Group], lead: int) -> None:
+        """Have the lines spoken faster where the turns do not fit one after the other."""
+        lines = [group for group in groups if isinstance(group, Line)]
+        others = [group for group in groups if not isinstance(group, Line)]
+        taken = sum(_item(group, self._length).samples for group in others)
+        self._dialogue.hurry(lines, self._length - lead - GAP * (len(groups) - 1) - taken)
+
+
+def _grouped(turns: Sequence[Turn]) -> list[list[Turn]]:
+    groups: list[list[Turn]] = []
+    for turn in turns:
+        if isinstance(turn, Cue) and turn.is_joined and groups and isinstance(groups[-1][0], Cue):
+            groups[-1].append(turn)
+        else:
+            groups.append([turn])
+    return groups
+
+
+def _item(group: _Group, longest: int) -> Item:
+    if isinstance(group, Pause):
+        return Item(min(max(LEAST_PAUSE, longest // PAUSE_SHARE), longest))
+    if isinstance(group, Line):
+        return Item(min(group.utterance.waveform.size, longest))
+    own = [take.dry.shape[-1] for take in group if take.dry is not None]
+    is_elastic = len(own) < len(group)
+    least = max([*own, LEAST_LASTING]) if is_elastic else max(own)
+    return Item(min(least, longest), is_elastic)
+
+
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+
+
+def _add(canvas: Single, waveform: Single, at: int) -> None:
+    last = min(at + waveform.shape[-1], canvas.shape[-1])
+    canvas[..., at:last] += waveform[..., : last - at]
+
+
+def _muffled(bed: Bed, kind: Kind, room: RoomName) -> Bed:
+    """Return the weather as it is heard inside, when the scene does not speak of it."""
+    if room in _INDOORS and kind.family == "weather" and bed.gain_db < 0:
+        return replace(bed, shape=replace(bed.shape, distance=max(0.5, bed.shape.distance)))
+    return bed
+
+
+def _nearer(bed: Bed, kind: Kind, script: Script) -> Bed:
+    """Return a bed as it is heard where a scene is about nothing else."""
+    if script.turns or script.music or script.silences or script.carried.motion:
+        return bed
+    if bed.kind in script.places or all(bed.kind != mention.kind for mention in script.beds):
+        return bed
+    return replace(bed, gain_db=bed.gain_db + levels.subject_lift_db(natural_db(bed, kind)))
+
+
+def _duck_db(events: Single, under: Single, slot: Slot) -> float:
+    """Return what a line needs to stand clear of what lies under it."""
+    spoken, beneath = (
+        levels.gated_lufs(heard[:, slot.start : slot.end]) for heard in (events, under)
+    )
+    if spoken is None or beneath is None:
+        return DUCK_DB
+    return min(max(DUCK_DB, beneath + CLEAR_DB - spoken), DEEPEST_DUCK_DB)
+
+
+def _rms_db(waveform: Array) -> float:
+    return float(20 * np.log10(max(dsp.loudest_rms(waveform), 1e-9)))
+
+
+def _below_full_scale(mixed: Single) -> Single:
+    peak = float(np.max(np.abs(mixed), initial=0.0))
+    return mixed * np.float32(PEAK / peak) if peak > PEAK else mixed

@@ -1,0 +1,220 @@
+"""What is to be heard in a sub-event, read from its layers or, where it has none, its caption."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from audiostory_core.engines.foley.scene.space import RoomName
+from audiostory_core.engines.foley.sound import Kind, Mention, Role, Shape
+from audiostory_core.engines.foley.words.reading import Reading
+from audiostory_core.story import Layer, SoundKind, SpeechLayer
+
+ROOM_TONE = "room_tone"  # the kind under every scene
+_VOICES = frozenset({"talking", "shouting", "whispering", "announcement"})
+
+# Between two mentions of one text: these words let them sound together …
+_TOGETHER = re.compile(
+    r"\b(with|while|as|amid|amidst|under|over|beneath|mientras(?! tanto)|con|bajo|entre|pendant|tandis|"
+    r"alors|avec|sous|während|mit|unter|zu)\b|伴随|伴着|同时|一边|之中|ながら|とともに|の中"
+)
+_AND = re.compile(r"\b(and|y|e|et|und)\b|和|与|と")
+# … unless one of these puts them one after the other.
+_IN_TURN = re.compile(
+    r"[,;.:!?\n，。；：！？、]|\b(then|after|before|finally|until|luego|después|entonces|puis|"
+    r"ensuite|après|dann|danach|nach)\b|然后|接着|之后|最后|そして|それから|その後"
+)
+_JOINS_BEFORE = re.compile(
+    r"\s*(with|while|con|mientras(?! tanto)|avec|pendant que|mit|während)\b|伴随|伴着"
+)
+_ONLY = re.compile(
+    r"\b(only|nothing but|solo|sólo|solamente|seulement|nur|bloß)\b|只有|只剩|仅|だけ|のみ"
+)
+
+
+class Reader(Protocol):
+    """Something that finds sounds in words."""
+
+    def read(self, text: str, language: str) -> Reading:
+        """Return the sounds, places and silences that a text names."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A sound that takes a turn in the scene."""
+
+    mention: Mention
+    kind: Kind
+    is_joined: bool = False  # sounds together with the cue before it
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A silence that takes a turn."""
+
+    text: str
+
+
+Turn = Cue | Pause | SpeechLayer
+
+
+@dataclass(frozen=True)
+class Script:
+    """Everything a scene asks for."""
+
+    beds: tuple[Mention, ...] = ()
+    turns: tuple[Turn, ...] = ()  # in order
+    music: tuple[Turn, ...] = ()  # in order, beside the turns
+    carried: Shape = field(default_factory=Shape)  # told of what the scene before was about
+    places: frozenset[str] = field(default_factory=frozenset)  # beds that a place only implies
+    room: RoomName | None = None
+    silences: tuple[str, ...] = ()  # words for silence
+    joins_before: bool = False  # "with sirens blaring": beside what the scene before was about
+    is_bare: bool = False  # "only the sea": what sounded before is gone
+    left_over: tuple[str, ...] = ()  # layers, or the caption, in which nothing was found
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of what was asked for can be made."""
+        heard = (self.beds, self.turns, self.music, self.carried.motion)
+        return not any(heard) and not self.silences
+
+    @property
+    def is_silence(self) -> bool:
+        """Whether silence is asked for, and nothing but what a place implies."""
+        named = [bed for bed in self.beds if bed.kind not in self.places]
+        is_still = all(isinstance(turn, Pause) for turn in (*self.turns, *self.music))
+        return bool(self.silences) and is_still and not named
+
+    @property
+    def is_retelling(self) -> bool:
+        """Whether it only says what becomes of the sounds of the scene before."""
+        return self.carried.motion is not None and not self.cues
+
+    @property
+    def cues(self) -> tuple[Cue, ...]:
+        """The sounds that happen, in order, music last."""
+        return tuple(turn for turn in (*self.turns, *self.music) if isinstance(turn, Cue))
+
+
+def write_script(
+    caption: str, layers: Sequence[Layer], language: str, reader: Reader, kinds: Mapping[str, Kind]
+) -> Script:
+    """Read what a sub-event asks for.
+
+    The caption is read for its place; for its sounds only where the layers give none. Words that
+    are spoken tell neither, and who speaks them is no sound besides.
+    """
+    unspoken = _without_lines(caption, layers)
+    told = reader.read(unspoken, language)
+    parts: list[_Part | SpeechLayer] = []
+    end = 0
+    for layer in layers:
+        if isinstance(layer, SpeechLayer):
+            parts.append(layer)
+            continue
+        start = caption.find(layer.text, end)
+        before = caption[end:start] if start > end > 0 else ""
+        end = start + len(layer.text) if start >= 0 else end
+        parts.append(_Part(layer.text, reader.read(layer.text, language), layer.kind, before))
+    if not any(isinstance(part, _Part) and part.says_something for part in parts):
+        speaks = any(isinstance(part, SpeechLayer) for part in parts)
+        whole = _Part(unspoken, _without_voices(told) if speaks else told)
+        if whole.says_something or not parts:
+            parts = [whole, *(part for part in parts if isinstance(part, SpeechLayer))]
+    return _assemble(caption, parts, told, kinds)
+
+
+def _without_lines(caption: str, layers: Sequence[Layer]) -> str:
+    for layer in layers:
+        if isinstance(layer, SpeechLayer):
+            words = layer.words.rstrip(" .。")
+            cues = (f"{layer.speaker} ({layer.manner}) ", f"{layer.speaker} ")
+            told = next((cue + words for cue in cues if cue + words in caption), words)
+            caption = caption.replace(told, "", 1)
+    return caption
+
+
+def _without_voices(reading: Reading) -> Reading:
+    mentions = tuple(one for one in reading.mentions if one.kind not in _VOICES)
+    return replace(reading, mentions=mentions)
+
+
+@dataclass(frozen=True)
+class _Part:
+    text: str
+    reading: Reading
+    kind: SoundKind = SoundKind.SFX
+    before: str = ""  # what the caption says between the layer before and this one
+
+    @property
+    def says_something(self) -> bool:
+        found = (self.reading.mentions, self.reading.ambience, self.reading.silences)
+        return any(found) or self.reading.carried.motion is not None
+
+
+def _assemble(
+    caption: str, parts: Sequence[_Part | SpeechLayer], told: Reading, kinds: Mapping[str, Kind]
+) -> Script:
+    beds: dict[str, Mention] = {}
+    turns: list[Turn] = []
+    music: list[Turn] = []
+    for part in parts:
+        if isinstance(part, SpeechLayer):
+            turns.append(part)
+            continue
+        track = music if part.kind is SoundKind.MUSIC else turns
+        track += _turns(part, track[-1] if track else None, kinds)
+        for mention in part.reading.mentions:
+            if kinds[mention.kind].role is Role.BED:
+                beds.setdefault(mention.kind, mention)
+    texts = [part for part in parts if isinstance(part, _Part)]
+    readings = [told, *(part.reading for part in texts)]
+    places = {
+        bed.kind: bed
+        for reading in readings
+        for bed in reading.ambience
+        if bed.kind not in beds and kinds[bed.kind].role in (Role.BED, Role.SUSTAINED)
+    }
+    return Script(
+        beds=(*beds.values(), *places.values()),
+        turns=tuple(turns),
+        music=tuple(music),
+        carried=next((one.reading.carried for one in texts if one.reading.carried.motion), Shape()),
+        places=frozenset(places),
+        room=next((reading.room for reading in readings if reading.room), None),
+        silences=tuple(mention.text for one in texts for mention in one.reading.silences),
+        joins_before=bool(_JOINS_BEFORE.match(caption.casefold())),
+        is_bare=any(_ONLY.search(part.text.casefold()) for part in texts),
+        left_over=tuple(part.text for part in texts if not part.says_something),
+    )
+
+
+def _turns(part: _Part, last: Turn | None, kinds: Mapping[str, Kind]) -> list[Cue | Pause]:
+    # Of an ambience, silence is a property; elsewhere it takes its turn.
+    silences = () if part.kind is SoundKind.AMBIENCE else part.reading.silences
+    found = [*part.reading.mentions, *silences]
+    turns: list[Cue | Pause] = []
+    end = 0
+    for mention in sorted(found, key=lambda one: one.start):
+        kind = kinds.get(mention.kind)
+        if kind is None:
+            turns.append(Pause(mention.text))
+        elif kind.role is not Role.BED:
+            between = part.text[end : mention.start]
+            if not turns:
+                between = part.before + between if part.before else ""
+            before = turns[-1] if turns else last
+            is_joined = isinstance(before, Cue) and _together(between, before.kind, kind)
+            turns.append(Cue(mention, kind, is_joined))
+        end = mention.end
+    return turns
+
+
+def _together(between: str, before: Kind, after: Kind) -> bool:
+    between = between.casefold()
+    lasting = [kind.role is not Role.ONESHOT for kind in (before, after)]
+    if not any(lasting) or _IN_TURN.search(between):
+        return False
+    return bool(_TOGETHER.search(between)) or (all(lasting) and bool(_AND.search(between)))

@@ -1,0 +1,1 @@
+"""Lines become spoken words, through espeak-ng in a process of its own."""

@@ -1,0 +1,110 @@
+"""Japanese as it sounds: readings in katakana, numbers in words, particles as spoken.
+
+espeak-ng reads kana only; to it, kanji are "Chinese letters".
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from sudachipy import Dictionary, SplitMode
+
+DIGITS = ("", "イチ", "ニ", "サン", "ヨン", "ゴ", "ロク", "ナナ", "ハチ", "キュウ")
+HUNDREDS = {3: "サンビャク", 6: "ロッピャク", 8: "ハッピャク"}
+THOUSANDS = {3: "サンゼン", 8: "ハッセン"}
+MYRIADS = ("", "マン", "オク", "チョウ", "ケイ")
+# Counters whose dictionary reading is another than after a figure, and everyday readings.
+AFTER_FIGURES = {"日": "ニチ", "月": "ガツ", "人": "ニン", "分": "フン", "年": "ネン", "時": "ジ"}
+READINGS = {"私": "ワタシ", "%": "パーセント", "&": "アンド", "+": "プラス", "@": "アット"}
+PARTICLES = {"は": "ワ", "へ": "エ", "を": "オ"}
+LONGEST_CHUNK = 10_000  # characters; Sudachi refuses more than 49,149 bytes at a time
+
+ENDINGS = ("助詞", "助動詞")  # a phrase ends after these
+NEVER_FIRST = (*ENDINGS, "接尾辞", "補助記号", "空白")  # of a phrase
+LONGEST_NUMBER = 20  # digits; longer ones are read digit by digit
+
+_MARKS = str.maketrans({",": "、", ".": "。", "…": "、", ":": "、", ";": "、"})
+_NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
+_O_BEFORE_U = re.compile(r"(?<=[オコソトノホモヨロゴゾドボポョ])ウ")
+_E_BEFORE_I = re.compile(r"(?<=[エケセテネヘメレゲゼデベペ])イ")
+_NOT_READ = re.compile(r"[^\u3040-\u30ff、。!?]+")
+
+
+class Reader:
+    """Reads Japanese aloud, into katakana; holds the dictionary."""
+
+    def __init__(self) -> None:
+        self._tokenizer = Dictionary(dict="small").tokenizer(mode=SplitMode.C)
+
+    def read(self, text: str) -> str:
+        """Return the katakana of a text, its phrases separated by spaces, its clauses by marks."""
+        spoken = []
+        for chunk in _chunks(unicodedata.normalize("NFKC", text)):
+            surface = word_class = ""
+            for morpheme in self._tokenizer.tokenize(chunk):
+                follows_figures = surface[-1:].isdecimal()
+                follows_ending = word_class in ENDINGS
+                surface, word_class = morpheme.surface(), morpheme.part_of_speech()[0]
+                if follows_ending and word_class not in NEVER_FIRST:
+                    spoken.append(" ")
+                if follows_figures and surface in AFTER_FIGURES:
+                    spoken.append(AFTER_FIGURES[surface])
+                else:
+                    spoken.append(_reading(surface, morpheme.reading_form(), word_class))
+        return " ".join(_NOT_READ.sub(" ", "".join(spoken)).split())
+
+
+def number_in_kana(number: int) -> str:
+    """Return a number from 0 to 10**20 - 1 as it is spoken."""
+    if number == 0:
+        return "ゼロ"
+    spoken = ""
+    for power, myriad in enumerate(MYRIADS):
+        group = number // 10_000**power % 10_000
+        if group:
+            spoken = _below_a_myriad(group) + myriad + spoken
+    return spoken
+
+
+def _below_a_myriad(number: int) -> str:
+    thousands, hundreds, tens, ones = (number // 10**power % 10 for power in (3, 2, 1, 0))
+    spoken = ""
+    if thousands:
+        spoken += THOUSANDS.get(thousands, ("" if thousands == 1 else DIGITS[thousands]) + "セン")
+    if hundreds:
+        spoken += HUNDREDS.get(hundreds, ("" if hundreds == 1 else DIGITS[hundreds]) + "ヒャク")
+    if tens:
+        spoken += ("" if tens == 1 else DIGITS[tens]) + "ジュウ"
+    return spoken + DIGITS[ones]
+
+
+def _reading(surface: str, reading: str, word_class: str) -> str:
+    if _NUMBER.fullmatch(surface):
+        return _figures_in_kana(surface)
+    if surface in READINGS:
+        return READINGS[surface]
+    if word_class == "助詞":
+        return PARTICLES.get(surface, reading)
+    if word_class in ("補助記号", "空白", "記号"):
+        return surface.translate(_MARKS)
+    if word_class == "動詞":  # its ending ウ is a syllable of its own
+        return reading
+    return _E_BEFORE_I.sub("ー", _O_BEFORE_U.sub("ー", reading))
+
+
+def _figures_in_kana(figures: str) -> str:
+    whole, _, fraction = figures.replace(",", "").partition(".")
+    if len(whole) > LONGEST_NUMBER:
+        return "".join(number_in_kana(int(digit)) for digit in whole + fraction)
+    decimals = "".join(number_in_kana(int(digit)) for digit in fraction)
+    return number_in_kana(int(whole)) + ("テン" + decimals if decimals else "")
+
+
+def _chunks(text: str) -> Iterator[str]:
+    """Split a long text, after a sentence where there is one."""
+    while len(text) > LONGEST_CHUNK:
+        cut = max(text.rfind(mark, 0, LONGEST_CHUNK) for mark in "。！？!?\n") + 1
+        cut = cut or LONGEST_CHUNK
+        yield text[:cut]
+        text = text[cut:]
+    yield text

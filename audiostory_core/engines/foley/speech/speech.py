@@ -1,0 +1,188 @@
+"""Spoken words: chooses voice, language and manner, and has the espeak-ng helper speak them."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from audiostory_core.engines.foley.speech.espeak_client import EspeakClient
+from audiostory_core.engines.foley.speech.manner import Manner, Manners, in_timbre
+from audiostory_core.engines.foley.speech.pronunciation import Pronunciation, Run
+from audiostory_core.engines.foley.speech.speakers import SpeakerWords, Voice
+from audiostory_core.engines.foley.synthesis.dsp import Array, fade, seconds
+from audiostory_core.errors import EngineFailed
+from audiostory_core.story import SAMPLE_RATE
+
+FASTEST = 1.25  # the most a line is hurried to fit its scene
+SLOWEST_WPM, FASTEST_WPM = 80, 450  # of espeak-ng
+NORMAL_DBFS = -20.0  # RMS of a voice that is neither raised nor lowered
+SILENCE_S = 0.1  # what is returned for words that cannot be spoken
+BETWEEN_RUNS_S = 0.06  # where the script changes within a line
+SILENT = 0.002  # of full scale; espeak-ng's own silence is digital
+VOICE_FRAME = 882  # samples, 20 ms
+
+__all__ = ["FASTEST", "Speech", "Utterance", "Voice", "speech_available"]
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """Spoken words."""
+
+    waveform: Array  # [N] at 44.1 kHz; a normal voice has -20 dBFS RMS; peaks may exceed 1
+    speed: float  # 1 is the speaker's own pace, at most `FASTEST`
+    is_too_long: bool  # longer than was asked for even when hurried; complete all the same
+    is_silent: bool  # nothing in the words could be spoken
+
+
+class Speech:
+    """Speaks lines; owns the helper process, which starts with the first line.
+
+    Equal arguments give bit-identical utterances, in any order and any process.
+    """
+
+    def __init__(self, client: EspeakClient | None = None) -> None:
+        self._client = client or EspeakClient()
+        self._manners = Manners.load()
+        self._speakers = SpeakerWords.load()
+        self._pronunciation = Pronunciation()
+
+    def voice_for(self, speaker: str | None, description: str, index: int) -> Voice:
+        """Return the voice of a speaker: the same for the same arguments, always.
+
+        Args:
+            speaker: name in the cast; None is the narrator or an unnamed voice.
+            description: words about the speaker, in any language.
+            index: place in the cast; speakers with different places have different voices.
+        """
+        return self._speakers.voice_for(speaker, description, index)
+
+    def speak(
+        self, words: str, language: str, voice: Voice, manner: str | None, longest: int | None
+    ) -> Utterance:
+        """Speak every one of the words.
+
+        Args:
+            words: any text of any length.
+            language: BCP 47 tag; `und` and what espeak-ng lacks are spoken by their script.
+            voice: from `voice_for`.
+            manner: as written in the story, e.g. "whispering"; None is normal.
+            longest: samples the line should fit in; None is any number.
+
+        Raises:
+            EngineFailed: if the helper process cannot speak.
+        """
+        asked = self._manners.named_in(manner)
+        runs = self._pronunciation.runs(words, language)
+        spoken = self._say(runs, voice, asked, 1.0)
+        if spoken.size == 0:
+            return Utterance(np.zeros(seconds(SILENCE_S)), 1.0, False, True)
+        speed = 1.0
+        if longest is not None and spoken.size > longest:
+            # A little more than needed: pauses shorten less than words.
+            needed = 1.02 * spoken.size / max(longest, 1)
+            for speed in (needed, FASTEST) if needed < FASTEST else (FASTEST,):
+                spoken = self._say(runs, voice, asked, speed)
+                if spoken.size <= longest:
+                    break
+        waveform = in_timbre(spoken, asked.timbre, words)
+        level = 10 ** ((NORMAL_DBFS + asked.gain_db) / 20)
+        return Utterance(
+            waveform=fade(waveform * (level / _rms_of_voice(waveform)), 0.002, 0.01),
+            speed=speed,
+            is_too_long=longest is not None and spoken.size > longest,
+            is_silent=False,
+        )
+
+    def phonemes(self, words: str, language: str) -> str:
+        """Return how the words are pronounced, in IPA.
+
+        Raises:
+            EngineFailed: if the helper process cannot speak.
+        """
+        neutral = Voice(variant="", pitch=50, rate_wpm=165)
+        return " ".join(
+            str(self._ask(run, neutral, wants_phonemes=True)[0]["phonemes"])
+            for run in self._pronunciation.runs(words, language)
+        )
+
+    def close(self) -> None:
+        """End the helper process; a later line starts another."""
+        self._client.close()
+
+    def _say(self, runs: Sequence[Run], voice: Voice, asked: Manner, speed: float) -> Array:
+        pitched = replace(
+            voice,
+            pitch=_clipped(voice.pitch + asked.pitch, 0, 99),
+            pitch_range=_clipped(voice.pitch_range * asked.pitch_range, 0, 99),
+            rate_wpm=_clipped(voice.rate_wpm * asked.rate * speed, SLOWEST_WPM, FASTEST_WPM),
+        )
+        said = []
+        for run in runs:
+            header, pcm = self._ask(run, pitched)
+            said.append(_trimmed(pcm / 32768.0, header["sample_rate"]))
+            said.append(np.zeros(round(BETWEEN_RUNS_S * header["sample_rate"] / speed)))
+        heard = [piece for piece in said if np.any(piece)]
+        if not heard:
+            return np.zeros(0)
+        return np.asarray(
+            soxr.resample(np.concatenate(said[:-1]), header["sample_rate"], SAMPLE_RATE)
+        )
+
+    def _ask(
+        self, run: Run, voice: Voice, *, wants_phonemes: bool = False
+    ) -> tuple[dict[str, Any], NDArray[np.int16]]:
+        return self._client.ask(
+            {
+                "text": run.text,
+                "voices": run.voices,
+                "variant": voice.variant,
+                "rate_wpm": voice.rate_wpm,
+                "pitch": voice.pitch,
+                "pitch_range": voice.pitch_range,
+                "wants_phonemes": wants_phonemes,
+            }
+        )
+
+
+def speech_available() -> str | None:
+    """Return why lines cannot be spoken on this machine, or None if they can."""
+    if not hasattr(os, "fork"):
+        return "the speech helper needs a POSIX system"
+    if find_spec("espeakng_loader") is None:
+        return "the package espeakng-loader is not installed"
+    speech = Speech()
+    try:
+        speech.phonemes("a", "en")
+    except EngineFailed as error:
+        return str(error)
+    finally:
+        speech.close()
+    return None
+
+
+def _clipped(value: float, lowest: int, highest: int) -> int:
+    return min(max(round(value), lowest), highest)
+
+
+def _trimmed(waveform: Array, sample_rate: int) -> Array:
+    """Cut the silence around the words but for a breath."""
+    loud = np.flatnonzero(np.abs(waveform) > SILENT)
+    if loud.size == 0:
+        return waveform[:0]
+    breath = round(0.01 * sample_rate)
+    return waveform[max(0, loud[0] - breath) : loud[-1] + 2 * breath]
+
+
+def _rms_of_voice(waveform: Array) -> float:
+    """Return the RMS of the part that is not pauses."""
+    frames = waveform[: waveform.size // VOICE_FRAME * VOICE_FRAME].reshape(-1, VOICE_FRAME)
+    if frames.size == 0:
+        frames = waveform[None, :]
+    energies = np.mean(frames**2, axis=1)
+    return math.sqrt(float(np.mean(energies[energies >= 1e-4 * np.max(energies)]))) or 1.0

@@ -1,0 +1,1 @@
+"""Building blocks that the kinds of sound are made of."""

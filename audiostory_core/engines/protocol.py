@@ -1,0 +1,93 @@
+"""The one door between the studio and whatever makes sound.
+
+An engine knows nothing of stories in a database, positions or takes: what it reads is in the
+request, so that equal requests may share one clip.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiostory_core.story import SAMPLE_RATE, CastMember, Layer, StoryPlan
+
+Waveform = NDArray[np.float32]  # [C, N], in [-1, 1]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine can do, as data."""
+
+    name: str
+    revision: str  # changes whenever the same request could sound different
+    longest_clip_s: float  # of a rendered clip, tail included
+    controllable_duration: bool
+    speech: bool
+    music: bool
+    needs_condition: bool
+    sample_rate: int = SAMPLE_RATE  # Hz, of the network; results are always at 44.1 kHz
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a clip must know of the story around it, in the engine's own format."""
+
+    data: bytes
+
+    @property
+    def id(self) -> str:
+        """Content address of the condition."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True)
+class ClipRequest:
+    """Everything an engine reads to make one clip."""
+
+    caption: str
+    layers: tuple[Layer, ...]
+    samples: int  # to render at 44.1 kHz, tail included
+    seed: int  # 0 … 2**63 - 1
+    language: str
+    cast: tuple[CastMember, ...] = ()
+    condition: Condition | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """A clip and what the engine has to say about it."""
+
+    waveform: Waveform  # [2, request.samples] at 44.1 kHz
+    matched: tuple[str, ...] = ()  # what was made, e.g. "rain: rain on tin roofs"
+    unmatched: tuple[str, ...] = ()  # words of the request that could not be made
+    warnings: tuple[str, ...] = ()  # e.g. a line of speech too long for its scene
+    is_silence: bool = False  # the request asks for silence, and that is what was made
+
+
+class Engine(Protocol):
+    """Something that turns clip requests into waveforms."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this engine can do."""
+        ...
+
+    def interleave(self, plan: StoryPlan, index: int, before: Condition | None) -> Condition:
+        """Make the condition of sub-event `index` from the plan and the condition before it."""
+        ...
+
+    def synthesize(self, requests: Sequence[ClipRequest]) -> list[ClipResult]:
+        """Make one clip per request, in order; equal requests give bit-identical waveforms.
+
+        Raises:
+            EngineFailed: if a clip cannot be made; no clip of the batch is returned then.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release helper processes and device memory."""
+        ...

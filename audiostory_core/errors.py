@@ -1,0 +1,51 @@
+"""Errors of the core.
+
+StudioError
+├── BadInput          what the author gave cannot be used; names field, value and remedy
+├── EngineFailed      an engine could not make a clip
+└── UnreadableAudio   an audio file is missing or damaged; names its path
+"""
+
+from pathlib import Path
+
+
+class StudioError(Exception):
+    """Something the studio can explain to its user."""
+
+
+class BadInput(StudioError):
+    """A value given by the author cannot be used.
+
+    Args:
+        field: name of the offending field as the author knows it, e.g. `duration`.
+        value: what was given; shown shortened.
+        problem: what is wrong with it, a clause without a full stop.
+        remedy: what to do instead, an imperative sentence.
+    """
+
+    def __init__(self, field: str, value: object, problem: str, remedy: str) -> None:
+        self.field = field
+        self.value = value
+        self.problem = problem
+        self.remedy = remedy
+        shown = repr(value)
+        if len(shown) > 80:
+            shown = shown[:60] + "…" + shown[-16:]
+        super().__init__(f"{field} {shown}: {problem}. {remedy}")
+
+
+class UnreadableAudio(StudioError):
+    """An audio file is missing, damaged or too short.
+
+    Args:
+        path: of the file.
+        problem: what is wrong with it, a predicate without a full stop.
+    """
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        super().__init__(f"{path} {problem}")
+
+
+class EngineFailed(StudioError):
+    """The engine could not make the clip; the message says why."""

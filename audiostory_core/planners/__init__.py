@@ -1,0 +1,1 @@
+"""Planners turn an instruction into a plan of sub-events."""

@@ -1,0 +1,1 @@
+"""The embedded planner: reads clauses, times and quotes; deterministic, without weights."""

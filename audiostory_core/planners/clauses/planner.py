@@ -1,0 +1,42 @@
+"""The embedded planner: deterministic, without weights, in any language.
+
+The text is read once into clauses (reading.py), time is shared among them (schedule.py), and
+each share becomes one sub-event, or several that continue each other (storyboard.py).
+"""
+
+from audiostory_core.planners.clauses.language import Languages
+from audiostory_core.planners.clauses.reading import read_instruction
+from audiostory_core.planners.clauses.schedule import make_schedule
+from audiostory_core.planners.clauses.storyboard import draw_storyboard
+from audiostory_core.planners.clauses.times import TimeReader
+from audiostory_core.planners.protocol import Brief
+from audiostory_core.story import SHORTEST_SUB_EVENT_S, StoryPlan, check_instruction
+
+
+class Clauses:
+    """Plans a story by the clauses, times and quotes of its instruction."""
+
+    name = "clauses"
+
+    def __init__(self) -> None:
+        self._languages = Languages.load()
+        self._times = TimeReader(self._languages.entries)
+
+    def plan(self, brief: Brief) -> StoryPlan:
+        """Return ordered sub-events that tell the whole instruction in the asked time.
+
+        Raises:
+            BadInput: if the instruction or the duration cannot be planned.
+            ValueError: if the engine's limit is under twice the shortest sub-event, so that some
+                totals could not be split.
+        """
+        if not brief.longest_clip_s >= 2 * SHORTEST_SUB_EVENT_S:
+            raise ValueError(f"longest_clip_s is {brief.longest_clip_s}; the least is 1 s")
+        text = check_instruction(brief.instruction)
+        code = brief.language or self._languages.detect(text)
+        language = self._languages.named(code)
+        reading = read_instruction(
+            text, language, self._languages, self._times, brief.longest_clip_s
+        )
+        schedule = make_schedule(reading, brief.duration_s, brief.longest_clip_s)
+        return draw_storyboard(reading, schedule, code, brief.longest_clip_s)

@@ -1,0 +1,247 @@
+"""One pass over an instruction: its clauses, spoken words, and what is addressed to the planner."""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from audiostory_core.planners.clauses.blocks import Block, Form, read_blocks
+from audiostory_core.planners.clauses.language import Language, Languages
+from audiostory_core.planners.clauses.segments import Bond, Piece, read_pieces, settle
+from audiostory_core.planners.clauses.speech import Quote, Voice, find_quotes, voice_of
+from audiostory_core.planners.clauses.times import Role, TimeMark, TimeReader, narrow
+from audiostory_core.planners.clauses.timing import LETTERS_PER_S, WIDE_LETTERS_PER_S
+from audiostory_core.planners.clauses.words import Hole, overlapping
+from audiostory_core.story import SHORTEST_SUB_EVENT_S
+
+_LONGEST_LINE_S = 20.0  # of one spoken piece, where the engine's limit allows it
+_LOOSE = " \t\r\n,;:，；：、、-–—"
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff]")
+_NO_SPACE_BEFORE = frozenset(",.;:!?，。；：！？、…)")
+_FRAMED_STARTS = 3
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """Words that are spoken, as a span of the instruction."""
+
+    start: int
+    end: int
+    voice: Voice
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A run of the instruction that tells one event."""
+
+    piece: Piece
+    spoken: tuple[Spoken, ...] = ()
+    is_silent: bool = False  # what stands before "At 10 s …" when nothing is told of it
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All that was read; spans are positions in the instruction."""
+
+    text: str
+    language: Language
+    blocks: tuple[Block, ...]
+    clauses: tuple[Clause, ...]
+    directions: tuple[Hole, ...]  # in order, disjoint
+    marks: tuple[TimeMark, ...]
+
+    @cached_property
+    def _block_starts(self) -> list[int]:
+        return [block.start for block in self.blocks]
+
+    def kept(self, start: int, end: int) -> str:
+        """Return the words of a span that are not directions, as one line."""
+        starts = self._block_starts
+        line = ""
+        at = start
+        while at < end:
+            number = bisect_right(starts, at)
+            until = min(end, starts[number]) if number < len(starts) else end
+            words = self._kept_in_block(at, until)
+            if line and words:
+                line += self._join(line, self.blocks[number - 2])
+            line += words
+            at = until
+        return line.strip()
+
+    def _join(self, line: str, before: Block) -> str:
+        if before.form is Form.HEADING:
+            return " — "
+        return "; " if line[-1].isalnum() else " "
+
+    def _kept_in_block(self, start: int, end: int) -> str:
+        kept = ""
+        at = start
+        for hole in overlapping(self.directions, start, end):
+            kept = _append(kept, self.text[at : hole.start])
+            at = max(at, hole.end)
+        kept = _append(kept, self.text[at:end])
+        return " ".join(_CONTROLS.sub(" ", kept).split())
+
+    def caption(self, start: int, end: int) -> str:
+        """Return the words of a span as a caption: without loose punctuation at its ends."""
+        kept = self.kept(start, end)
+        bare = kept.strip(_LOOSE)
+        if bare.endswith((".", "。")) and not bare.endswith(("..", "。。")):
+            bare = bare[:-1].rstrip(_LOOSE)
+        return bare or kept or self.text[start:end]
+
+
+def _append(kept: str, more: str) -> str:
+    """Join what stood on both sides of a removed span."""
+    if not kept or not more:
+        return kept + more
+    stripped = more.lstrip()
+    if stripped[:1] in _NO_SPACE_BEFORE:
+        kept = kept.rstrip()
+        return kept + (stripped[1:] if kept[-1:] in _NO_SPACE_BEFORE else stripped)
+    return kept + more
+
+
+def has_content(text: str) -> bool:
+    """Say whether a text has anything but white space, punctuation and controls."""
+    return any(unicodedata.category(letter)[0] not in "PZC" for letter in text)
+
+
+def read_instruction(
+    text: str, language: Language, languages: Languages, times: TimeReader, longest_clip_s: float
+) -> Reading:
+    """Read an instruction, without deciding how long anything lasts."""
+    plain = narrow(text)
+    quotes = find_quotes(text)
+    marks = times.read(plain, [(quote.start, quote.end) for quote in quotes])
+    framed = list(_framing(plain, languages))
+    framed_end = framed[-1].end if framed else 0
+    marks = [
+        _whole_sentence(text, mark)
+        for mark in marks
+        if mark.start >= framed_end or mark.role is Role.TOTAL
+    ]
+    lead = _lead(plain, marks)
+    told = [_hole(mark) for mark in marks if mark.role is not Role.OPENING]
+    blocks = read_blocks(text, language)
+    markers = [Hole(*block.marker, "direction") for block in blocks if block.marker]
+    directions = _disjoint([*framed, *told, *markers])
+    spoken = list(_spoken(text, quotes, blocks, language))
+    opaque = _disjoint([*directions, *(Hole(q.start, q.end, "quote") for q in quotes)])
+    pieces = read_pieces(text, blocks, opaque, language)
+    reading = Reading(text, language, tuple(blocks), (), tuple(directions), tuple(marks))
+    pieces = [piece for piece in pieces if has_content(reading.kept(piece.start, piece.end))]
+    if not pieces:
+        whole = Piece(0, len(text), Bond.BLOCK, 0, has_verb=False, words=1)
+        silent = Clause(whole, is_silent=True)
+        return replace(reading, clauses=(silent,), directions=())
+    spans = [Hole(line.start, line.end, "quote") for line in spoken]
+    letters_per_s = LETTERS_PER_S if language.spaced else WIDE_LETTERS_PER_S
+    longest = max(8, int(letters_per_s * min(longest_clip_s, _LONGEST_LINE_S) * 0.8))
+    pieces = [
+        piece
+        for piece in settle(text, pieces, language, spans, longest)
+        if has_content(reading.kept(piece.start, piece.end))
+    ]
+    clauses = tuple(_clauses(pieces, spoken, spans))
+    return _with_lead(replace(reading, clauses=clauses), lead)
+
+
+def _lead(plain: str, marks: Sequence[TimeMark]) -> TimeMark | None:
+    """Return the first start time if nothing is told of the time before it."""
+    first = next((mark for mark in marks if mark.role is Role.STARTS), None)
+    if first is None or first.seconds < SHORTEST_SUB_EVENT_S:
+        return None
+    return None if has_content(plain[: first.start]) else first
+
+
+def _with_lead(reading: Reading, lead: TimeMark | None) -> Reading:
+    """Give the silence before the first start time a clause, told by the time's own words."""
+    if lead is None:
+        return reading
+    first = reading.clauses[0]
+    opening = replace(first.piece, start=lead.start, end=lead.end, setting=None, words=0)
+    rest = replace(first.piece, start=max(first.piece.start, lead.end), bond=Bond.STAMP)
+    clauses = (Clause(opening, is_silent=True), replace(first, piece=rest), *reading.clauses[1:])
+    directions = tuple(hole for hole in reading.directions if hole.start != lead.start)
+    return replace(reading, clauses=clauses, directions=directions)
+
+
+def _hole(mark: TimeMark) -> Hole:
+    return Hole(mark.start, mark.end, "stamp" if mark.role is Role.STARTS else "direction")
+
+
+def _framing(plain: str, languages: Languages) -> Iterator[Hole]:
+    at = len(plain) - len(plain.lstrip())
+    for _ in range(_FRAMED_STARTS):
+        found = [
+            match.end()
+            for language in languages.known.values()
+            for pattern in language.framing
+            if (match := pattern.match(plain, at))
+        ]
+        if not found:
+            return
+        end = max(found)
+        yield Hole(at, end, "direction")
+        at = end + len(plain[end : end + 80]) - len(plain[end : end + 80].lstrip(" ,:，："))
+
+
+def _whole_sentence(text: str, mark: TimeMark) -> TimeMark:
+    """Take the full stop along where a total is a sentence of its own."""
+    if mark.role is not Role.TOTAL:
+        return mark
+    before = text[max(0, mark.start - 8) : mark.start].rstrip()
+    alone = (
+        not before or before[-1] in ".!?。！？;；\n" or "\n" in text[mark.start - 1 : mark.start]
+    )
+    stop = re.compile(r"\s*[.。!;；]").match(text, mark.end) if alone else None
+    return replace(mark, end=stop.end()) if stop else mark
+
+
+def _disjoint(holes: Iterable[Hole]) -> list[Hole]:
+    """Put holes in order; of two that overlap the later one gives way."""
+    kept: list[Hole] = []
+    for hole in sorted(holes):
+        start = max(hole.start, kept[-1].end) if kept else hole.start
+        if start < hole.end:
+            kept.append(hole._replace(start=start))
+    return kept
+
+
+def _spoken(
+    text: str, quotes: Sequence[Quote], blocks: Sequence[Block], language: Language
+) -> Iterator[Spoken]:
+    number = 0
+    for block in blocks:
+        if block.form is Form.DIALOGUE and block.voice:
+            while number < len(quotes) and quotes[number].start < block.end:
+                number += 1
+            start, end = block.words_start, block.end
+            whole = find_quotes(text[start:end])
+            if len(whole) == 1 and whole[0].end - whole[0].start == len(text[start:end].strip()):
+                start, end = start + whole[0].inner[0], start + whole[0].inner[1]
+            yield Spoken(start, end, block.voice)
+            continue
+        while number < len(quotes) and quotes[number].start < block.end:
+            quote = quotes[number]
+            number += 1
+            voice = voice_of(text, quote, language)
+            if voice:
+                yield Spoken(*quote.inner, voice)
+
+
+def _clauses(
+    pieces: Sequence[Piece], spoken: Sequence[Spoken], spans: Sequence[Hole]
+) -> Iterator[Clause]:
+    for piece in pieces:
+        own = overlapping(spans, piece.start, piece.end)
+        first = bisect_right(spans, piece.start, key=lambda span: span.end)
+        lines = tuple(
+            replace(line, start=max(line.start, piece.start), end=min(line.end, piece.end))
+            for line in spoken[first : first + len(own)]
+        )
+        yield Clause(piece, lines)

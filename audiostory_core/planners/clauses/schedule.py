@@ -1,0 +1,253 @@
+"""Which clause gets how much time: the total, the times the text tells, natural lengths."""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from audiostory_core.planners.clauses.blocks import Form
+from audiostory_core.planners.clauses.reading import Clause, Reading
+from audiostory_core.planners.clauses.segments import Bond
+from audiostory_core.planners.clauses.times import Role, TimeMark
+from audiostory_core.planners.clauses.timing import (
+    COMFORTABLE_SHORTEST_S,
+    Share,
+    merge,
+    natural_s,
+    spoken_s,
+    spread,
+)
+from audiostory_core.story import (
+    LONGEST_STORY_S,
+    SHORTEST_STORY_S,
+    SHORTEST_SUB_EVENT_S,
+    SLACK_S,
+    check_duration,
+)
+
+_LEAST_OF_NATURAL = 0.25  # what events without a told time keep of their natural length
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A run of clauses whose time the text tells together."""
+
+    first: int
+    last: int  # included
+    seconds: float | None  # None: what is left
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long the story is, and how its clauses share it."""
+
+    total_s: float
+    source: str  # where the total came from, in English
+    shares: tuple[Share, ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+def make_schedule(reading: Reading, asked_s: float | None, longest_clip_s: float) -> Schedule:
+    """Decide the total and share it.
+
+    Raises:
+        BadInput: if the total, asked for or told, is not between 1 s and 24 h.
+    """
+    spoken = [_spoken_s(reading, clause) for clause in reading.clauses]
+    natural = [_natural_s(c, s) for c, s in zip(reading.clauses, spoken, strict=True)]
+    notes: list[str] = []
+    stretches = _stretches(reading, notes)
+    total_s, source = _total(reading, asked_s, stretches, natural, notes)
+    targets = _targets(stretches, natural, spoken, total_s, notes)
+    shares = _shares(reading, stretches, targets, spoken, longest_clip_s)
+    merged = merge(shares, total_s, longest_clip_s)
+    if len(merged) < len(shares) and total_s < COMFORTABLE_SHORTEST_S * len(shares):
+        notes.append(
+            f"{len(shares)} events are too many for {total_s:g} s; "
+            f"they were merged into {len(merged)}."
+        )
+    return Schedule(total_s, source, tuple(merged), tuple(notes))
+
+
+def _spoken_s(reading: Reading, clause: Clause) -> float:
+    return math.fsum(
+        spoken_s(reading.text[line.start : line.end].strip()) for line in clause.spoken
+    )
+
+
+def _natural_s(clause: Clause, spoken: float) -> float:
+    return natural_s(clause.piece.words, lasting=clause.piece.setting is not None, spoken=spoken)
+
+
+def _stretches(reading: Reading, notes: list[str]) -> list[Stretch]:
+    """Cover all clauses with stretches, in order."""
+    if not reading.clauses:
+        return []
+    starts = [mark for mark in reading.marks if mark.role is Role.STARTS]
+    if starts:
+        stamped = _stamped(reading, starts, notes)
+        if stamped:
+            return stamped
+    return _lasting(reading)
+
+
+def _stamped(reading: Reading, marks: Sequence[TimeMark], notes: list[str]) -> list[Stretch]:
+    starts = [clause.piece.start for clause in reading.clauses]
+    at = [max(0, bisect_right(starts, mark.end) - 1) for mark in marks]
+    seconds = [mark.seconds for mark in marks]
+    rising = all(a < b for a, b in pairwise(seconds))
+    apart = all(a < b for a, b in pairwise(at))
+    if not rising or not apart:
+        notes.append("The start times do not rise from event to event; they were not used.")
+        return []
+    stretches: list[Stretch] = []
+    if at[0] > 0:
+        stretches.append(Stretch(0, at[0] - 1, seconds[0] if seconds[0] > 0 else None))
+    if reading.clauses[0].is_silent:
+        notes.append(f"Nothing is told before {seconds[0]:g} s; it is silent until then.")
+    for index, first in enumerate(at):
+        begin = 0.0 if index == 0 and first == 0 else seconds[index]
+        if index + 1 < len(at):
+            stretches.append(Stretch(first, at[index + 1] - 1, seconds[index + 1] - begin))
+            continue
+        until = marks[index].until
+        lasts = until - begin if until is not None and until > begin else None
+        stretches.append(Stretch(first, len(starts) - 1, lasts))
+    return stretches
+
+
+def _lasting(reading: Reading) -> list[Stretch]:
+    clauses = reading.clauses
+    starts = [clause.piece.start for clause in clauses]
+    marks = [mark for mark in reading.marks if mark.role is Role.LASTS and mark.seconds > 0]
+    told: list[Stretch] = []
+    covered = -1
+    for number, mark in enumerate(marks):
+        last = max(0, bisect_right(starts, mark.start) - 1)
+        first = last
+        while mark.bracketed and first - 1 > covered and _same_item(clauses, first):
+            first -= 1
+        block = reading.blocks[clauses[last].piece.block]
+        following = marks[number + 1].start if number + 1 < len(marks) else len(reading.text)
+        if mark.bracketed and block.form is Form.ITEM and following >= block.end:
+            last = bisect_left(starts, block.end) - 1
+        if first > covered:
+            told.append(Stretch(first, max(first, last), mark.seconds))
+            covered = told[-1].last
+    return _with_gaps(told, len(clauses))
+
+
+def _same_item(clauses: Sequence[Clause], index: int) -> bool:
+    return (
+        clauses[index].piece.block == clauses[index - 1].piece.block
+        and clauses[index].piece.bond < Bond.SENTENCE
+    )
+
+
+def _with_gaps(told: Sequence[Stretch], count: int) -> list[Stretch]:
+    stretches: list[Stretch] = []
+    at = 0
+    for stretch in [*told, Stretch(count, count, None)]:
+        if stretch.first > at:
+            stretches.append(Stretch(at, stretch.first - 1, None))
+        if stretch.first < count:
+            stretches.append(stretch)
+        at = stretch.last + 1
+    return stretches
+
+
+def _total(
+    reading: Reading,
+    asked_s: float | None,
+    stretches: Sequence[Stretch],
+    natural: Sequence[float],
+    notes: list[str],
+) -> tuple[float, str]:
+    told = next((mark.seconds for mark in reading.marks if mark.role is Role.TOTAL), None)
+    opening = next((mark.seconds for mark in reading.marks if mark.role is Role.OPENING), None)
+    if asked_s is not None:
+        total = check_duration(asked_s)
+        if told is not None and abs(told - total) > SLACK_S:
+            notes.append(f"The text says {told:g} s in all; {total:g} s was asked for and is kept.")
+        return total, "asked for"
+    if told is not None:
+        return check_duration(told), "told by the text"
+    if opening is not None and SHORTEST_STORY_S <= opening <= LONGEST_STORY_S:
+        return check_duration(opening), "told by the opening of the text"
+    free = math.fsum(
+        natural[i] for s in stretches if s.seconds is None for i in range(s.first, s.last + 1)
+    )
+    fixed = math.fsum(s.seconds for s in stretches if s.seconds is not None)
+    if fixed > 0:
+        source = "added up from the times told in the text"
+        return check_duration(round(fixed + free, 3)), source
+    estimate = min(max(round(free, 1), SHORTEST_STORY_S), LONGEST_STORY_S)
+    return check_duration(estimate), "estimated from the content"
+
+
+def _targets(
+    stretches: Sequence[Stretch],
+    natural: Sequence[float],
+    spoken: Sequence[float],
+    total_s: float,
+    notes: list[str],
+) -> list[float]:
+    """Return the seconds of each clause; they add up to the total."""
+    free = [i for s in stretches if s.seconds is None for i in range(s.first, s.last + 1)]
+    fixed = math.fsum(s.seconds for s in stretches if s.seconds is not None)
+    wish = math.fsum(natural[i] for i in free)
+    room = total_s - fixed
+    least = max(_LEAST_OF_NATURAL * wish, SHORTEST_SUB_EVENT_S * len(free))
+    fits = room >= least if free else abs(room) <= SLACK_S
+    scale = 1.0 if fits else total_s / (fixed + wish)
+    if fixed and not fits:
+        notes.append(f"The times told were scaled by {scale:.3g} to fit {total_s:g} s.")
+    targets = [0.0] * len(natural)
+    free_total = total_s - fixed * scale
+    given = spread([natural[i] for i in free], [spoken[i] for i in free], free_total)
+    for i, seconds in zip(free, given, strict=True):
+        targets[i] = seconds
+    for stretch in stretches:
+        if stretch.seconds is None:
+            continue
+        own = range(stretch.first, stretch.last + 1)
+        whole = math.fsum(natural[i] for i in own)
+        for i in own:
+            targets[i] = stretch.seconds * scale * natural[i] / whole
+    return targets
+
+
+def _enters(reading: Reading, index: int) -> bool:
+    piece = reading.clauses[index].piece
+    return piece.setting is not None or piece.opens_scene
+
+
+def _shares(
+    reading: Reading,
+    stretches: Sequence[Stretch],
+    targets: Sequence[float],
+    spoken: Sequence[float],
+    longest_clip_s: float,
+) -> list[Share]:
+    """One share per clause; clauses whose time is told together are one where it fits a clip."""
+    bonds = [clause.piece.bond for clause in reading.clauses]
+    shares: list[Share] = []
+    for stretch in stretches:
+        own = range(stretch.first, stretch.last + 1)
+        singles = [
+            Share(i, i, targets[i], spoken[i], bonds[i], enters=_enters(reading, i)) for i in own
+        ]
+        if stretch.seconds is None:
+            shares += singles
+            continue
+        whole = math.fsum(targets[i] for i in own)
+        stamped = any(bond is Bond.STAMP for bond in bonds[stretch.first : stretch.last + 2])
+        if stamped or whole > longest_clip_s:
+            shares += [replace(single, is_told=len(singles) == 1) for single in singles]
+        else:
+            heard = math.fsum(spoken[i] for i in own)
+            shares.append(
+                Share(stretch.first, stretch.last, whole, heard, bonds[stretch.first], True)
+            )
+    return shares

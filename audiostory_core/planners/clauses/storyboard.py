@@ -1,0 +1,191 @@
+"""From shares of time to sub-events: captions, layers, tones, the cast."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from audiostory_core.planners.clauses.language import Language
+from audiostory_core.planners.clauses.layers import LayerReader
+from audiostory_core.planners.clauses.reading import Clause, Reading
+from audiostory_core.planners.clauses.schedule import Schedule
+from audiostory_core.planners.clauses.segments import Bond
+from audiostory_core.planners.clauses.timing import Share, parts_of, samples_for
+from audiostory_core.story import (
+    CastMember,
+    Layer,
+    SoundKind,
+    SoundLayer,
+    SpeechLayer,
+    StoryPlan,
+    SubEvent,
+    seconds_of,
+)
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def draw_storyboard(
+    reading: Reading, schedule: Schedule, language: str, longest_clip_s: float
+) -> StoryPlan:
+    """Make the plan of a story from what was read and how its time is shared."""
+    samples = samples_for(schedule.shares, schedule.total_s)
+    teller = _Teller(reading)
+    sub_events: list[SubEvent] = []
+    for share, count in zip(schedule.shares, samples, strict=True):
+        caption, tone, layers = teller.tell(share)
+        parts = parts_of(count, longest_clip_s, share.spoken)
+        again = tuple(layer for layer in layers if _carries_on(layer, reading.language))
+        sub_events += [
+            SubEvent(
+                caption=caption,
+                duration_s=seconds_of(part),
+                tone=tone,
+                layers=again if number else layers,
+                continues=number > 0,
+            )
+            for number, part in enumerate(parts)
+        ]
+    return StoryPlan(
+        instruction=reading.text,
+        language=language,
+        duration_s=schedule.total_s,
+        reasoning=_reasoning(teller, schedule, language, len(sub_events)),
+        sub_events=tuple(sub_events),
+        cast=tuple(teller.cast.values()),
+        directions=tuple(
+            reading.text[hole.start : hole.end].strip() for hole in reading.directions
+        ),
+        notes=schedule.notes,
+    )
+
+
+def _carries_on(layer: Layer, language: Language) -> bool:
+    """Say whether a layer is heard on in the next part of a long sub-event.
+
+    Words are spoken once, and what is counted happens once.
+    """
+    if layer.kind == "speech":
+        return False
+    if layer.kind is not SoundKind.SFX:
+        return True
+    words = layer.text.lower().split()
+    return not any(word in language.counts or word.isdigit() for word in words)
+
+
+class _Teller:
+    """Tells shares one after the other; remembers the setting, the cast and the subject."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._layers = LayerReader(reading.language)
+        self._setting: SoundLayer | None = None
+        self.cast: dict[str, CastMember] = {}
+        self.settings: list[str] = []
+
+    def tell(self, share: Share) -> tuple[str, str, tuple[Layer, ...]]:
+        """Return caption, tone and layers of the next share."""
+        reading = self._reading
+        clauses = reading.clauses[share.first : share.last + 1]
+        caption = reading.caption(clauses[0].piece.start, clauses[-1].piece.end)
+        layers: list[Layer] = []
+        for clause in clauses:
+            for layer in self._of_clause(clause):
+                if layer.kind is not SoundKind.AMBIENCE or layer not in layers:
+                    layers.append(layer)
+        return caption, _tone(caption, reading.language), tuple(layers)
+
+    def _of_clause(self, clause: Clause) -> Iterator[Layer]:
+        reading, piece = self._reading, clause.piece
+        if clause.is_silent:
+            yield SoundLayer(kind=SoundKind.AMBIENCE, text=reading.language.silence_word)
+            return
+        if piece.bond >= Bond.SENTENCE:
+            self._layers.new_sentence()
+        if piece.opens_scene:
+            self._setting = None
+            self._layers.new_scene()
+        if piece.setting:
+            self._enter(reading.caption(piece.setting.start, piece.setting.end))
+        if self._setting:
+            yield self._setting
+        start = piece.start
+        if piece.setting and piece.setting.opening[1] > start:
+            start = min(piece.setting.opening[1], piece.end)
+        block = reading.blocks[piece.block] if reading.blocks else None
+        if block and block.voice:
+            yield from self._lines(clause)
+            return
+        label = block.label if block else None
+        at = start
+        for line in clause.spoken:
+            yield from self._sounds(at, line.start, label, attributed=True)
+            yield from self._line(line.start, line.end, clause)
+            at = line.end
+        yield from self._sounds(at, piece.end, label, attributed=bool(clause.spoken))
+
+    def _enter(self, place: str) -> None:
+        place = place.lstrip("# ")
+        self._setting = SoundLayer(kind=SoundKind.AMBIENCE, text=place)
+        self.settings.append(place)
+        self._layers.new_scene()
+
+    def _sounds(
+        self, start: int, end: int, label: str | None, *, attributed: bool
+    ) -> list[SoundLayer]:
+        words = self._reading.kept(start, end)
+        return self._layers.read(words, label, attributed=attributed)
+
+    def _lines(self, clause: Clause) -> Iterator[Layer]:
+        for line in clause.spoken:
+            yield from self._line(line.start, line.end, clause)
+
+    def _line(self, start: int, end: int, clause: Clause) -> Iterator[Layer]:
+        voice = next(line.voice for line in clause.spoken if line.start == start)
+        words = self._reading.kept(start, end)
+        if not words:
+            return
+        if voice.speaker:
+            known = self.cast.get(voice.speaker)
+            if known is None or not known.description:
+                member = CastMember(name=voice.speaker, description=voice.description)
+                self.cast[voice.speaker] = member
+        yield SpeechLayer(words=words, speaker=voice.speaker, manner=voice.manner)
+
+
+def _tone(caption: str, language: Language) -> str:
+    said = caption.lower()
+    words = _WORD.findall(said)
+    scores = {
+        tone: sum(word in marks for word in words)
+        if language.spaced
+        else sum(said.count(mark) for mark in marks)
+        for tone, marks in language.tones.items()
+    }
+    best = max(scores, key=lambda tone: scores[tone], default="neutral")
+    return best if scores.get(best) else "neutral"
+
+
+def _reasoning(teller: _Teller, schedule: Schedule, language: str, count: int) -> str:
+    clauses = sum(share.last - share.first + 1 for share in schedule.shares)
+    told = sum(share.is_told for share in schedule.shares)
+    said = [
+        f"Read as {language!r}: {_counted(clauses, 'event')} told in {_counted(count, 'sub-event')}."
+    ]
+    if teller.settings:
+        said.append(f"Setting: {_listed(teller.settings)}.")
+    if teller.cast:
+        said.append(f"Heard to speak: {_listed(list(teller.cast))}.")
+    said.append(f"The total of {schedule.total_s:g} s was {schedule.source}.")
+    if told:
+        said.append(f"The text tells the time of {_counted(told, 'event')}; others share the rest.")
+    else:
+        said.append("Time is shared by what each event tells and how long its words take to say.")
+    return " ".join(said)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [name if len(name) <= 60 else name[:59] + "…" for name in names[:5]]
+    return ", ".join(shown) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

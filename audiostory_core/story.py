@@ -1,0 +1,214 @@
+"""Plan and sub-event types and their rules.
+
+Every duration of a plan is a whole number of samples at `SAMPLE_RATE`, so that durations add up
+to the total exactly; `samples_of` and `seconds_of` are the only two conversions.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from enum import StrEnum
+from itertools import accumulate
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from audiostory_core.errors import BadInput
+
+SAMPLE_RATE = 44_100  # Hz, of every clip, seam and mix
+CHANNELS = 2
+SHORTEST_STORY_S = 1.0
+LONGEST_STORY_S = 24 * 3600.0
+SHORTEST_SUB_EVENT_S = 0.5
+LONGEST_INSTRUCTION = 200_000  # characters
+SLACK_S = 0.01  # how far hand-written durations may disagree with the total before it is an error
+
+
+def samples_of(duration_s: float) -> int:
+    """Return the nearest whole number of samples."""
+    return round(duration_s * SAMPLE_RATE)
+
+
+def seconds_of(samples: int) -> float:
+    """Return the duration whose `samples_of` is exactly `samples`."""
+    return samples / SAMPLE_RATE
+
+
+class Frozen(BaseModel):
+    """An immutable value that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SoundKind(StrEnum):
+    """What part a sound plays in its scene."""
+
+    AMBIENCE = "ambience"  # a bed that lasts the whole scene
+    SFX = "sfx"  # something that happens, in the order of the layers
+    MUSIC = "music"
+
+
+class SoundLayer(Frozen):
+    """A sound, told in words."""
+
+    kind: SoundKind
+    text: Annotated[str, Field(min_length=1)]
+
+
+class SpeechLayer(Frozen):
+    """Words to be spoken, exactly as written."""
+
+    kind: Literal["speech"] = "speech"
+    words: Annotated[str, Field(min_length=1)]
+    speaker: str | None = None  # a name of the cast; None is the narrator or an unnamed voice
+    manner: str | None = None  # as written, e.g. "whispering", "tired"
+
+
+Layer = SoundLayer | SpeechLayer
+
+
+class CastMember(Frozen):
+    """A named voice of the story."""
+
+    name: Annotated[str, Field(min_length=1)]
+    description: str = ""  # the words around the first mention, e.g. "a tired woman"
+
+
+class SubEvent(Frozen):
+    """One timed unit of the plan; the studio shows it as a scene."""
+
+    caption: Annotated[str, Field(min_length=1)]
+    duration_s: Annotated[float, Field(ge=SHORTEST_SUB_EVENT_S - SLACK_S, allow_inf_nan=False)]
+    tone: str = "neutral"
+    layers: tuple[Layer, ...] = ()
+    continues: bool = False  # carries on the sub-event before it, split only for its length
+
+    @property
+    def samples(self) -> int:
+        """Length of the scene in samples, without any tail."""
+        return samples_of(self.duration_s)
+
+
+class StoryPlan(Frozen):
+    """An instruction turned into ordered sub-events whose durations add up exactly.
+
+    Durations that disagree with `duration_s` by no more than `SLACK_S` a sub-event are moved to
+    whole samples on reading; more is an error.
+    """
+
+    instruction: Annotated[str, Field(min_length=1, max_length=LONGEST_INSTRUCTION)]
+    language: str  # BCP 47 primary subtag: en, es, fr, de, zh, ja, … or und
+    duration_s: Annotated[
+        float, Field(ge=SHORTEST_STORY_S, le=LONGEST_STORY_S, allow_inf_nan=False)
+    ]
+    reasoning: str = ""
+    sub_events: Annotated[tuple[SubEvent, ...], Field(min_length=1)]
+    cast: tuple[CastMember, ...] = ()
+    directions: tuple[str, ...] = ()  # words of the instruction addressed to the planner, verbatim
+    notes: tuple[str, ...] = ()  # what the author should know: scaled times, merged clauses, …
+
+    @model_validator(mode="after")
+    def _snap_to_samples(self) -> Self:
+        total = samples_of(self.duration_s)
+        counts = [event.samples for event in self.sub_events]
+        if sum(counts) == total:
+            return self
+        told = [event.duration_s for event in self.sub_events]
+        if abs(math.fsum(told) - self.duration_s) > SLACK_S * len(told):
+            raise ValueError(
+                f"sub_events durations add up to {math.fsum(told):g} s, "
+                f"but duration_s is {self.duration_s:g} s"
+            )
+        counts = whole_samples(told, total)
+        snapped = tuple(
+            event.model_copy(update={"duration_s": seconds_of(count)})
+            for event, count in zip(self.sub_events, counts, strict=True)
+        )
+        object.__setattr__(self, "sub_events", snapped)  # frozen to everyone else
+        return self
+
+    @property
+    def samples(self) -> int:
+        """Length of the story in samples."""
+        return samples_of(self.duration_s)
+
+    @property
+    def starts_s(self) -> tuple[float, ...]:
+        """When each sub-event starts, in seconds from the beginning."""
+        ends = accumulate(event.samples for event in self.sub_events)
+        return tuple(seconds_of(at) for at in (0, *ends))[:-1]
+
+
+def whole_samples(weights: Sequence[float], total: int) -> list[int]:
+    """Split `total` samples in proportion to `weights`, exactly, by rounding cumulative sums."""
+    whole = math.fsum(weights)
+    ends = [round(total * (at / whole)) for at in accumulate(weights)]
+    ends[-1] = total
+    return [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def check_instruction(instruction: str) -> str:
+    """Return the instruction if it can be planned.
+
+    Raises:
+        BadInput: if it is empty, only white space, or longer than `LONGEST_INSTRUCTION`.
+    """
+    if not instruction.strip():
+        raise BadInput("instruction", instruction, "is empty", "Say what should be heard.")
+    if len(instruction) > LONGEST_INSTRUCTION:
+        raise BadInput(
+            "instruction",
+            instruction,
+            f"has {len(instruction):,} characters; the most is {LONGEST_INSTRUCTION:,}",
+            "Make several stories of it.",
+        )
+    try:
+        instruction.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadInput(
+            "instruction", instruction, "is not valid Unicode text", "Save it as UTF-8."
+        ) from None
+    return instruction
+
+
+def check_duration(duration_s: float) -> float:
+    """Return the duration moved to whole samples.
+
+    Raises:
+        BadInput: if it is not a number from `SHORTEST_STORY_S` to `LONGEST_STORY_S`.
+    """
+    if math.isnan(duration_s) or not SHORTEST_STORY_S <= duration_s <= LONGEST_STORY_S:
+        raise BadInput(
+            "duration",
+            duration_s,
+            "is not between 1 second and 24 hours",
+            f"Give seconds from {SHORTEST_STORY_S:g} to {LONGEST_STORY_S:g}.",
+        )
+    return seconds_of(samples_of(duration_s))
+
+
+def read_plan(path: Path) -> StoryPlan:
+    """Read a plan that `audiostory plan` wrote or a person edited.
+
+    Raises:
+        BadInput: if the file cannot be read, is not JSON, has unknown or missing fields, or its
+            durations disagree with the total.
+    """
+    remedy = "Write one with `audiostory plan INSTRUCTION -o plan.json` and edit that."
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput("plan", str(path), error.strerror or "cannot be read", remedy) from error
+    except UnicodeDecodeError as error:
+        raise BadInput("plan", str(path), "is not UTF-8 text", remedy) from error
+    try:
+        return StoryPlan.model_validate(json.loads(text))
+    except json.JSONDecodeError as error:
+        problem = f"is not JSON (line {error.lineno}: {error.msg})"
+        raise BadInput("plan", str(path), problem, remedy) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the plan"
+        message = first["msg"].removeprefix("Value error, ")
+        raise BadInput("plan", str(path), f"{where}: {message}", remedy) from error
