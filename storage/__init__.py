@@ -1,0 +1,1 @@
+"""What is true: tables, every query, and the content-addressed audio files."""

@@ -1,0 +1,39 @@
+"""Errors of the store.
+
+StoreError
+├── NotFound       no such story, clip or mix
+├── Conflict       the request contradicts what is stored
+├── StoreTooNew    the data folder was made by a newer version
+└── StoreUnusable  the data folder cannot be opened or written
+"""
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked; the message says why and what to do."""
+
+
+class NotFound(StoreError):
+    """Nothing is stored under that name."""
+
+    def __init__(self, what: str, name: object) -> None:
+        self.what = what
+        self.name = name
+        super().__init__(f"{what} {str(name)[:80]!r} does not exist.")
+
+
+class Conflict(StoreError):
+    """What was asked contradicts what is stored."""
+
+
+class StoreTooNew(StoreError):
+    """The data folder was written by a newer version of the studio."""
+
+    def __init__(self, where: str, found: str, known: str) -> None:
+        super().__init__(
+            f"The data folder {where} was made by a newer version (schema {found}; this version "
+            f"knows up to {known}). Upgrade the studio, or name another folder in AUDIOSTORY_HOME."
+        )
+
+
+class StoreUnusable(StoreError):
+    """The data folder cannot be opened or written."""

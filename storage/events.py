@@ -1,0 +1,46 @@
+"""The event log of a story: every change of state, in the order of commit."""
+
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.errors import NotFound
+from storage.models import Event, Story
+
+
+async def append(session: AsyncSession, story_id: str, kind: str, **data: Any) -> int:
+    """Append an event within the transaction that makes the change; return its number.
+
+    The number comes from a counter on the story row, so that the row's lock makes commit order
+    number order: a reader that saw number n has seen everything before it.
+
+    Raises:
+        NotFound: if the story does not exist.
+    """
+    counted = await session.execute(
+        update(Story)
+        .where(Story.id == story_id)
+        .values(next_event=Story.next_event + 1)
+        .returning(Story.next_event)
+        .execution_options(synchronize_session=False)
+    )
+    following = counted.scalar_one_or_none()
+    if following is None:
+        raise NotFound("story", story_id)
+    number = following - 1
+    session.add(Event(story_id=story_id, number=number, kind=kind, data=data))
+    return number
+
+
+async def list_after(
+    session: AsyncSession, story_id: str, number: int, limit: int = 500
+) -> list[Event]:
+    """List the events that follow `number`, oldest first; 0 is before the first."""
+    found = await session.scalars(
+        select(Event)
+        .where(Event.story_id == story_id, Event.number > number)
+        .order_by(Event.number)
+        .limit(limit)
+    )
+    return list(found)

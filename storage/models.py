@@ -1,0 +1,276 @@
+"""The tables.
+
+A story has immutable revisions; a revision lists scene versions in order; a scene version names
+the clip it is heard as. Clips, conditions and segments are content-addressed and shared by all
+stories. Every time is in seconds since 1970 on the database's own clock.
+"""
+
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+Json = dict[str, Any]
+
+
+class now_s(FunctionElement[float]):  # noqa: N801 - reads as the SQL function it is
+    """The database's clock in seconds since 1970, the same for every process that uses it."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(now_s, "sqlite")
+def _now_sqlite(element: now_s, compiler: SQLCompiler, **options: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(now_s, "postgresql")
+def _now_postgresql(element: now_s, compiler: SQLCompiler, **options: Any) -> str:
+    return "extract(epoch from clock_timestamp())"
+
+
+class RunState(StrEnum):
+    """Where one execution of the graph stands."""
+
+    QUEUED = "queued"  # wants a worker
+    RUNNING = "running"  # a worker holds its lease
+    PARKED = "parked"  # waits for clips or for the author; no worker, no connection
+    FINISHED = "finished"
+    FAILED = "failed"  # stopped with an error; `resume` queues it again
+
+
+ACTIVE = (RunState.QUEUED, RunState.RUNNING, RunState.PARKED)
+
+
+class ClipState(StrEnum):
+    """Where a clip stands in the queue."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"  # a worker holds its lease
+    FINISHED = "finished"  # its file is complete and named by its content
+    FAILED = "failed"  # every attempt failed; the error is kept
+
+
+# Spelled out where clips are looked for: a bound value keeps SQLite from using the partial index.
+IS_OPEN_CLIP = text("state IN ('queued', 'claimed')")
+
+
+class Table(DeclarativeBase):
+    """Base of all tables."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        Json: JSON,
+        list[int]: JSON,
+        list[str]: JSON,
+        list[Json]: JSON,
+        str: Text(),
+        float: Double(),
+        int: BigInteger().with_variant(Integer, "sqlite"),  # SQLite numbers only INTEGER keys
+    }
+
+
+class Store(Table):
+    """The identity of this store, repeated in its audio folder so that the two cannot be mixed."""
+
+    __tablename__ = "store"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    store_id: Mapped[str]
+
+
+class Story(Table):
+    """What the author asked for, and the revision that is current."""
+
+    __tablename__ = "story"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    instruction: Mapped[str]
+    duration_s: Mapped[float | None]  # as asked; None: the planner's choice
+    language: Mapped[str | None]
+    seed: Mapped[int]
+    engine: Mapped[str]
+    planner: Mapped[str]
+    tail_s: Mapped[float]
+    review: Mapped[bool]
+    given_plan: Mapped[Json | None]  # a plan the author brought along
+    revision_id: Mapped[int | None]  # the current one; no foreign key, for it would be a circle
+    next_event: Mapped[int]  # number of the next event row; counts commits, not inserts
+    idempotency_key: Mapped[str | None] = mapped_column(unique=True)
+    request_digest: Mapped[str | None]  # sha256 of the request that took the idempotency key
+    created_at: Mapped[float] = mapped_column(server_default=now_s())
+
+
+class Revision(Table):
+    """One immutable version of a story: which scene versions, in which order."""
+
+    __tablename__ = "revision"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    story_id: Mapped[str] = mapped_column(ForeignKey("story.id"), index=True)
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id"))
+    language: Mapped[str]
+    samples: Mapped[int]  # of the whole track at 44.1 kHz
+    plan: Mapped[Json]  # reasoning, cast, directions, notes: the plan less its sub-events
+    scenes: Mapped[list[int]]  # scene_version ids in order; one row a revision, whatever N
+    created_at: Mapped[float] = mapped_column(server_default=now_s())
+
+
+class SceneVersion(Table):
+    """One wording of a sub-event and the clip it is heard as."""
+
+    __tablename__ = "scene_version"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    story_id: Mapped[str] = mapped_column(ForeignKey("story.id"), index=True)
+    caption: Mapped[str]
+    tone: Mapped[str]
+    samples: Mapped[int]  # of the scene, its tail excluded
+    continues: Mapped[bool]
+    layers: Mapped[list[Json]]
+    seed: Mapped[int]
+    condition_id: Mapped[str | None] = mapped_column(ForeignKey("condition.id"))
+    clip_key: Mapped[str | None] = mapped_column(index=True)  # set once with the queued clip
+    rerolls: Mapped[int]  # times the check asked for another seed
+    flags: Mapped[list[str]]  # what the check wants the author to hear
+
+
+class Condition(Table):
+    """What a clip must know of the story around it, in its engine's own format."""
+
+    __tablename__ = "condition"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # sha256 of data
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Clip(Table):
+    """A queued or finished sound, shared by everyone who wants exactly this request."""
+
+    __tablename__ = "clip"
+    __table_args__ = (
+        Index(
+            "ix_clip_claimable",
+            "engine",
+            "queued_at",
+            sqlite_where=IS_OPEN_CLIP,
+            postgresql_where=IS_OPEN_CLIP,
+        ),
+    )
+
+    key: Mapped[str] = mapped_column(primary_key=True)  # sha256 of request
+    engine: Mapped[str]
+    request: Mapped[str]  # canonical JSON of everything the engine reads
+    state: Mapped[str]
+    owner: Mapped[str | None]
+    attempt: Mapped[int]
+    expires_at: Mapped[float | None]
+    queued_at: Mapped[float] = mapped_column(server_default=now_s())
+    finished_at: Mapped[float | None]
+    file: Mapped[str | None]  # content name in the audio folder
+    figures: Mapped[Json | None]  # measured in the clip job
+    report: Mapped[Json | None]  # matched, unmatched and warnings of the engine
+    error: Mapped[str | None]
+
+
+class ClipWant(Table):
+    """A run that waits for a clip."""
+
+    __tablename__ = "clip_want"
+
+    clip_key: Mapped[str] = mapped_column(ForeignKey("clip.key"), primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True, index=True)
+
+
+class Run(Table):
+    """One execution of the graph over a story; at most one active per story."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        Index(
+            "ix_run_active",
+            "story_id",
+            unique=True,
+            sqlite_where=text("state IN ('queued', 'running', 'parked')"),
+            postgresql_where=text("state IN ('queued', 'running', 'parked')"),
+        ),
+        UniqueConstraint("story_id", "number"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    story_id: Mapped[str] = mapped_column(ForeignKey("story.id"))
+    number: Mapped[int]  # counts the runs of this story from 1
+    revision_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id"))
+    state: Mapped[str] = mapped_column(index=True)
+    waits_for: Mapped[str | None]  # why it is parked: "clips", "plan review" or "mix review"
+    approved: Mapped[list[str]]  # the reviews the author, or `create` for him, has passed
+    owner: Mapped[str | None]
+    attempt: Mapped[int]  # times a worker took it since it last parked or moved on
+    expires_at: Mapped[float | None]
+    error: Mapped[str | None]
+    is_bad_input: Mapped[bool] = mapped_column(server_default=false())  # the author can mend it
+    created_at: Mapped[float] = mapped_column(server_default=now_s())
+    finished_at: Mapped[float | None]
+
+
+class Segment(Table):
+    """A piece of a mix before programme gain: a scene's body, or the seam of two scenes."""
+
+    __tablename__ = "segment"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)  # sha256 of what it is made from
+    file: Mapped[str]  # a body is a slice of its clip's file; a seam has a file of its own
+    offset: Mapped[int]  # first sample within the file
+    samples: Mapped[int]
+    loudness: Mapped[bytes] = mapped_column(LargeBinary)  # SegmentLoudness.as_bytes
+    seam: Mapped[Json | None]  # figures of a seam; None for a body
+
+
+class Mix(Table):
+    """The whole track of a revision: segments in order and one programme gain."""
+
+    __tablename__ = "mix"
+
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"), primary_key=True)
+    segments: Mapped[list[int]]
+    samples: Mapped[int]
+    programme: Mapped[Json]  # gain, limiter and what was reached
+    created_at: Mapped[float] = mapped_column(server_default=now_s())
+
+
+class Event(Table):
+    """A change of state, numbered per story without gap in the order of commit."""
+
+    __tablename__ = "event"
+
+    story_id: Mapped[str] = mapped_column(ForeignKey("story.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    data: Mapped[Json]
+    created_at: Mapped[float] = mapped_column(server_default=now_s())
