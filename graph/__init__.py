@@ -1,0 +1,1 @@
+"""The state machine that drives a story; the only package that imports LangGraph."""

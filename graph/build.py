@@ -1,0 +1,84 @@
+"""Every node and edge of a story, on one page.
+
+plan → review_plan → interleave (a sub-event a turn) → synthesize → check → stitch → review_mix
+
+A step that must wait says so in `waits_for`; the graph then stops in `park`, an interrupt alone
+in its node, and goes back to the same step when the run is woken. What was decided meanwhile is
+in SQL, so the value of the resume says nothing.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import interrupt
+
+from graph.routing import next_or_park, next_sub_event
+from nodes.check import check
+from nodes.interleave import interleave
+from nodes.plan import plan
+from nodes.review import review_mix, review_plan
+from nodes.services import Services
+from nodes.state import StateUpdate, StoryState
+from nodes.stitch import stitch
+from nodes.synthesize import synthesize
+
+Step = Callable[[StoryState, Services], Awaitable[StateUpdate]]
+
+
+class Node(Protocol):
+    """What LangGraph calls for a step."""
+
+    async def __call__(self, state: StoryState, *, runtime: Runtime[Services]) -> StateUpdate:
+        """Run the step."""
+        ...
+
+
+Graph = CompiledStateGraph[StoryState, Services, StoryState, StoryState]
+
+
+def build_graph(checkpoints: BaseCheckpointSaver[str]) -> Graph:
+    """Compile the state machine of a story."""
+    graph = StateGraph(StoryState, Services)
+    graph.add_node("plan", _node(plan))
+    graph.add_node("review_plan", _node(review_plan))
+    graph.add_node("park_for_plan_review", _park)
+    graph.add_node("interleave", _node(interleave))
+    graph.add_node("synthesize", _node(synthesize))
+    graph.add_node("park_for_clips", _park)
+    graph.add_node("check", _node(check))
+    graph.add_node("stitch", _node(stitch))
+    graph.add_node("review_mix", _node(review_mix))
+    graph.add_node("park_for_mix_review", _park)
+
+    graph.add_edge(START, "plan")
+    graph.add_edge("plan", "review_plan")
+    graph.add_conditional_edges(
+        "review_plan",
+        next_or_park("interleave", "park_for_plan_review"),
+        ["interleave", "park_for_plan_review"],
+    )
+    graph.add_edge("park_for_plan_review", "review_plan")
+    graph.add_conditional_edges("interleave", next_sub_event("interleave", "synthesize"))
+    graph.add_conditional_edges("synthesize", next_or_park("check", "park_for_clips"))
+    graph.add_edge("park_for_clips", "synthesize")
+    graph.add_conditional_edges("check", next_or_park("stitch", "synthesize"))
+    graph.add_conditional_edges("stitch", next_or_park("review_mix", "synthesize"))
+    graph.add_conditional_edges("review_mix", next_or_park(END, "park_for_mix_review"))
+    graph.add_edge("park_for_mix_review", "review_mix")
+    return graph.compile(checkpoints)
+
+
+def _node(step: Step) -> Node:
+    async def run_step(state: StoryState, *, runtime: Runtime[Services]) -> StateUpdate:
+        return await step(state, runtime.context)
+
+    return run_step
+
+
+async def _park(state: StoryState) -> StateUpdate:
+    interrupt(state["waits_for"])
+    return {"waits_for": ""}

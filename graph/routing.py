@@ -1,0 +1,25 @@
+"""Where a story goes after a step; each function returns an edge that build.py draws."""
+
+from collections.abc import Callable
+
+from nodes.state import StoryState
+
+Edge = Callable[[StoryState], str]
+
+
+def next_or_park(following: str, park: str) -> Edge:
+    """Go on to `following`, or to `park` if the step must wait."""
+
+    def route(state: StoryState) -> str:
+        return park if state["waits_for"] else following
+
+    return route
+
+
+def next_sub_event(same: str, following: str) -> Edge:
+    """Take the step again until every sub-event has had its turn."""
+
+    def route(state: StoryState) -> str:
+        return same if state["cursor"] < state["scenes"] else following
+
+    return route

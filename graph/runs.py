@@ -1,0 +1,103 @@
+"""Driving one claimed run through the graph, from wherever it stands to where it must wait."""
+
+import asyncio
+from collections.abc import Coroutine
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command
+
+from audiostory_core.errors import BadInput, StudioError
+from audiostory_core.story import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S
+from graph.build import Graph
+from nodes.errors import StepFailed
+from nodes.services import Services
+from nodes.state import StoryState, fresh_state
+from storage import runs
+from storage.models import Run
+
+LEASE_S = 30.0
+RENEW_S = LEASE_S / 3
+MOST_SUB_EVENTS = int(LONGEST_STORY_S / SHORTEST_SUB_EVENT_S)
+RECURSION_LIMIT = 4 * MOST_SUB_EVENTS + 200  # LangGraph's own default ends a long story midway
+
+
+async def drive(run: Run, graph: Graph, services: Services) -> None:
+    """Drive a claimed run until it ends or parks; its state in SQL says which.
+
+    A lease that is lost stops the driving; whoever took it over goes on from SQL.
+    """
+    await while_held(_advance(run, graph, services), _keep_lease(run, services))
+
+
+async def while_held(
+    work: Coroutine[None, None, object], lease: Coroutine[None, None, None]
+) -> None:
+    """Do work until it is done, or until the coroutine that keeps its lease ends."""
+    tasks = [asyncio.create_task(work), asyncio.create_task(lease)]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _advance(run: Run, graph: Graph, services: Services) -> None:
+    owner = run.owner or ""
+    try:
+        waits_for = await _invoke(run, graph, services)
+    except (StudioError, StepFailed) as error:
+        async with services.database.write() as session:
+            await runs.fail_held(
+                session, run.id, owner, str(error), is_bad_input=isinstance(error, BadInput)
+            )
+        await _forget(run, graph)
+        return
+    async with services.database.write() as session:
+        if waits_for:
+            await runs.park(session, run.id, owner, waits_for)
+        else:
+            await runs.finish(session, run.id, owner)
+    if not waits_for:
+        await _forget(run, graph)
+
+
+async def _invoke(run: Run, graph: Graph, services: Services) -> str:
+    config = _config(run)
+    snapshot = await graph.aget_state(config)
+    entry: StoryState | Command[str] | None = None
+    if not snapshot.values:
+        entry = fresh_state(run.story_id, run.id)
+    elif snapshot.interrupts:
+        entry = Command(resume="woken")
+    elif not snapshot.next:
+        return ""
+    reached = await graph.ainvoke(entry, config, context=services, durability="sync")
+    interrupts = reached.get("__interrupt__")
+    return str(interrupts[0].value) if interrupts else ""
+
+
+async def _keep_lease(run: Run, services: Services) -> None:
+    is_held = True
+    while is_held:
+        await asyncio.sleep(RENEW_S)
+        async with services.database.write() as session:
+            is_held = await runs.renew(session, run.id, run.owner or "", LEASE_S)
+
+
+async def _forget(run: Run, graph: Graph) -> None:
+    if graph.checkpointer is not None and not isinstance(graph.checkpointer, bool):
+        await graph.checkpointer.adelete_thread(_thread(run))
+
+
+def _config(run: Run) -> RunnableConfig:
+    return {
+        "configurable": {"thread_id": _thread(run)},
+        "recursion_limit": RECURSION_LIMIT,
+    }
+
+
+def _thread(run: Run) -> str:
+    return f"story:{run.story_id}:run:{run.number}"

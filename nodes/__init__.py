@@ -1,0 +1,1 @@
+"""The steps of a story: one file, one step, one async function (state, services) -> update."""

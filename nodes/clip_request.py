@@ -1,0 +1,78 @@
+"""A clip's request as canonical JSON: what its key is made of, and what its job is built from."""
+
+import hashlib
+import json
+
+from pydantic import TypeAdapter
+
+from audiostory_core.engines.protocol import Capabilities, ClipRequest, Condition
+from audiostory_core.story import SAMPLE_RATE, CastMember, Layer, SpeechLayer
+from nodes.services import Planned
+from storage.models import Json
+
+LAYERS: TypeAdapter[tuple[Layer, ...]] = TypeAdapter(tuple[Layer, ...])
+
+
+def describe(
+    planned: Planned, index: int, seed: int, condition_id: str, capabilities: Capabilities
+) -> str:
+    """Return everything the engine will read of sub-event `index`, as canonical JSON.
+
+    Neither the story, nor the position, nor the take is in it: equal requests share a clip. Only
+    the last scene has no tail, so that it ends as it is written.
+    """
+    event = planned.plan.sub_events[index]
+    is_last = index == len(planned.scene_ids) - 1
+    tail = 0 if is_last else planned.tail_samples
+    speakers = {layer.speaker for layer in event.layers if isinstance(layer, SpeechLayer)}
+    return canonical(
+        {
+            "engine": capabilities.name,
+            "engine_revision": capabilities.revision,
+            "caption": event.caption,
+            "layers": LAYERS.dump_python(event.layers, mode="json"),
+            "cast": [
+                member.model_dump(mode="json")
+                for member in planned.plan.cast
+                if member.name in speakers
+            ],
+            "language": planned.plan.language,
+            "samples": event.samples + tail,
+            "sample_rate": SAMPLE_RATE,
+            "seed": seed,
+            "parameters": {"tail_samples": tail, "story_seed": planned.seed},
+            "condition": condition_id,
+        }
+    )
+
+
+def with_seed(request: str, seed: int) -> str:
+    """Return the same request with another seed."""
+    return canonical(json.loads(request) | {"seed": seed})
+
+
+def key_of(request: str) -> str:
+    """Return the clip key: the content address of a canonical request."""
+    return hashlib.sha256(request.encode()).hexdigest()
+
+
+def build(request: str, condition: Condition) -> ClipRequest:
+    """Turn a stored request back into what an engine takes."""
+    told: Json = json.loads(request)
+    return ClipRequest(
+        caption=told["caption"],
+        layers=LAYERS.validate_python(told["layers"]),
+        samples=told["samples"],
+        seed=told["seed"],
+        language=told["language"],
+        cast=tuple(CastMember.model_validate(member) for member in told["cast"]),
+        condition=condition,
+        parameters=told["parameters"],
+    )
+
+
+def canonical(value: Json) -> str:
+    """Return JSON with one spelling: sorted keys, no spaces, characters as they are."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )

@@ -1,0 +1,5 @@
+"""Errors of the steps."""
+
+
+class StepFailed(Exception):
+    """A step cannot go on; its message goes to the run's row and to the author."""
