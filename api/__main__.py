@@ -1,0 +1,5 @@
+"""`python -m api` is `audiostory`."""
+
+from api.cli import main
+
+main()

@@ -1,0 +1,189 @@
+"""What the commands do once their input is known to be good."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from api import authoring, decisions, terminal
+from api.new_story import NewStory, create_story
+from api.settings import Settings, read_settings
+from api.store import OpenStore, open_store
+from api.views import (
+    SceneView,
+    Status,
+    StoryDetail,
+    detail_story,
+    list_seams,
+    load_story,
+    open_mix,
+    view_story,
+)
+from audiostory_core.audio.export import export
+from audiostory_core.errors import BadInput
+from storage import stories
+
+DONE, FAILED, BAD_INPUT, DEGRADED = 0, 1, 2, 3
+
+
+async def create(wanted: NewStory, target: Path, *, as_json: bool) -> int:
+    """Make a story and write it; return the exit code."""
+    async with _opened() as (store, settings):
+        story = await create_story(store.database, wanted, settings.tail_s)
+        terminal.err.print(f"story {story.id}, seed {story.seed}")
+        return await _make_and_write(store, settings, story.id, target, as_json=as_json)
+
+
+async def resume(story_id: str, target: Path | None, *, as_json: bool) -> int:
+    """Go on with a story and write it; return the exit code."""
+    async with _opened() as (store, settings):
+        return await _make_and_write(store, settings, story_id, target, as_json=as_json)
+
+
+async def approve(story_id: str) -> None:
+    """Approve what a story waits for."""
+    async with _opened() as (store, _):
+        review = await decisions.approve(store.database, story_id)
+    if review is None:
+        raise BadInput("story", story_id, "does not wait for a review", "See `audiostory show ID`.")
+    terminal.out.print(f"{review} approved; go on with: audiostory resume {story_id}")
+
+
+async def show(story_id: str, plot: Path | None, *, as_json: bool) -> None:
+    """Print a story, and draw it if asked."""
+    async with _opened() as (store, _):
+        async with store.database.read() as session:
+            detail, scenes = await detail_story(session, story_id)
+            _, _, revision = await load_story(session, story_id)
+            seams = await list_seams(session, revision.id) if revision else []
+        if as_json:
+            terminal.print_json(_as_json(detail, scenes) | {"seams": seams})
+        else:
+            terminal.show_story(detail)
+            terminal.show_scenes(scenes)
+            terminal.show_seams(seams)
+            terminal.show_degradations(detail.degradations)
+        if plot is not None:
+            await _draw(store, story_id, plot, scenes)
+
+
+async def list_newest(limit: int, *, as_json: bool) -> None:
+    """Print the newest stories."""
+    async with _opened() as (store, _), store.database.read() as session:
+        rows = await stories.list_newest(session, limit)
+    views = [view_story(*row) for row in rows]
+    if as_json:
+        terminal.print_json([view.model_dump(mode="json") for view in views])
+    else:
+        terminal.show_list(views)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a text file whole or not at all.
+
+    Raises:
+        BadInput: if it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput("output", str(path), reason, "Name a file you may write.") from error
+
+
+@asynccontextmanager
+async def _opened() -> AsyncIterator[tuple[OpenStore, Settings]]:
+    settings = read_settings()
+    store = await open_store(settings)
+    try:
+        yield store, settings
+    finally:
+        await store.database.close()
+
+
+async def _make_and_write(
+    store: OpenStore, settings: Settings, story_id: str, target: Path | None, *, as_json: bool
+) -> int:
+    try:
+        with terminal.story_progress(is_shown=not as_json) as listener:
+            run = await authoring.make_story(store, settings, story_id, listener)
+    except asyncio.CancelledError:
+        terminal.show_interrupted(story_id, target)
+        raise
+    async with store.database.read() as session:
+        detail, scenes = await detail_story(session, story_id)
+    if detail.status == Status.FAILED:
+        terminal.err.print(f"audiostory: {detail.error}", markup=False, soft_wrap=True)
+        return BAD_INPUT if run.is_bad_input else FAILED
+    if detail.status == Status.FINISHED and target is not None:
+        await _write(store, story_id, target, is_shown=not as_json)
+    await _report(store, detail, scenes, target, as_json=as_json)
+    return DEGRADED if detail.degradations else DONE
+
+
+async def _write(store: OpenStore, story_id: str, target: Path, *, is_shown: bool) -> None:
+    async with store.database.read() as session:
+        mix = await open_mix(session, store.audio, story_id)
+    with mix, terminal.export_progress(is_shown, target.name) as on_progress:
+        export(mix, target, on_progress)
+
+
+async def _report(
+    store: OpenStore,
+    detail: StoryDetail,
+    scenes: list[SceneView],
+    target: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    async with store.database.read() as session:
+        _, _, revision = await load_story(session, detail.id)
+        seams = await list_seams(session, revision.id) if revision else []
+    if as_json:
+        output = str(target) if target is not None else None
+        terminal.print_json(_as_json(detail, scenes) | {"seams": seams, "output": output})
+        return
+    terminal.show_scenes(scenes)
+    for note in detail.notes:
+        terminal.show_note(note)
+    if detail.status == Status.IN_REVIEW:
+        terminal.show_review(detail)
+        return
+    terminal.show_seams(seams)
+    if detail.programme is not None:
+        terminal.out.print(terminal.programme_line(detail.programme), markup=False)
+    terminal.show_degradations(detail.degradations)
+    if target is not None:
+        terminal.show_written(target, detail)
+
+
+async def _draw(store: OpenStore, story_id: str, plot: Path, scenes: list[SceneView]) -> None:
+    from audiostory_core.audio.plot import draw  # noqa: PLC0415 - matplotlib takes half a second
+
+    async with store.database.read() as session:
+        mix = await open_mix(session, store.audio, story_id)
+        _, _, revision = await load_story(session, story_id)
+        seams = await list_seams(session, revision.id) if revision else []
+    with mix:
+        draw(
+            mix,
+            [scene.start_s for scene in scenes],
+            [scene.caption for scene in scenes],
+            [(seam["at_s"], seam["overlap_s"]) for seam in seams],
+            plot,
+            title=f"story {story_id}",
+        )
+    terminal.out.print(f"drawn to {plot}", markup=False)
+
+
+def _as_json(detail: StoryDetail, scenes: list[SceneView]) -> dict[str, object]:
+    listed = [scene.model_dump(mode="json") for scene in scenes]
+    return detail.model_dump(mode="json") | {"scenes": listed}

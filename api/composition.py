@@ -1,0 +1,46 @@
+"""Putting a worker together: the one place where engines, planners, store and graph meet."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from api.building import build_engine, build_planner, why_unusable
+from api.catalog import ENGINES, PLANNERS
+from api.settings import Settings
+from api.store import OpenStore
+from graph.build import build_graph
+from graph.checkpoints import open_checkpoints
+from graph.worker import Worker
+from nodes.services import Services
+from storage.presence import Presence
+
+
+@asynccontextmanager
+async def build_worker(
+    store: OpenStore, settings: Settings, story_id: str | None = None
+) -> AsyncIterator[Worker]:
+    """Build a worker with every engine and planner that is usable here.
+
+    Args:
+        store: the open data folder.
+        settings: of this installation.
+        story_id: work on this story only.
+    """
+    engines = {
+        name: build_engine(name) for name, target in ENGINES.items() if not why_unusable(target)
+    }
+    planners = {
+        name: build_planner(name) for name, target in PLANNERS.items() if not why_unusable(target)
+    }
+    services = Services(store.database, store.audio, engines, planners)
+    try:
+        async with open_checkpoints(settings.checkpoint_file) as checkpoints:
+            yield Worker(
+                build_graph(checkpoints),
+                services,
+                Presence(store.workers),
+                batch=settings.batch,
+                story_id=story_id,
+            )
+    finally:
+        for engine in engines.values():
+            engine.close()

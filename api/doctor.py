@@ -1,0 +1,81 @@
+"""`audiostory doctor`: what is installed, and what is usable here."""
+
+import importlib.metadata
+import platform
+import shutil
+from pathlib import Path
+
+from pydantic import BaseModel
+from rich.markup import escape
+from rich.table import Table
+
+from api.building import why_unusable
+from api.catalog import ENGINES, PLANNERS
+from api.settings import Settings
+from api.terminal import out
+from audiostory_core.engines.foley.speech.speech import speech_available
+
+PACKAGES = (
+    "langgraph", "langgraph-checkpoint-sqlite", "sqlalchemy", "numpy", "scipy", "soundfile",
+    "espeakng-loader", "sudachipy", "fastapi", "torch", "transformers",
+)  # fmt: skip
+ROOMY_BYTES = 1 << 30
+
+
+class Finding(BaseModel):
+    """One thing that was looked at."""
+
+    what: str
+    is_usable: bool
+    is_needed: bool
+    detail: str
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look at everything; nothing is changed."""
+    findings = [_home(settings.home)]
+    findings += [_part("engine", name, target) for name, target in ENGINES.items()]
+    findings += [_part("planner", name, target) for name, target in PLANNERS.items()]
+    why_mute = speech_available()
+    findings.append(_finding("speech (espeak-ng)", why_mute, "usable", is_needed=False))
+    findings += [_package(name) for name in PACKAGES]
+    python = f"{platform.python_implementation()} {platform.python_version()}, {platform.system()}"
+    return [*findings, _finding("python", None, f"{python} {platform.machine()}", is_needed=True)]
+
+
+def show_findings(findings: list[Finding]) -> None:
+    """Print findings as a table."""
+    table = Table(expand=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("what", no_wrap=True)
+    table.add_column("found", ratio=1)
+    for finding in findings:
+        mark = "[green]✓[/]" if finding.is_usable else "[red]✗[/]" if finding.is_needed else "–"
+        table.add_row(mark, finding.what, escape(finding.detail))
+    out.print(table)
+
+
+def _finding(what: str, why_not: str | None, detail: str, *, is_needed: bool) -> Finding:
+    return Finding(
+        what=what, is_usable=why_not is None, is_needed=is_needed, detail=why_not or detail
+    )
+
+
+def _home(home: Path) -> Finding:
+    existing = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    detail = f"{home}, {free / (1 << 30):.1f} GiB free"
+    why_not = None if free >= ROOMY_BYTES else f"{detail}: free some space"
+    return _finding("data folder", why_not, detail, is_needed=True)
+
+
+def _part(kind: str, name: str, target: str) -> Finding:
+    return _finding(f"{kind} {name}", why_unusable(target), "usable", is_needed=True)
+
+
+def _package(name: str) -> Finding:
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return _finding(name, "not installed", "", is_needed=False)
+    return _finding(name, None, version, is_needed=False)

@@ -1,0 +1,31 @@
+"""What routes work with: the open store and who is at work."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.settings import Settings
+from api.store import OpenStore
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The state of the HTTP process."""
+
+    store: OpenStore
+    settings: Settings
+    count_workers: Callable[[], int]  # that are alive
+    closing: asyncio.Event = field(default_factory=asyncio.Event)  # set: endless responses end
+    exporting: asyncio.Lock = field(default_factory=asyncio.Lock)  # one file at a time
+
+
+def edge_of(request: Request) -> Edge:
+    """Return what the application was made over."""
+    edge: Edge = request.app.state.edge
+    return edge
+
+
+HasEdge = Annotated[Edge, Depends(edge_of)]

@@ -1,0 +1,128 @@
+"""Errors over HTTP: problem+json (RFC 9457); of bad input with field, value and remedy."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from audiostory_core.errors import BadInput, StudioError
+from storage.errors import Conflict, NotFound, StoreError
+
+SHOWN = 200  # characters of an offending value that are sent back
+MEDIA_TYPE = "application/problem+json"
+FIELDS = {"duration": "duration_s"}  # where JSON says it otherwise than the command line
+REMEDIES = {
+    "extra_forbidden": "Leave it out; /docs lists the fields there are.",
+    "missing": "Give it; /docs tells what it may be.",
+    "json_invalid": "Send valid JSON.",
+    "model_attributes_type": "Send a JSON object as Content-Type: application/json.",
+}
+HTTP_REMEDIES = {
+    400: "Send JSON encoded as UTF-8.",
+    404: "See /docs for what there is.",
+    405: "See /docs for what can be asked of it.",
+}
+
+
+class Problem(BaseModel):
+    """What went wrong, and what to do about it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    field: str | None = None  # the offending one
+    value: str | None = None  # what was given, shortened
+    remedy: str | None = None
+
+
+_CONTENT = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "The request cannot be met as it is", "content": _CONTENT},
+    "5XX": {"description": "The studio cannot do its work", "content": _CONTENT},
+}
+
+
+def problem(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, **told: str | None
+) -> JSONResponse:
+    """Return a problem+json response.
+
+    Args:
+        status: of HTTP.
+        detail: a sentence.
+        headers: further ones.
+        told: `field`, `value` and `remedy`, where there are such.
+    """
+    title = HTTPStatus(status).phrase
+    body = Problem(title=title, status=status, detail=detail, **told).model_dump(exclude_none=True)
+    return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def explain_errors(app: FastAPI) -> None:
+    """Answer every error as a problem; one that nobody foresaw is logged besides."""
+    app.add_exception_handler(BadInput, _bad_input)
+    app.add_exception_handler(StudioError, _studio_error)
+    app.add_exception_handler(StoreError, _store_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _bad_input(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, BadInput)
+    field = FIELDS.get(error.field, error.field)
+    return problem(
+        422, _text(error), field=field, value=_shown(error.value), remedy=_text(error.remedy)
+    )
+
+
+async def _studio_error(request: Request, error: Exception) -> JSONResponse:
+    return problem(500, _text(error), remedy="`audiostory doctor` tells what is wrong here.")
+
+
+async def _store_error(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, NotFound):
+        remedy = "GET /v1/stories lists the stories; a story's status tells how far it is."
+        return problem(404, _text(error), field=error.what, value=_shown(error.name), remedy=remedy)
+    return problem(409 if isinstance(error, Conflict) else 503, _text(error))
+
+
+async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    source, *inner = (str(part) for part in first["loc"])
+    is_json = first["type"] != "json_invalid"  # else the rest of loc is a position in the text
+    where = ".".join(inner) if inner and is_json else source
+    message = first["msg"].removeprefix("Value error, ")
+    return problem(
+        422,
+        _text(f"{where}: {message}"),
+        field=_shown(where),
+        value=_shown(first.get("input")),
+        remedy=REMEDIES.get(first["type"], "Correct it; /docs tells what it may be."),
+    )
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    remedy = HTTP_REMEDIES.get(error.status_code)
+    return problem(error.status_code, _text(error.detail), error.headers, remedy=remedy)
+
+
+async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    return problem(500, "This is a fault of the studio.", remedy="Its log tells more.")
+
+
+def _shown(value: object) -> str:
+    return _text(value if isinstance(value, str) else repr(value))[:SHOWN]
+
+
+def _text(told: object) -> str:
+    """Return text that UTF-8 can encode: lone surrogates come in as JSON escapes."""
+    return str(told).encode("utf-8", "replace").decode()

@@ -1,0 +1,113 @@
+"""A request for a story, checked once for CLI and HTTP alike, and stored."""
+
+import hashlib
+import secrets
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from api.catalog import ENGINES, PLANNERS, check_name
+from audiostory_core.errors import BadInput
+from audiostory_core.story import (
+    LONGEST_STORY_S,
+    SHORTEST_STORY_S,
+    StoryPlan,
+    check_duration,
+    check_instruction,
+)
+from storage import stories
+from storage.database import Database
+from storage.models import Story
+
+
+class NewStory(BaseModel):
+    """What an author asks for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    instruction: Annotated[str, Field(description="What should be heard, in any language.")] = ""
+    duration_s: Annotated[
+        float | None,
+        Field(
+            description="Seconds; without it, from the text.",
+            json_schema_extra={"minimum": SHORTEST_STORY_S, "maximum": LONGEST_STORY_S},
+        ),
+    ] = None
+    language: Annotated[
+        str | None, Field(description="Such as en or zh; without it, from the text.", max_length=35)
+    ] = None
+    seed: Annotated[
+        int | None, Field(ge=0, lt=2**63, description="The same seed makes the same story.")
+    ] = None
+    engine: Annotated[str, Field(json_schema_extra={"enum": list(ENGINES)})] = "foley"
+    planner: Annotated[str, Field(json_schema_extra={"enum": list(PLANNERS)})] = "clauses"
+    review: Annotated[
+        bool, Field(description="Stop for the author after the plan and after the mix.")
+    ] = False
+    plan: Annotated[
+        StoryPlan | None, Field(description="A plan of one's own, instead of the planner's.")
+    ] = None
+
+
+def new_story(**values: object) -> NewStory:
+    """Return a request made of values that nobody has checked yet.
+
+    Raises:
+        BadInput: naming the first that cannot be used.
+    """
+    try:
+        return NewStory.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BadInput(
+            field, first["input"], first["msg"], "Correct it, or leave it out."
+        ) from None
+
+
+async def create_story(
+    database: Database, wanted: NewStory, tail_s: float, idempotency_key: str | None = None
+) -> Story:
+    """Store a story and its queued run; an equal request with the same key makes no second one.
+
+    Raises:
+        BadInput: naming the field that cannot be used.
+        Conflict: if the idempotency key was used for another request.
+    """
+    if wanted.plan is not None:
+        wanted = _told_by(wanted.plan, wanted)
+    check_instruction(wanted.instruction)
+    duration_s = None if wanted.duration_s is None else check_duration(wanted.duration_s)
+    check_name("engine", wanted.engine, ENGINES)
+    check_name("planner", wanted.planner, PLANNERS)
+    digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
+    async with database.write() as session:
+        if idempotency_key is not None:
+            before = await stories.find_by_idempotency(session, idempotency_key, digest)
+            if before is not None:
+                return before
+        return await stories.add(
+            session,
+            instruction=wanted.instruction,
+            duration_s=duration_s,
+            language=wanted.language,
+            seed=secrets.randbits(32) if wanted.seed is None else wanted.seed,
+            engine=wanted.engine,
+            planner=wanted.planner,
+            tail_s=tail_s,
+            review=wanted.review,
+            given_plan=None if wanted.plan is None else wanted.plan.model_dump(mode="json"),
+            idempotency_key=idempotency_key,
+            request_digest=digest if idempotency_key else None,
+        )
+
+
+def _told_by(plan: StoryPlan, wanted: NewStory) -> NewStory:
+    told = {name: getattr(plan, name) for name in ("instruction", "duration_s", "language")}
+    for name, value in told.items():
+        given = getattr(wanted, name)
+        if given not in ("", None, value):
+            raise BadInput(
+                name, given, f"contradicts the plan, which says {value!r}"[:200], "Leave it out."
+            )
+    return wanted.model_copy(update=told)

@@ -1,0 +1,87 @@
+"""Stories: asked for, listed, looked at, approved."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel
+
+from api import decisions
+from api.edge import HasEdge
+from api.new_story import NewStory, create_story
+from api.views import (
+    SceneView,
+    StoryDetail,
+    StoryView,
+    detail_story,
+    load_story,
+    view_scenes,
+    view_story,
+)
+from storage import stories
+from storage.errors import Conflict
+
+router = APIRouter(prefix="/stories", tags=["stories"])
+
+
+class StoryPage(BaseModel):
+    """Stories, newest first."""
+
+    stories: list[StoryView]
+    total: int
+
+
+@router.post("", status_code=202, summary="Ask for a story")
+async def post_story(
+    wanted: NewStory,
+    edge: HasEdge,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+) -> StoryView:
+    """Ask for a story. It is queued and made by the workers; follow its events.
+
+    The same Idempotency-Key with the same body gives the same story again.
+    """
+    database = edge.store.database
+    story = await create_story(database, wanted, edge.settings.tail_s, idempotency_key)
+    response.headers["Location"] = f"/v1/stories/{story.id}"
+    async with database.read() as session:
+        return view_story(*await load_story(session, story.id))
+
+
+@router.get("", summary="All stories")
+async def get_stories(
+    edge: HasEdge,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
+) -> StoryPage:
+    """List stories, newest first."""
+    async with edge.store.database.read() as session:
+        rows = await stories.list_newest(session, limit, offset)
+        total = await stories.count(session)
+    return StoryPage(stories=[view_story(*row) for row in rows], total=total)
+
+
+@router.get("/{story_id}", summary="One story")
+async def get_story(story_id: str, edge: HasEdge) -> StoryDetail:
+    """Return a story with its plan's remarks and its mix's figures."""
+    async with edge.store.database.read() as session:
+        detail, _ = await detail_story(session, story_id)
+    return detail
+
+
+@router.get("/{story_id}/sub-events", summary="Its sub-events")
+async def get_sub_events(story_id: str, edge: HasEdge) -> list[SceneView]:
+    """Return the sub-events in order; none before the story is planned."""
+    async with edge.store.database.read() as session:
+        _, _, revision = await load_story(session, story_id)
+        return await view_scenes(session, revision)
+
+
+@router.post("/{story_id}/approve", summary="Approve what it waits for")
+async def post_approval(story_id: str, edge: HasEdge) -> StoryView:
+    """Approve the plan or the mix that the story waits for; 409 if it waits for neither."""
+    review = await decisions.approve(edge.store.database, story_id)
+    if review is None:
+        raise Conflict("The story does not wait for a review; its status tells what it does.")
+    async with edge.store.database.read() as session:
+        return view_story(*await load_story(session, story_id))

@@ -1,0 +1,216 @@
+"""What an author sees of a story, for CLI and HTTP alike."""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.story import Layer, seconds_of
+from storage import clips, mixes, stories
+from storage.audio_files import AudioFiles
+from storage.errors import NotFound
+from storage.models import Clip, ClipState, Revision, Run, RunState, SceneVersion, Story
+
+
+class Status(StrEnum):
+    """Where a story stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    IN_REVIEW = "in review"  # waits for its author
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class StoryView(BaseModel):
+    """A story at a glance."""
+
+    id: str
+    status: Status
+    instruction: str
+    language: str | None
+    duration_s: float | None  # None until planned, if the author left it open
+    seed: int
+    engine: str
+    planner: str
+    created_at: float  # seconds since 1970
+    sub_events: int | None
+    waits_for: str | None
+    error: str | None
+
+
+class SceneView(BaseModel):
+    """A sub-event, where it lies in the story, and the clip it is heard as."""
+
+    index: int  # from 1
+    scene: int
+    caption: str
+    start_s: float
+    duration_s: float
+    tone: str
+    layers: list[Layer]
+    continues: bool
+    seed: int
+    rerolls: int
+    status: str  # planned, queued, claimed, finished or failed
+    clip: str | None  # its key
+    matched: list[str]
+    unmatched: list[str]
+    warnings: list[str]
+    flags: list[str]
+    figures: dict[str, Any] | None
+    error: str | None
+
+
+class StoryDetail(StoryView):
+    """A story with its plan's remarks and its mix's figures."""
+
+    reasoning: str
+    directions: list[str]
+    notes: list[str]
+    programme: dict[str, Any] | None  # gain, loudness and peak of the mix
+    degradations: list[str]  # what was asked for and could not be made
+
+
+def status_of(run: Run) -> Status:
+    """Return a story's status from its newest run."""
+    if run.state == RunState.PARKED:
+        return Status.RUNNING if run.waits_for == "clips" else Status.IN_REVIEW
+    return Status(run.state)
+
+
+def view_story(story: Story, run: Run, revision: Revision | None) -> StoryView:
+    """Return a story at a glance."""
+    return StoryView(
+        id=story.id,
+        status=status_of(run),
+        instruction=story.instruction,
+        language=revision.language if revision else story.language,
+        duration_s=seconds_of(revision.samples) if revision else story.duration_s,
+        seed=story.seed,
+        engine=story.engine,
+        planner=story.planner,
+        created_at=story.created_at,
+        sub_events=len(revision.scenes) if revision else None,
+        waits_for=run.waits_for,
+        error=run.error,
+    )
+
+
+async def load_story(session: AsyncSession, story_id: str) -> tuple[Story, Run, Revision | None]:
+    """Load a story with its newest run and current revision.
+
+    Raises:
+        NotFound: if there is none of that id.
+    """
+    story = await stories.get(session, story_id)
+    run = await stories.find_latest_run(session, story_id)
+    if run is None:
+        raise NotFound("run of story", story_id)
+    revision = None
+    if story.revision_id is not None:
+        revision = await stories.get_revision(session, story.revision_id)
+    return story, run, revision
+
+
+async def detail_story(session: AsyncSession, story_id: str) -> tuple[StoryDetail, list[SceneView]]:
+    """Return everything about a story.
+
+    Raises:
+        NotFound: if there is none of that id.
+    """
+    story, run, revision = await load_story(session, story_id)
+    scenes = await view_scenes(session, revision)
+    mix = await stories.find_mix(session, revision.id) if revision else None
+    plan = revision.plan if revision else {}
+    detail = StoryDetail(
+        **view_story(story, run, revision).model_dump(),
+        reasoning=plan.get("reasoning", ""),
+        directions=plan.get("directions", []),
+        notes=plan.get("notes", []),
+        programme=mix.programme if mix else None,
+        degradations=list_degradations(scenes),
+    )
+    return detail, scenes
+
+
+async def view_scenes(session: AsyncSession, revision: Revision | None) -> list[SceneView]:
+    """Return the sub-events of a revision in order; none if there is no revision yet."""
+    if revision is None:
+        return []
+    versions = await stories.list_scenes(session, revision)
+    keys = [version.clip_key for version in versions if version.clip_key]
+    made = await clips.list_by_key(session, keys)
+    views, start = [], 0
+    for index, version in enumerate(versions, 1):
+        clip = made.get(version.clip_key or "")
+        views.append(_view_scene(index, start, version, clip))
+        start += version.samples
+    return views
+
+
+def list_degradations(scenes: list[SceneView]) -> list[str]:
+    """List what was asked for and could not be made, one line each."""
+    lines = []
+    for scene in scenes:
+        lines += [
+            f"scene {scene.index}: no sound is known for “{text}”" for text in scene.unmatched
+        ]
+        lines += [f"scene {scene.index}: {remark}" for remark in (*scene.warnings, *scene.flags)]
+    return lines
+
+
+async def list_seams(session: AsyncSession, revision_id: int) -> list[dict[str, Any]]:
+    """List the figures of a mix's seams in order, each with where it begins, `at_s`."""
+    mix = await stories.find_mix(session, revision_id)
+    seams, start = [], 0
+    for segment in await mixes.list_segments(session, mix) if mix else []:
+        if segment.seam is not None:
+            seams.append({"at_s": seconds_of(start)} | segment.seam)
+        start += segment.samples
+    return seams
+
+
+async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> Mixdown:
+    """Open the mix of a story's current revision with its programme.
+
+    Raises:
+        NotFound: if there is no such story, or its mix is not made yet.
+    """
+    story = await stories.get(session, story_id)
+    mix = None
+    if story.revision_id is not None:
+        mix = await stories.find_mix(session, story.revision_id)
+    if mix is None:
+        raise NotFound("mix of story", story_id)
+    segments = [
+        Segment(audio.path(row.file), row.offset, row.samples)
+        for row in await mixes.list_segments(session, mix)
+    ]
+    return Mixdown(segments, Programme(mix.programme["gain_db"], mix.programme["limiting"]))
+
+
+def _view_scene(index: int, start: int, version: SceneVersion, clip: Clip | None) -> SceneView:
+    report = (clip.report if clip else None) or {}
+    return SceneView.model_validate(
+        {
+            "index": index,
+            "scene": version.id,
+            "caption": version.caption,
+            "start_s": seconds_of(start),
+            "duration_s": seconds_of(version.samples),
+            "tone": version.tone,
+            "layers": version.layers,
+            "continues": version.continues,
+            "seed": version.seed,
+            "rerolls": version.rerolls,
+            "status": ClipState(clip.state) if clip else "planned",
+            "clip": version.clip_key,
+            "flags": version.flags,
+            "figures": clip.figures if clip else None,
+            "error": clip.error if clip else None,
+            **{name: report.get(name, []) for name in ("matched", "unmatched", "warnings")},
+        }
+    )

@@ -1,0 +1,46 @@
+"""`audiostory worker`: one worker process, alone or supervised by `serve`."""
+
+import asyncio
+import signal
+import sys
+
+from api.composition import build_worker
+from api.settings import read_settings
+from api.store import open_store
+from graph.worker import Worker
+
+
+async def work_forever(supervised: bool) -> None:
+    """Work until SIGTERM, Ctrl-C or, if supervised, until standard input closes.
+
+    What is being done is finished first; a second signal ends at once.
+    """
+    settings = read_settings()
+    store = await open_store(settings)
+    try:
+        async with build_worker(store, settings) as worker:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, _stop, worker)
+            if supervised:
+                await _stop_when_orphaned(worker)
+            await worker.work()
+    finally:
+        await store.database.close()
+
+
+def _stop(worker: Worker) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+    worker.stop()
+
+
+async def _stop_when_orphaned(worker: Worker) -> None:
+    """Stop once the supervisor is gone, however it went: its end of our standard input closes."""
+
+    class Orphaned(asyncio.Protocol):
+        def connection_lost(self, error: Exception | None) -> None:
+            worker.stop()
+
+    await asyncio.get_running_loop().connect_read_pipe(Orphaned, sys.stdin)

@@ -1,0 +1,53 @@
+"""The studio as its users have it: the command line in a process and a data folder of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LONGEST_S = 300
+
+
+@dataclass
+class CommandLine:
+    """Runs `audiostory` with a data folder."""
+
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"AUDIOSTORY_HOME": str(self.home), "COLUMNS": "100"}
+
+    def command(self, *arguments: object) -> list[str]:
+        return [sys.executable, "-m", "api", *map(str, arguments)]
+
+    def __call__(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        settings = {"env": self.environment, "timeout": LONGEST_S, "text": True} | options
+        return subprocess.run(
+            self.command(*arguments), capture_output=True, check=False, **settings
+        )
+
+    def json(self, *arguments: object, exit_code: int = 0) -> Any:
+        finished = self(*arguments, "--json")
+        assert finished.returncode == exit_code, finished.stderr
+        return json.loads(finished.stdout)
+
+    def start(self, *arguments: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+
+@pytest.fixture
+def audiostory(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path / "home")

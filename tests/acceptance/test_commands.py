@@ -1,0 +1,122 @@
+"""The command line as a newcomer and as a script use it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import soundfile
+
+
+def test_plan_is_written_edited_and_accepted(audiostory, tmp_path):
+    plan, file = tmp_path / "plan.json", tmp_path / "story.flac"
+    planned = audiostory.json("plan", "rain, then three knocks", "-d", 12, "-o", plan)
+    assert json.loads(plan.read_text()) == planned
+    edited = planned | {
+        "duration_s": 9.0,
+        "sub_events": [
+            event | {"duration_s": 9.0 / len(planned["sub_events"])}
+            for event in planned["sub_events"]
+        ],
+    }
+    plan.write_text(json.dumps(edited))
+
+    story = audiostory.json("create", "--plan", plan, "--seed", 3, "-o", file)
+
+    assert soundfile.info(file).frames == 9 * 44_100
+    assert soundfile.info(file).subtype == "PCM_24"
+    assert story["duration_s"] == 9.0
+
+
+def test_same_instruction_and_seed_give_the_same_bytes_in_two_data_folders(audiostory, tmp_path):
+    digests = set()
+    for name in ("one", "two"):
+        file = tmp_path / f"{name}.wav"
+        other = type(audiostory)(tmp_path / name)
+        finished = other("create", "An owl, then heavy rain", "-d", 8, "--seed", 4, "-o", file)
+        assert finished.returncode == 0, finished.stderr
+        digests.add(hashlib.sha256(file.read_bytes()).hexdigest())
+
+    assert len(digests) == 1
+
+
+def test_list_and_show_tell_scripts_and_people(audiostory, tmp_path):
+    file, picture = tmp_path / "story.wav", tmp_path / "story.png"
+    made = audiostory.json("create", "rain, then thunder", "-d", 6, "-o", file)
+
+    listed = audiostory.json("list")
+    shown = audiostory.json("show", made["id"])
+    told = audiostory("show", made["id"], "--plot", picture)
+
+    assert [(s["id"], s["status"], s["duration_s"]) for s in listed] == [
+        (made["id"], "finished", 6.0)
+    ]
+    assert [scene["caption"] for scene in shown["scenes"]] == [
+        scene["caption"] for scene in made["scenes"]
+    ]
+    assert "LUFS" in told.stdout
+    assert all(len(line) <= 100 for line in told.stdout.splitlines())
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_reviewed_story_waits_for_its_author_twice(audiostory, tmp_path):
+    file = tmp_path / "story.wav"
+    waiting = audiostory.json("create", "rain", "-d", 4, "--review", "-o", file)
+    assert (waiting["status"], waiting["waits_for"]) == ("in review", "plan review")
+    assert not file.exists()
+
+    assert audiostory("approve", waiting["id"]).returncode == 0
+    waiting = audiostory.json("resume", waiting["id"], "-o", file)
+    assert waiting["waits_for"] == "mix review"
+    assert audiostory("approve", waiting["id"]).returncode == 0
+    finished = audiostory.json("resume", waiting["id"], "-o", file)
+
+    assert finished["status"] == "finished"
+    assert soundfile.info(file).frames == 4 * 44_100
+
+
+def test_unknown_sounds_are_listed_and_the_story_still_made(audiostory, tmp_path):
+    file = tmp_path / "story.wav"
+
+    finished = audiostory("create", "A vortigaunt frobnicates", "-d", 5, "-o", file)
+
+    assert finished.returncode == 3
+    assert "vortigaunt" in finished.stderr
+    assert soundfile.info(file).frames == 5 * 44_100
+
+
+def test_instruction_is_read_from_standard_input(audiostory, tmp_path):
+    file = tmp_path / "story.wav"
+
+    finished = audiostory("create", "-", "-d", 3, "-o", file, input="雨が降る\n")
+
+    assert finished.returncode == 0, finished.stderr
+    assert soundfile.info(file).frames == 3 * 44_100
+
+
+def test_doctor_tells_what_is_usable(audiostory):
+    findings = {finding["what"]: finding for finding in audiostory.json("doctor")}
+
+    assert findings["engine foley"]["is_usable"]
+    assert findings["planner clauses"]["is_usable"]
+    assert findings["data folder"]["is_usable"]
+
+
+def test_help_teaches_without_loading_anything_heavy(audiostory):
+    told = audiostory("--help").stdout
+    for words in ("create", "resume", "AUDIOSTORY_HOME", "Exit codes"):
+        assert words in told
+
+    loaded = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "api", "--help"],
+        capture_output=True, text=True, check=True, env=audiostory.environment,
+    ).stderr  # fmt: skip
+    for heavy in ("numpy", "scipy", "sqlalchemy", "langgraph", "fastapi", "rich.table"):
+        assert f" {heavy}\n" not in loaded
+
+
+def test_migrate_makes_a_data_folder(audiostory):
+    told = audiostory("migrate")
+
+    assert told.returncode == 0, told.stderr
+    assert (audiostory.home / "studio.db").exists()

@@ -1,0 +1,172 @@
+"""Killed or interrupted at any time: nothing finished is made again, and the file is the same."""
+
+import asyncio
+import hashlib
+import os
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from api.new_story import create_story, new_story
+from api.settings import Settings
+from api.store import open_store
+
+STORY = "\n".join(f"{n}. A bell rings {n} times in the rain (5 s)" for n in range(1, 9))
+
+
+LONGER = ("--duration", 120)  # so that an interruption finds something left to do
+
+
+def _create(audiostory, file: Path, *options: object):
+    return audiostory.start("create", STORY, "--seed", 5, *options, "--output", file)
+
+
+def _finished_clips(home: Path) -> dict[str, float]:
+    """Keys of finished clips, and when each was."""
+    database = home / "studio.db"
+    if not database.exists():
+        return {}
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)
+    try:
+        rows = connection.execute("SELECT key, finished_at FROM clip WHERE state = 'finished'")
+        return dict(rows.fetchall())
+    except sqlite3.OperationalError:
+        return {}
+    finally:
+        connection.close()
+
+
+def _wait_for_clips(home: Path, process, count: int) -> dict[str, float]:
+    deadline = time.monotonic() + 60
+    while len(finished := _finished_clips(home)) < count:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return finished
+
+
+def _story_id(audiostory) -> str:
+    (story,) = audiostory.json("list")
+    return story["id"]
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def undisturbed(audiostory, tmp_path):
+    file = tmp_path / "undisturbed.wav"
+    other = type(audiostory)(tmp_path / "other-home")
+    finished = other("create", STORY, "--seed", 5, "--output", file)
+    assert finished.returncode == 0, finished.stderr
+    return file
+
+
+@pytest.mark.parametrize("clips", [0, 1, 4, 8])
+def test_killed_story_resumes_to_the_same_bytes_without_making_a_clip_twice(
+    audiostory, tmp_path, undisturbed, clips
+):
+    file = tmp_path / "story.wav"
+    process = _create(audiostory, file)
+    if clips:
+        _wait_for_clips(audiostory.home, process, clips)
+    else:
+        while not _has_story(audiostory.home):
+            time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = _finished_clips(audiostory.home)
+    assert clips == 8 or not file.exists()  # after the last clip the file is soon there
+
+    resumed = audiostory("resume", _story_id(audiostory), "--output", file)
+
+    assert resumed.returncode == 0, resumed.stderr
+    assert _sha256(file) == _sha256(undisturbed)
+    after = _finished_clips(audiostory.home)
+    assert {key: after[key] for key in before} == before
+    assert len(after) == 8
+
+
+def test_interrupted_story_says_how_to_go_on_and_resumes(audiostory, tmp_path):
+    undisturbed = tmp_path / "undisturbed.wav"
+    other = type(audiostory)(tmp_path / "other-home")
+    assert other("create", STORY, "--seed", 5, *LONGER, "-o", undisturbed).returncode == 0
+    file = tmp_path / "story.wav"
+    process = _create(audiostory, file, *LONGER)
+    before = _wait_for_clips(audiostory.home, process, 1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "audiostory resume" in errors
+    assert not file.exists()
+    assert not psutil.pid_exists(process.pid)
+
+    resumed = audiostory("resume", _story_id(audiostory), "--output", file)
+    assert resumed.returncode == 0, resumed.stderr
+    assert _sha256(file) == _sha256(undisturbed)
+    after = _finished_clips(audiostory.home)
+    assert {key: after[key] for key in before} == before
+
+
+def test_finished_story_is_written_again_without_work(audiostory, tmp_path, undisturbed):
+    home = tmp_path / "other-home"
+    other = type(audiostory)(home)
+    before = _finished_clips(home)
+    file = tmp_path / "again.wav"
+
+    written = other("resume", _story_id(other), "--output", file)
+
+    assert written.returncode == 0, written.stderr
+    assert _sha256(file) == _sha256(undisturbed)
+    assert _finished_clips(home) == before
+
+
+def test_worker_told_to_stop_finishes_its_clip_and_holds_nothing(audiostory):
+    asyncio.run(_queue(audiostory.home))
+    worker = audiostory.start("worker")
+    _wait_for_clips(audiostory.home, worker, 1)
+    worker.send_signal(signal.SIGTERM)
+    _, errors = worker.communicate(timeout=60)
+
+    assert (worker.returncode, errors) == (0, "")
+    connection = sqlite3.connect(audiostory.home / "studio.db")
+    states = {state for (state,) in connection.execute("SELECT state FROM clip")}
+    connection.close()
+    assert states <= {"finished", "queued"}
+    assert not list((audiostory.home / "workers").iterdir())
+
+
+async def _queue(home: Path) -> None:
+    store = await open_store(Settings(home=home))
+    wanted = new_story(
+        instruction=STORY,
+        duration_s=None,
+        language=None,
+        seed=5,
+        engine="foley",
+        planner="clauses",
+        review=False,
+        plan=None,
+    )
+    await create_story(store.database, wanted, 3.0)
+    await store.database.close()
+
+
+def _has_story(home: Path) -> bool:
+    database = home / "studio.db"
+    if not database.exists():
+        return False
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)
+    try:
+        return bool(connection.execute("SELECT count(*) FROM story").fetchone()[0])
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,64 @@
+"""The HTTP edge over a small studio: in process and over a socket."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import uvicorn
+
+from api.app import create_app
+from api.edge import Edge
+from api.serving import _Server
+from api.settings import Settings
+from api.store import open_store
+from storage.database import Database
+from tests.conftest import Studio
+from tests.fakes import LinePlanner, ToneEngine
+
+
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory):
+    """A data folder fresh from the migrations; copying it is quicker than migrating again."""
+    home = tmp_path_factory.mktemp("empty") / "home"
+    Database.open(home / "studio.db")
+    return home
+
+
+@pytest.fixture
+async def studio(tmp_path, empty_home) -> AsyncIterator[Studio]:
+    shutil.copytree(empty_home, tmp_path / "home")
+    settings = Settings(home=tmp_path / "home")
+    store = await open_store(settings)
+    yield Studio(settings, store, ToneEngine(), LinePlanner())
+    await store.database.close()
+
+
+@pytest.fixture
+def edge(studio) -> Edge:
+    return Edge(studio.store, studio.settings, lambda: 1)
+
+
+@pytest.fixture
+async def client(edge) -> AsyncIterator[httpx.AsyncClient]:
+    """Speaks to the application directly; an error it did not foresee is raised here."""
+    transport = httpx.ASGITransport(create_app(edge))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        yield client
+
+
+@pytest.fixture
+async def socket_client(edge) -> AsyncIterator[httpx.AsyncClient]:
+    """Speaks over a socket, as responses without end need it."""
+    config = uvicorn.Config(create_app(edge), log_level="warning", lifespan="off")
+    server = _Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(server.serve([listening]))
+        base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        async with httpx.AsyncClient(base_url=base_url, timeout=10) as client:
+            yield client
+        server.should_exit = True
+        edge.closing.set()
+        await serving

@@ -1,0 +1,116 @@
+"""A studio in a folder of its own, with everything real but the engine and the planner."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from api.settings import Settings
+from api.store import OpenStore, open_store
+from graph.build import build_graph
+from graph.checkpoints import open_checkpoints
+from graph.worker import Worker
+from nodes.services import Services
+from storage import events, stories
+from storage.migrating import migrate
+from storage.models import ACTIVE, Event, Run, Story
+from storage.presence import Presence
+from tests.fakes import LinePlanner, ToneEngine
+
+
+@dataclass
+class Studio:
+    """A store and the means to work on it as one process."""
+
+    settings: Settings
+    store: OpenStore
+    engine: ToneEngine
+    planner: LinePlanner
+
+    @classmethod
+    async def make(cls, home: Path) -> Self:
+        """Open a data folder, made if need be."""
+        settings = Settings(home=home)
+        return cls(settings, await open_store(settings), ToneEngine(), LinePlanner())
+
+    @property
+    def services(self) -> Services:
+        return Services(
+            self.store.database,
+            self.store.audio,
+            {"tone": self.engine},
+            {"lines": self.planner},
+        )
+
+    @asynccontextmanager
+    async def worker(self, **options: Any) -> AsyncIterator[Worker]:
+        async with open_checkpoints(self.settings.checkpoint_file) as checkpoints:
+            presence = Presence(self.store.workers)
+            yield Worker(build_graph(checkpoints), self.services, presence, **options)
+
+    async def add(self, instruction: str, **values: Any) -> Story:
+        wanted = {
+            "duration_s": None,
+            "language": None,
+            "seed": 7,
+            "engine": "tone",
+            "planner": "lines",
+            "tail_s": 1.0,
+            "review": False,
+            "given_plan": None,
+            "idempotency_key": None,
+            "request_digest": None,
+        }
+        async with self.store.database.write() as session:
+            return await stories.add(session, instruction=instruction, **(wanted | values))
+
+    async def run(self, story_id: str) -> Run:
+        """Work until the story is settled or waits for its author."""
+        async with self.worker() as worker:
+            working = asyncio.create_task(worker.work())
+            settling = asyncio.create_task(self.settle(story_id))
+            await asyncio.wait({working, settling}, return_when=asyncio.FIRST_COMPLETED)
+            settling.cancel()
+            worker.stop()
+            await working
+        return await self.latest_run(story_id)
+
+    async def settle(self, story_id: str) -> None:
+        """Wait until a story that workers work on has ended or waits for its author."""
+        run = await self.latest_run(story_id)
+        while run.state in ACTIVE and run.waits_for not in ("plan review", "mix review"):
+            await asyncio.sleep(0.01)
+            run = await self.latest_run(story_id)
+
+    async def latest_run(self, story_id: str) -> Run:
+        async with self.store.database.read() as session:
+            run = await stories.find_latest_run(session, story_id)
+        assert run is not None
+        return run
+
+    async def events(self, story_id: str) -> list[Event]:
+        async with self.store.database.read() as session:
+            return await events.list_after(session, story_id, 0, limit=10_000)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database built by the real migrations, once; every test gets a copy."""
+    path = tmp_path_factory.mktemp("migrated") / "studio.db"
+    migrate(path)
+    return path
+
+
+@pytest.fixture
+async def studio(tmp_path: Path, migrated: Path) -> AsyncIterator[Studio]:
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(migrated, home / "studio.db")
+    studio = await Studio.make(home)
+    yield studio
+    await studio.store.database.close()

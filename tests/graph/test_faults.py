@@ -1,0 +1,198 @@
+"""What goes wrong around a story: workers that fail, sleep past their lease, or meet bad files."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import delete
+
+from api.views import open_mix
+from graph.runs import while_held
+from nodes.interleave import interleave
+from nodes.plan import derive_seed, plan
+from nodes.state import fresh_state
+from storage import clips, runs, stories
+from storage.errors import StoreUnusable
+from storage.models import Mix, RunState, Segment
+
+
+class BrokenEngine(Exception):
+    """Nothing that anybody foresaw."""
+
+
+async def test_error_of_a_run_ends_the_renewal_of_its_lease(studio):
+    renewals = []
+
+    async def renew():
+        while True:
+            renewals.append(1)
+            await asyncio.sleep(0.001)
+
+    async def fail():
+        await asyncio.sleep(0.01)
+        raise BrokenEngine
+
+    with pytest.raises(BrokenEngine):
+        await while_held(fail(), renew())
+    count = len(renewals)
+    await asyncio.sleep(0.02)
+
+    assert count == len(renewals)
+
+
+async def test_error_while_a_lease_is_renewed_ends_the_work(studio):
+    async def fail():
+        raise BrokenEngine
+
+    with pytest.raises(BrokenEngine):
+        await while_held(asyncio.sleep(60), fail())
+
+
+async def test_unforeseen_error_of_an_engine_ends_the_worker_and_its_leases(studio):
+    class Engine(type(studio.engine)):
+        def synthesize(self, requests):
+            raise BrokenEngine
+
+    story = await studio.add("rain")
+    working, studio.engine = studio.engine, Engine()
+    with pytest.raises(BrokenEngine):
+        await asyncio.wait_for(studio.run(story.id), 10)
+    assert not list(studio.store.workers.iterdir())
+
+    studio.engine = working
+    run = await asyncio.wait_for(studio.run(story.id), 10)
+    assert run.state == RunState.FINISHED
+
+
+async def test_two_workers_that_plan_one_run_store_one_revision(studio):
+    story = await studio.add("rain\nthunder")
+    run = await studio.latest_run(story.id)
+    state = fresh_state(story.id, run.id)
+
+    first, second = await asyncio.gather(plan(state, studio.services), plan(state, studio.services))
+
+    assert len(studio.planner.planned) == 2
+    assert first == second
+    kinds = [event.kind for event in await studio.events(story.id)]
+    assert kinds.count("plan.ready") == 1
+
+
+async def test_worker_that_wakes_late_does_not_undo_a_re_roll(studio):
+    story = await studio.add("nan hiss")
+    studio.engine.bad_seeds = frozenset({derive_seed(story.seed, 0)})
+    run = await studio.latest_run(story.id)
+    state = fresh_state(story.id, run.id)
+    state |= await plan(state, studio.services)
+    conditioned = asyncio.Event()
+    late = studio.services
+
+    class Engine(type(studio.engine)):
+        """Sleeps in the middle of the step until the story is finished elsewhere."""
+
+        def interleave(self, plan, index, before):
+            loop.call_soon_threadsafe(conditioned.set)
+            asyncio.run_coroutine_threadsafe(finished.wait(), loop).result(20)
+            return studio.engine.interleave(plan, index, before)
+
+    loop, finished = asyncio.get_running_loop(), asyncio.Event()
+    late.engines = {"tone": Engine()}
+    sleeping = asyncio.create_task(interleave(state, late))
+    await conditioned.wait()
+    assert (await studio.run(story.id)).state == RunState.FINISHED
+    before = await _scenes(studio, story.id)
+    finished.set()
+    await sleeping
+
+    after = await _scenes(studio, story.id)
+    assert [scene.rerolls for scene in after] == [1]
+    assert [scene.clip_key for scene in after] == [scene.clip_key for scene in before]
+
+
+async def _scenes(studio, story_id):
+    async with studio.store.database.read() as session:
+        story = await stories.get(session, story_id)
+        return await stories.list_scenes(
+            session, await stories.get_revision(session, story.revision_id)
+        )
+
+
+@pytest.mark.parametrize("harm", ["deleted", "garbage", "truncated", "torn"])
+async def test_damaged_checkpoints_are_rebuilt_from_sql(studio, harm):
+    story = await studio.add("rain\nthunder\nbirds", review=True)
+    await studio.run(story.id)
+    file = studio.settings.checkpoint_file
+    content = file.read_bytes()
+    if harm == "deleted":
+        file.unlink()
+    else:
+        middle = len(content) // 2
+        torn = content[:4096] + bytes(range(256)) * (middle // 256) + content[4096 + middle :]
+        harmed = {"garbage": b"not a database" * 999, "truncated": content[:5000], "torn": torn}
+        file.write_bytes(harmed[harm])
+    async with studio.store.database.write() as session:
+        await runs.approve(session, await runs.get(session, 1), "plan review")
+
+    run = await asyncio.wait_for(studio.run(story.id), 20)
+
+    assert (run.state, run.waits_for) == (RunState.PARKED, "mix review")
+    assert len(studio.planner.planned) == 1
+    numbers = [event.number for event in await studio.events(story.id)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+async def test_checkpoint_file_that_cannot_be_opened_is_explained(studio):
+    studio.settings.checkpoint_file.mkdir()
+
+    with pytest.raises(StoreUnusable, match=r"checkpoints\.db cannot be used: unable to open"):
+        async with studio.worker():
+            pass
+
+
+@pytest.mark.parametrize("harm", ["deleted", "emptied", "cut short"])
+async def test_lost_files_are_made_again_before_they_are_mixed(studio, harm):
+    first = await studio.add("rain\nthunder\nbirds")
+    await studio.run(first.id)
+    before = await _mix(studio, first.id)
+    files = [path for path in studio.store.audio.folder.rglob("*.*") if path.is_file()]
+    assert {path.suffix for path in files} == {".flac", ".au"}
+    for file in files:
+        if harm == "deleted":
+            file.unlink()
+        else:
+            file.write_bytes(file.read_bytes()[: 0 if harm == "emptied" else 5000])
+    async with studio.store.database.write() as session:
+        await session.execute(delete(Mix))
+        if harm != "deleted":  # what was measured before is not read again
+            await session.execute(delete(Segment))
+        await stories.queue_run(session, first.id)
+        run = await stories.find_latest_run(session, first.id)
+        run.revision_id = (await stories.get(session, first.id)).revision_id
+
+    run = await asyncio.wait_for(studio.run(first.id), 20)
+
+    assert (run.state, run.error) == (RunState.FINISHED, None)
+    assert await _mix(studio, first.id) == before
+
+
+async def test_clip_whose_file_is_lost_each_time_fails_the_run(studio):
+    story = await studio.add("rain")
+    add = studio.store.audio.add
+    studio.store.audio.add = lambda suffix, content: _add_and_lose(studio, add, suffix, content)
+
+    run = await asyncio.wait_for(studio.run(story.id), 20)
+
+    assert run.state == RunState.FAILED
+    assert "lost or damaged each time" in run.error
+    assert len(studio.engine.made) == clips.MOST_ATTEMPTS
+
+
+def _add_and_lose(studio, add, suffix, content):
+    name = add(suffix, content)
+    studio.store.audio.path(name).unlink()
+    return name
+
+
+async def _mix(studio, story_id):
+    async with studio.store.database.read() as session:
+        mix = await open_mix(session, studio.store.audio, story_id)
+    with mix:
+        return mix.read(0, mix.samples).tobytes()

@@ -1,0 +1,68 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("api", "graph", "nodes", "audiostory_core", "storage")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+SOURCES = MODULES + sorted(
+    path for folder in ("tests", "bench", "migrations") for path in (ROOT / folder).rglob("*.py")
+)
+CATCH_ALL = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "base"}
+MOST_LINES = 600
+HEAVY = ("graph", "nodes", "audiostory_core.engines", "audiostory_core.planners")
+HEAVY_LIBRARIES = ("langgraph", "langchain_core", "scipy", "torch", "matplotlib", "soxr")
+
+
+def run_python(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_no_file_is_named_for_everything_and_nothing():
+    named = [path for path in SOURCES if CATCH_ALL & set(path.stem.split("_"))]
+
+    assert named == []
+
+
+def test_no_file_is_longer_than_the_wall():
+    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in SOURCES}
+
+    assert {path: lines for path, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if path.name == "__init__.py"],
+    ids=lambda path: str(path.parent.relative_to(ROOT)),
+)
+def test_package_file_holds_its_docstring_alone(path):
+    tree = ast.parse(path.read_text("utf-8"))
+
+    assert ast.get_docstring(tree)
+    assert len(tree.body) == 1
+
+
+def test_packages_import_in_one_direction():
+    linter = Path(sys.executable).with_name("lint-imports")
+
+    checked = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+
+    assert checked.returncode == 0, checked.stdout[-3000:]
+
+
+def test_http_process_loads_nothing_heavy():
+    loaded = run_python("import sys, api.app; print(*sys.modules)").split()
+
+    unwanted = {
+        name
+        for name in loaded
+        for heavy in (*HEAVY, *HEAVY_LIBRARIES)
+        if name == heavy or name.startswith(f"{heavy}.")
+    }
+    assert "fastapi" in loaded
+    assert unwanted == set()

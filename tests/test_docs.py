@@ -1,0 +1,227 @@
+"""The documents say what is there: their commands, links, names and tables are checked."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+import typer
+
+from api.cli import BAD_INPUT, DEGRADED, FAILED, INTERRUPTED, app
+from api.routes import audio, events, health, stories
+from api.settings import Settings
+from audiostory_core.engines.foley.catalog import load_kinds
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMANDS = typer.main.get_command(app).commands
+ROUTES = [
+    (route.path_regex, route.methods)
+    for module in (stories, audio, events, health)
+    for route in module.router.routes
+]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+INLINE = re.compile(r"`([^`\n]+)`")
+SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+RUN = re.compile(r"<!-- tests/test_docs\.py runs this -->\n```sh\n(.*?)```", re.DOTALL)
+FOREIGN = {"Send"}  # of LangGraph
+FENCED = re.compile(r"```.*?```", re.DOTALL)
+TREE = re.compile(r"^( *)((?:[\w.]+/?)(?:, [\w.]+/?)*)(?:  |$)", re.MULTILINE)
+
+each_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
+)
+
+
+def command_lines(text):
+    """Yield the words of every command a document shows."""
+    for line in (*SHELL.findall(text), *INLINE.findall(FENCED.sub("", text))):
+        for command in line.splitlines():
+            if command.startswith(("audiostory ", ".venv/bin/audiostory ", "curl ", "make ")):
+                yield shlex.split(command)
+
+
+def studio_calls(text):
+    """Return what follows `audiostory` in every command a document shows."""
+    programs = ("audiostory", ".venv/bin/audiostory")
+    return [words[1:] for words in command_lines(text) if words[0] in programs and words[1:]]
+
+
+@each_document
+def test_links_lead_to_files(document):
+    targets = [link for link in LINK.findall(document.read_text("utf-8")) if "://" not in link]
+
+    missing = [link for link in targets if not (document.parent / link.split("#")[0]).exists()]
+    assert missing == []
+
+
+@each_document
+def test_documents_are_plain_text_of_the_project(document):
+    text = document.read_text("utf-8")
+
+    assert text.startswith("# ")
+    assert not re.search(r"/work\b|/tmp\b|TODO", text)
+    assert not re.search("[\U0001f300-\U0001faff\u2600-\u27bf]", text)
+
+
+@each_document
+def test_commands_and_their_options_exist(document):
+    for call in studio_calls(document.read_text("utf-8")):
+        assert call[0] in COMMANDS, call
+        known = {option for parameter in COMMANDS[call[0]].params for option in parameter.opts}
+        used = {word for word in call[1:] if word.startswith("-") and word != "-"}
+        assert used <= known, call
+
+
+@each_document
+def test_make_targets_exist(document):
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+
+    for target in re.findall(r"`make (\w+)", document.read_text("utf-8")):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_readme_names_every_command_and_both_targets():
+    text = README.read_text("utf-8")
+
+    assert {call[0] for call in studio_calls(text)} == set(COMMANDS)
+    assert "`make story`" in text
+    assert "`make test`" in text
+
+
+def test_readme_options_of_create_exist():
+    row = next(line for line in README.read_text("utf-8").splitlines() if "create INSTR" in line)
+    told = set(re.findall(r"`(--\w+)", row))
+    known = {option for parameter in COMMANDS["create"].params for option in parameter.opts}
+
+    assert told
+    assert told <= known
+
+
+def test_readme_curl_lines_reach_routes():
+    calls = [words for words in command_lines(README.read_text("utf-8")) if words[0] == "curl"]
+
+    assert len(calls) == 5
+    for words in calls:
+        address = next(word for word in words if word.startswith("localhost:"))
+        method = "POST" if "-d" in words else "GET"
+        path = address.partition("/v1")[2]
+        assert any(regex.match(path) and method in methods for regex, methods in ROUTES), words
+
+
+def test_readme_settings_are_those_of_the_code():
+    rows = re.findall(
+        r"^\| `AUDIOSTORY_(\w+)` \| ([^|]+) \|", README.read_text("utf-8"), re.MULTILINE
+    )
+    defaults = {name.lower(): told.strip("` ") for name, told in rows}
+
+    assert defaults.keys() == Settings.model_fields.keys()
+    assert defaults["tail_s"] == str(Settings.model_fields["tail_s"].default)
+    assert defaults["batch"] == str(Settings.model_fields["batch"].default)
+    assert defaults["workers"] == str(Settings.model_fields["workers"].default)
+
+
+def test_readme_exit_codes_are_those_of_the_code():
+    told = re.search(r"^Exit codes: (.*?)\n\n", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+    assert told is not None
+    codes = {int(code) for code in re.findall(r"(?:^|; )(\d+) ", told[1].replace("\n", " "))}
+    assert codes == {0, FAILED, BAD_INPUT, DEGRADED, INTERRUPTED}
+
+
+def test_readme_commands_marked_to_run_run(tmp_path):
+    (block,) = RUN.findall(README.read_text("utf-8"))
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "AUDIOSTORY_HOME": str(tmp_path / "home"),
+    }
+
+    for line in block.splitlines():
+        finished = subprocess.run(
+            shlex.split(line), cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert finished.returncode == 0, finished.stderr
+    assert (tmp_path / "knocks.flac").stat().st_size > 0
+
+
+def test_architecture_names_files_that_exist():
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    tree = text.partition("## Folders and files")[2].partition("```")[2].partition("```")[0]
+    folder, missing = ROOT, []
+    for indent, names in TREE.findall(tree):
+        for name in names.split(", "):
+            path = (folder if indent else ROOT) / name
+            missing += [] if path.exists() else [path]
+        folder = folder if indent else ROOT / names
+
+    assert tree.count("\n") > 20
+    assert missing == []
+
+
+def test_documents_name_classes_and_tests_that_exist():
+    code = "\n".join(
+        path.read_text("utf-8")
+        for folder in ("api", "graph", "nodes", "storage", "audiostory_core", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    for document in DOCUMENTS:
+        for name in re.findall(r"`(test_\w+|[A-Z]\w+[a-z]\w+)`", document.read_text("utf-8")):
+            assert re.search(rf"\b{name}\b", code) or name in FOREIGN, (document.name, name)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        line
+        for line in (ROOT / "docs/glossary.md").read_text("utf-8").splitlines()
+        if line.startswith("| ") and "](" in line
+    ],
+    ids=lambda row: row.split(" | ")[0].removeprefix("| "),
+)
+def test_glossary_word_is_where_it_is_said_to_be(row):
+    where = row.split(" | ")[-1]
+    (link,) = LINK.findall(where)
+    code = (ROOT / "docs" / link).read_text("utf-8")
+
+    symbols = INLINE.findall(where)
+    assert symbols
+    assert all(re.search(rf"\b{symbol}\b", code) for symbol in symbols)
+
+
+def test_foley_page_lists_every_kind():
+    told = defaultdict(set)
+    text = (ROOT / "docs/foley.md").read_text("utf-8")
+    for family, role, kinds in re.findall(r"^\| (\w+) \| (\w+) \| (`.*`) \|$", text, re.MULTILINE):
+        told[family, role] |= set(INLINE.findall(kinds))
+    known = defaultdict(set)
+    for kind in load_kinds().values():
+        known[kind.family, kind.role.value].add(kind.name)
+
+    rows = [
+        f"| {family} | {role} | {' '.join(f'`{name}`' for name in sorted(names))} |"
+        for (family, role), names in known.items()
+    ]
+    assert told == known, "the table should be:\n" + "\n".join(rows)
+
+
+def test_number_of_kinds_told_is_right():
+    for document in (README, ROOT / "CHANGELOG.md"):
+        (told,) = re.findall(r"(\d+) kinds of sound", document.read_text("utf-8"))
+        assert int(told) == len(load_kinds()), document.name
+
+
+def test_every_decision_is_listed_and_has_its_four_parts():
+    decisions = sorted((ROOT / "docs/decisions").glob("0*.md"))
+    index = (ROOT / "docs/decisions/README.md").read_text("utf-8")
+
+    assert decisions
+    for number, path in enumerate(decisions, 1):
+        headings = re.findall(r"^## (.*)$", path.read_text("utf-8"), re.MULTILINE)
+        assert headings == ["Context", "Decision", "Consequences", "References"], path.name
+        assert path.name.startswith(f"{number:04d}-")
+        assert path.name in index
