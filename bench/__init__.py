@@ -1,0 +1,1 @@
+"""Benches: commands that print tables; their figures are in RESULTS.md."""

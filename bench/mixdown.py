@@ -1,0 +1,125 @@
+"""How many times faster than real time a mix is measured, programmed, exported and read.
+
+    python -m bench.mixdown [--minutes 10]
+
+Prints one line per operation, and the most memory that numpy and Python held meanwhile.
+"""
+
+import argparse
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from audiostory_core.audio.crossfade import crossfade
+from audiostory_core.audio.export import export, wav_bytes
+from audiostory_core.audio.loudness import SegmentLoudness, measure_segment
+from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.audio.pcm import FRAME_BYTES, Waveform, au_bytes, flac_bytes
+from audiostory_core.audio.programme import choose_programme
+from audiostory_core.story import SAMPLE_RATE, seconds_of
+
+T = TypeVar("T")
+
+SCENE = 10 * SAMPLE_RATE
+TAIL = 3 * SAMPLE_RATE
+RANGE_S = 1.0
+
+
+def clip(seed: int) -> Waveform:
+    """Colored noise under knocks: half a minute of it needs the limiter."""
+    rng = np.random.default_rng(seed)
+    bed = np.cumsum(rng.standard_normal((2, SCENE + TAIL)), axis=1)
+    bed = np.diff(bed - np.roll(bed, 40, axis=1), prepend=0.0)
+    waveform = 0.08 * bed / bed.std()
+    for at in rng.integers(0, SCENE, 8):
+        length = min(4000, SCENE + TAIL - at)
+        fall = np.exp(-np.arange(length) / 600)
+        waveform[:, at : at + length] += 0.25 * rng.random() * fall * rng.standard_normal(length)
+    return waveform.clip(-1, 1).astype(np.float32)
+
+
+def story(folder: Path, scenes: int) -> list[Segment]:
+    """Lay out two clips by turns; files are shared, so the disk holds only two scenes."""
+    clips = [clip(seed) for seed in (1, 2)]
+    segments = []
+    for k, waveform in enumerate(clips):
+        (folder / f"clip{k}.flac").write_bytes(flac_bytes(waveform))
+        seam = crossfade(waveform[:, SCENE:], clips[1 - k][:, :TAIL])
+        (folder / f"seam{k}.au").write_bytes(au_bytes(seam))
+    for k in range(scenes):
+        opening = TAIL if k else 0
+        segments.append(Segment(folder / f"clip{k % 2}.flac", opening, SCENE - opening))
+        if k + 1 < scenes:
+            segments.append(Segment(folder / f"seam{k % 2}.au", 0, TAIL))
+    return segments
+
+
+def timed(name: str, heard_s: float, operation: Callable[[], T]) -> T:
+    """Run an operation and print its ratio to real time."""
+    started = time.perf_counter()
+    outcome = operation()
+    print(f"{name:<34}{heard_s / (time.perf_counter() - started):>9.0f} × real time")
+    return outcome
+
+
+def read_through(segments: list[Segment], programme: Programme | None) -> None:
+    """Read a mix in blocks, forwards."""
+    with Mixdown(segments, programme) as mix:
+        for _ in mix.blocks():
+            pass
+
+
+def read_ranges(segments: list[Segment], programme: Programme, count: int) -> None:
+    """Ask for one second at a time, each time anew, as a player that jumps about does."""
+    length = int(RANGE_S * SAMPLE_RATE) * FRAME_BYTES
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        with Mixdown(segments, programme) as mix:
+            first = int(rng.integers(44, mix.samples * FRAME_BYTES - length))
+            for _ in wav_bytes(mix, first, first + length - 1):
+                pass
+
+
+def export_to(path: Path, segments: list[Segment], programme: Programme) -> None:
+    """Export a mix."""
+    with Mixdown(segments, programme) as mix:
+        export(mix, path)
+
+
+def main() -> None:
+    """Measure a synthetic story and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10.0)
+    minutes = parser.parse_args().minutes
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        segments = story(folder, max(round(minutes * 6), 2))
+        length_s = seconds_of(sum(segment.samples for segment in segments))
+
+        def measure() -> list[SegmentLoudness]:
+            return [measure_segment(segment) for segment in segments]
+
+        loudness = timed("measure segments", length_s, measure)
+        programme, report = timed(
+            "choose programme", length_s, lambda: choose_programme(segments, loudness)
+        )
+        plain = Programme(0.0, limiting=False)
+        timed("read, gain alone", length_s, lambda: read_through(segments, plain))
+        timed("read, limited", length_s, lambda: read_through(segments, programme))
+        timed("read 1 s ranges as WAV, limited", 50, lambda: read_ranges(segments, programme, 50))
+        timed("export WAV", length_s, lambda: export_to(folder / "a.wav", segments, programme))
+        timed("export FLAC", length_s, lambda: export_to(folder / "a.flac", segments, programme))
+        tracemalloc.start()
+        export_to(folder / "a.wav", segments, programme)
+        _, most = tracemalloc.get_traced_memory()
+    print(f"{'memory while exporting':<34}{most / 2**20:>9.1f} MiB")
+    print(f"{length_s:g} s; {report.as_dict()}")
+
+
+if __name__ == "__main__":
+    main()
