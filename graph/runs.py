@@ -65,15 +65,18 @@ async def _advance(run: Run, graph: Graph, services: Services) -> None:
 
 
 async def _invoke(run: Run, graph: Graph, services: Services) -> str:
+    """Go on from the checkpoint; return what the run waits for, or nothing when it is done.
+
+    A thread without tasks has not begun, or was killed as it ended. Only SQL can tell which, so
+    the graph begins anew: its steps keep what they find done.
+    """
     config = _config(run)
     snapshot = await graph.aget_state(config)
-    entry: StoryState | Command[str] | None = None
-    if not snapshot.values:
-        entry = fresh_state(run.story_id, run.id)
-    elif snapshot.interrupts:
+    entry: StoryState | Command[str] | None = fresh_state(run.story_id, run.id)
+    if snapshot.interrupts:
         entry = Command(resume="woken")
-    elif not snapshot.next:
-        return ""
+    elif snapshot.tasks:  # not `next`: that leaves out a task whose writes outlived its process
+        entry = None
     reached = await graph.ainvoke(entry, config, context=services, durability="sync")
     interrupts = reached.get("__interrupt__")
     return str(interrupts[0].value) if interrupts else ""

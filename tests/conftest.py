@@ -16,7 +16,8 @@ from graph.build import build_graph
 from graph.checkpoints import open_checkpoints
 from graph.worker import Worker
 from nodes.services import Services
-from storage import events, stories
+from nodes.synthesize import make_clips
+from storage import clips, events, stories
 from storage.migrating import migrate
 from storage.models import ACTIVE, Event, Run, Story
 from storage.presence import Presence
@@ -92,6 +93,13 @@ class Studio:
             run = await stories.find_latest_run(session, story_id)
         assert run is not None
         return run
+
+    async def make_clips(self) -> None:
+        """Make every clip that is queued, as a worker does."""
+        async with self.store.database.write() as session:
+            claimed = await clips.claim(session, "clip worker", 30.0, ["tone"], 100)
+        if claimed:
+            await make_clips(claimed, self.services)
 
     async def events(self, story_id: str) -> list[Event]:
         async with self.store.database.read() as session:
