@@ -1,8 +1,9 @@
 """The tables.
 
 A story has immutable revisions; a revision lists scene versions in order; a scene version names
-the clip it is heard as. Clips, conditions and segments are content-addressed and shared by all
-stories. Every time is in seconds since 1970 on the database's own clock.
+the clip it is heard as, and the sub-event it is a wording of. Every clip ever wanted for a
+sub-event is one of its takes. Clips, conditions and segments are content-addressed and shared by
+all stories. Every time is in seconds since 1970 on the database's own clock.
 """
 
 from enum import StrEnum
@@ -55,6 +56,7 @@ class RunState(StrEnum):
     PARKED = "parked"  # waits for clips or for the author; no worker, no connection
     FINISHED = "finished"
     FAILED = "failed"  # stopped with an error; `resume` queues it again
+    CANCELLED = "cancelled"  # stopped by the author; `resume` queues it again
 
 
 ACTIVE = (RunState.QUEUED, RunState.RUNNING, RunState.PARKED)
@@ -67,6 +69,7 @@ class ClipState(StrEnum):
     CLAIMED = "claimed"  # a worker holds its lease
     FINISHED = "finished"  # its file is complete and named by its content
     FAILED = "failed"  # every attempt failed; the error is kept
+    WITHDRAWN = "withdrawn"  # nobody waits for it any more; queued again when somebody does
 
 
 # Spelled out where clips are looked for: a bound value keeps SQLite from using the partial index.
@@ -104,12 +107,39 @@ class Store(Table):
     store_id: Mapped[str]
 
 
+class ApiKey(Table):
+    """Leave to use the API; the secret itself is not kept."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # the part of a key that may be shown
+    name: Mapped[str]  # whose it is, in the operator's words
+    digest: Mapped[str] = mapped_column(unique=True)  # sha256 of the whole key
+    scopes: Mapped[list[str]]  # of "read", "write", "admin"
+    created_at: Mapped[float] = mapped_column(server_default=now_s())
+    revoked_at: Mapped[float | None]
+
+
+class Audit(Table):
+    """Who asked for what: one row for every request that may change something."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key_id: Mapped[str | None]  # None: the command line, or a server without keys
+    action: Mapped[str]  # "POST /v1/stories", "keys revoke"
+    target: Mapped[str | None]  # the story, key or webhook it was about
+    status: Mapped[int]  # as HTTP says it
+    at: Mapped[float] = mapped_column(server_default=now_s(), index=True)
+
+
 class Story(Table):
     """What the author asked for, and the revision that is current."""
 
     __tablename__ = "story"
 
     id: Mapped[str] = mapped_column(primary_key=True)
+    owner_key: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
     instruction: Mapped[str]
     duration_s: Mapped[float | None]  # as asked; None: the planner's choice
     language: Mapped[str | None]
@@ -118,8 +148,13 @@ class Story(Table):
     planner: Mapped[str]
     tail_s: Mapped[float]
     review: Mapped[bool]
+    priority: Mapped[int]  # the higher, the sooner; fair between stories of equal priority
     given_plan: Mapped[Json | None]  # a plan the author brought along
     revision_id: Mapped[int | None]  # the current one; no foreign key, for it would be a circle
+    redo: Mapped[list[int]]  # revisions that were undone, the last one last
+    branched_from: Mapped[int | None]  # the revision of another story that this one began as
+    next_revision: Mapped[int]  # number of the next revision
+    next_ordinal: Mapped[int]  # of the next sub-event, for its seed; see nodes.plan.derive_seed
     next_event: Mapped[int]  # number of the next event row; counts commits, not inserts
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
     request_digest: Mapped[str | None]  # sha256 of the request that took the idempotency key
@@ -130,15 +165,28 @@ class Revision(Table):
     """One immutable version of a story: which scene versions, in which order."""
 
     __tablename__ = "revision"
+    __table_args__ = (UniqueConstraint("story_id", "number"), UniqueConstraint("story_id", "name"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    story_id: Mapped[str] = mapped_column(ForeignKey("story.id"), index=True)
+    story_id: Mapped[str] = mapped_column(ForeignKey("story.id"))
+    number: Mapped[int]  # counts the revisions of this story from 1
+    name: Mapped[str | None]  # the author's own; the one thing of a revision that may change
+    summary: Mapped[str]  # what was changed, in a line
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id"))
     language: Mapped[str]
     samples: Mapped[int]  # of the whole track at 44.1 kHz
     plan: Mapped[Json]  # reasoning, cast, directions, notes: the plan less its sub-events
     scenes: Mapped[list[int]]  # scene_version ids in order; one row a revision, whatever N
     created_at: Mapped[float] = mapped_column(server_default=now_s())
+
+
+class SubEvent(Table):
+    """What stays the same when a scene is reworded, moved or heard as another take."""
+
+    __tablename__ = "sub_event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    next_take: Mapped[int]  # number of the next take
 
 
 class SceneVersion(Table):
@@ -148,16 +196,37 @@ class SceneVersion(Table):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     story_id: Mapped[str] = mapped_column(ForeignKey("story.id"), index=True)
+    sub_event_id: Mapped[int] = mapped_column(ForeignKey("sub_event.id"))
     caption: Mapped[str]
     tone: Mapped[str]
     samples: Mapped[int]  # of the scene, its tail excluded
     continues: Mapped[bool]
     layers: Mapped[list[Json]]
     seed: Mapped[int]
+    engine: Mapped[str | None]  # instead of the story's
+    cast: Mapped[list[Json] | None]  # members that are other people in this scene
     condition_id: Mapped[str | None] = mapped_column(ForeignKey("condition.id"))
     clip_key: Mapped[str | None] = mapped_column(index=True)  # set once with the queued clip
     rerolls: Mapped[int]  # times the check asked for another seed
     flags: Mapped[list[str]]  # what the check wants the author to hear
+
+
+class Take(Table):
+    """A clip that was wanted for a sub-event, and the wording it was made from."""
+
+    __tablename__ = "take"
+    __table_args__ = (
+        UniqueConstraint("sub_event_id", "number"),
+        UniqueConstraint("sub_event_id", "clip_key"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sub_event_id: Mapped[int] = mapped_column(ForeignKey("sub_event.id"))
+    number: Mapped[int]  # counts the takes of this sub-event from 1
+    scene_id: Mapped[int] = mapped_column(ForeignKey("scene_version.id"), index=True)
+    clip_key: Mapped[str] = mapped_column(ForeignKey("clip.key"), index=True)
+    origin: Mapped[str]  # "planned", "revised", "re-rolled" or "asked for"
+    created_at: Mapped[float] = mapped_column(server_default=now_s())
 
 
 class Condition(Table):
@@ -177,6 +246,8 @@ class Clip(Table):
         Index(
             "ix_clip_claimable",
             "engine",
+            "nice",
+            "turn",
             "queued_at",
             sqlite_where=IS_OPEN_CLIP,
             postgresql_where=IS_OPEN_CLIP,
@@ -190,7 +261,11 @@ class Clip(Table):
     owner: Mapped[str | None]
     attempt: Mapped[int]
     expires_at: Mapped[float | None]
+    nice: Mapped[int]  # minus the priority of the story that wanted it first: an index runs one way
+    turn: Mapped[int]  # fair share: stories take turns, see clips.want
     queued_at: Mapped[float] = mapped_column(server_default=now_s())
+    progress: Mapped[float | None]  # share of the attempt that is done, while it is claimed
+    took_s: Mapped[float | None]  # wall time of the attempt that made it, of its batch's share
     finished_at: Mapped[float | None]
     file: Mapped[str | None]  # content name in the audio folder
     figures: Mapped[Json | None]  # measured in the clip job
@@ -227,10 +302,15 @@ class Run(Table):
     number: Mapped[int]  # counts the runs of this story from 1
     revision_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id"))
     state: Mapped[str] = mapped_column(index=True)
-    waits_for: Mapped[str | None]  # why it is parked: "clips", "plan review" or "mix review"
+    waits_for: Mapped[str | None]  # why it is parked: "clips", "plan review", "mix review", …
+    review: Mapped[bool]  # stops for the author after the plan and after the mix
+    edits: Mapped[list[Json]]  # changes the author asked for that are still to be made, in order
     approved: Mapped[list[str]]  # the reviews the author, or `create` for him, has passed
     owner: Mapped[str | None]
     attempt: Mapped[int]  # times a worker took it since it last parked or moved on
+    nice: Mapped[int]  # minus the story's priority
+    turn: Mapped[int]  # of the clip it queued last
+    queued_at: Mapped[float] = mapped_column(server_default=now_s())
     expires_at: Mapped[float | None]
     error: Mapped[str | None]
     is_bad_input: Mapped[bool] = mapped_column(server_default=false())  # the author can mend it
@@ -261,6 +341,7 @@ class Mix(Table):
     segments: Mapped[list[int]]
     samples: Mapped[int]
     programme: Mapped[Json]  # gain, limiter and what was reached
+    is_accepted: Mapped[bool]  # else its gain is still that of the mix it revises
     created_at: Mapped[float] = mapped_column(server_default=now_s())
 
 
@@ -274,3 +355,44 @@ class Event(Table):
     kind: Mapped[str]
     data: Mapped[Json]
     created_at: Mapped[float] = mapped_column(server_default=now_s())
+
+
+class Webhook(Table):
+    """An address that hears of events."""
+
+    __tablename__ = "webhook"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    owner_key: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"))
+    story_id: Mapped[str | None] = mapped_column(ForeignKey("story.id"))  # None: all of its owner
+    url: Mapped[str]
+    secret: Mapped[str]  # its bodies are signed with it
+    kinds: Mapped[list[str]]  # of events; empty: all
+    created_at: Mapped[float] = mapped_column(server_default=now_s())
+    disabled_at: Mapped[float | None]
+
+
+class Delivery(Table):
+    """An event on its way to a webhook; written in the transaction that wrote the event."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("webhook_id", "story_id", "event_number"),
+        Index(
+            "ix_delivery_due",
+            "next_at",
+            sqlite_where=text("state = 'due'"),
+            postgresql_where=text("state = 'due'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    webhook_id: Mapped[str] = mapped_column(ForeignKey("webhook.id", ondelete="CASCADE"))
+    story_id: Mapped[str]
+    event_number: Mapped[int]
+    state: Mapped[str]  # "due", "delivered" or "given up"
+    attempt: Mapped[int]
+    next_at: Mapped[float]  # not before; also the lease of who is sending it
+    status: Mapped[int | None]  # of the last answer
+    error: Mapped[str | None]
+    delivered_at: Mapped[float | None]
