@@ -4,6 +4,8 @@ StudioError
 ├── BadInput          what the author gave cannot be used; names field, value and remedy
 ├── EngineFailed      an engine could not make a clip
 └── UnreadableAudio   an audio file is missing or damaged; names its path
+
+Cancelled             no error to explain: whoever asked has lost interest
 """
 
 from pathlib import Path
@@ -49,3 +51,7 @@ class UnreadableAudio(StudioError):
 
 class EngineFailed(StudioError):
     """The engine could not make the clip; the message says why."""
+
+
+class Cancelled(Exception):
+    """Nobody wants these clips any more."""

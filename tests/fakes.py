@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,10 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from audiostory_core.engines.protocol import Capabilities, ClipRequest, ClipResult, Condition
+from audiostory_core.engines.protocol import (
+    UNWATCHED,
+    Capabilities,
+    ClipRequest,
+    ClipResult,
+    Condition,
+    Watch,
+)
 from audiostory_core.errors import EngineFailed
 from audiostory_core.planners.protocol import Brief
 from audiostory_core.story import StoryPlan, SubEvent, check_duration, seconds_of, whole_samples
+
+SLICE_S = 0.01  # of a pause, between two looks at whether the clip is still wanted
 
 
 @dataclass
@@ -37,18 +47,20 @@ class ToneEngine:
         told = {"index": index, "before": before.id if before else None}
         return Condition(json.dumps(told, sort_keys=True).encode())
 
-    def synthesize(self, requests: Sequence[ClipRequest]) -> list[ClipResult]:
-        return [self._make(request) for request in requests]
+    def synthesize(
+        self, requests: Sequence[ClipRequest], watch: Watch = UNWATCHED
+    ) -> list[ClipResult]:
+        return [self._make(request, at, watch) for at, request in enumerate(requests)]
 
     def close(self) -> None:
         pass
 
-    def _make(self, request: ClipRequest) -> ClipResult:
+    def _make(self, request: ClipRequest, at: int, watch: Watch) -> ClipResult:
         self.made.append(request)
         if self.log is not None:
             with self.log.open("a") as log:
                 log.write(f"{hashlib.sha256(request.caption.encode()).hexdigest()[:8]}\n")
-        time.sleep(self.pause_s)
+        self._pause(at, watch)
         if "fails" in request.caption:
             raise EngineFailed(f"cannot make {request.caption!r}")
         rng = np.random.default_rng(request.seed)
@@ -62,7 +74,15 @@ class ToneEngine:
             waveform *= 100
         if is_bad and "short" in request.caption:
             waveform = waveform[:, :-1]
+        watch.step(at, 1.0)
         return ClipResult(waveform, matched=(f"tone: {request.caption}",))
+
+    def _pause(self, at: int, watch: Watch) -> None:
+        watch.step(at, 0.0)
+        slices = math.ceil(self.pause_s / SLICE_S)
+        for slept in range(slices):
+            time.sleep(min(SLICE_S, self.pause_s - slept * SLICE_S))
+            watch.step(at, (slept + 1) / slices)
 
 
 @dataclass

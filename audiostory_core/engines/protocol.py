@@ -68,6 +68,31 @@ class ClipResult:
     is_silence: bool = False  # the request asks for silence, and that is what was made
 
 
+class Watch(Protocol):
+    """Someone who follows the making of a batch of clips and may lose interest in it."""
+
+    def step(self, index: int, done: float) -> None:
+        """Tell that request `index` of the batch is done to a share of 0 … 1.
+
+        An engine calls it from the thread that called `synthesize`: at least once per denoising
+        step, or every 250 ms of work. For one request `done` never falls, and ends at 1.
+
+        Raises:
+            Cancelled: if nobody wants any clip of the batch any more.
+        """
+        ...
+
+
+class Unwatched:
+    """Nobody follows, and the clips are wanted to the end; implements `Watch`."""
+
+    def step(self, index: int, done: float) -> None:
+        """Go on."""
+
+
+UNWATCHED = Unwatched()
+
+
 class Engine(Protocol):
     """Something that turns clip requests into waveforms."""
 
@@ -80,11 +105,18 @@ class Engine(Protocol):
         """Make the condition of sub-event `index` from the plan and the condition before it."""
         ...
 
-    def synthesize(self, requests: Sequence[ClipRequest]) -> list[ClipResult]:
+    def synthesize(
+        self, requests: Sequence[ClipRequest], watch: Watch = UNWATCHED
+    ) -> list[ClipResult]:
         """Make one clip per request, in order; equal requests give bit-identical waveforms.
+
+        Args:
+            requests: the batch.
+            watch: is told how far each clip is.
 
         Raises:
             EngineFailed: if a clip cannot be made; no clip of the batch is returned then.
+            Cancelled: if `watch` says so; the engine can be used on as if the batch had not been.
         """
         ...
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import delete
 
 from api.views import open_mix
+from audiostory_core.engines.protocol import UNWATCHED
 from graph.runs import while_held
 from nodes.interleave import interleave
 from nodes.plan import derive_seed, plan
@@ -49,7 +50,7 @@ async def test_error_while_a_lease_is_renewed_ends_the_work(studio):
 
 async def test_unforeseen_error_of_an_engine_ends_the_worker_and_its_leases(studio):
     class Engine(type(studio.engine)):
-        def synthesize(self, requests):
+        def synthesize(self, requests, watch=UNWATCHED):
             raise BrokenEngine
 
     story = await studio.add("rain")
