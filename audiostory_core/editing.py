@@ -137,9 +137,8 @@ def apply(plan: StoryPlan, edits: Sequence[Edit], *, total: Total, longest_s: fl
     pieces = _pieces(plan)
     resized = 0
     for number, edit in enumerate(edits, 1):
-        before = _length(pieces)
-        pieces = _edited(pieces, number, edit, longest)
-        if _length(pieces) != before:
+        before, pieces = pieces, _edited(pieces, number, edit, longest)
+        if _resizes(edit, before):
             resized = number
     if resized and total is Total.KEEP:
         pieces = _balanced(pieces, plan.samples, longest, resized, edits[resized - 1])
@@ -244,6 +243,14 @@ def _edited(pieces: list[_Piece], number: int, edit: Edit, longest: int) -> list
         case Merge():
             return _merged(pieces, number, edit)
     return [*pieces[:index], *made, *pieces[index + 1 :]]
+
+
+def _resizes(edit: Edit, pieces: Sequence[_Piece]) -> bool:
+    if not isinstance(edit, Reword):
+        return isinstance(edit, Insert | Delete)
+    if edit.duration_s is None:
+        return False
+    return samples_of(edit.duration_s) != pieces[edit.sub_event - 1].event.samples
 
 
 def _index(pieces: Sequence[_Piece], number: int, field: str, sub_event: int) -> int:
