@@ -1,12 +1,14 @@
 """How fast foley is, and a picture of every sound it makes.
 
 python bench/foley.py                   a table: seconds of sound made in a second of one core
+python bench/foley.py --steps           how often it can be stopped, and whether its progress is even
 python bench/foley.py --sheet out.png   the spectrograms of all kinds on one sheet
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib as mpl
@@ -19,10 +21,12 @@ from scipy import signal
 
 from audiostory_core.engines.foley.catalog import load_kinds
 from audiostory_core.engines.foley.engine import Foley
+from audiostory_core.engines.foley.progress import followed
+from audiostory_core.engines.foley.scene.beds import HOP, OVERLAP
 from audiostory_core.engines.foley.sound import Kind, Role, Sound
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.protocol import ClipRequest
-from audiostory_core.story import SAMPLE_RATE, SoundKind, SoundLayer
+from audiostory_core.story import SAMPLE_RATE, SoundKind, SoundLayer, SpeechLayer
 
 SHEET_S = 6.0
 COLUMNS = 10
@@ -33,6 +37,10 @@ SCENES = {
     "two beds, hall": ("a murmuring crowd in a station and rain", "a steam train drives away"),
     "music": ("a lullaby on a music box",),
 }
+BEDS = ("rain", "a murmuring crowd", "waves")
+LINE = "The rain had not stopped for days, and the captain walked along the quay once more. "
+BLOCK = HOP + OVERLAP  # samples of a bed that are made at a time
+SHOWN = 10  # kinds in the table of steps
 
 
 def dry(kind: Kind, samples: int, seed: int = 1) -> dsp.Array:
@@ -81,6 +89,72 @@ def print_speeds() -> None:
         print(f"{ratio:8.0f} ×  {name}")
 
 
+@dataclass
+class Stopwatch:
+    """Notes when it is told what; implements `Watch`."""
+
+    at_s: list[float] = field(default_factory=list)
+    done: list[float] = field(default_factory=list)
+
+    def step(self, index: int, done: float) -> None:
+        """Note it."""
+        self.at_s.append(time.perf_counter())
+        self.done.append(done)
+
+    @property
+    def longest_gap_s(self) -> float:
+        """Longest time between two steps."""
+        return float(np.max(np.diff(self.at_s)))
+
+    @property
+    def unevenness(self) -> float:
+        """Most by which the share that was told differs from the share of the time, 0 … 1."""
+        spent = (np.array(self.at_s) - self.at_s[0]) / (self.at_s[-1] - self.at_s[0])
+        return float(np.max(np.abs(spent - self.done)))
+
+    def row(self) -> str:
+        """Return a line of the table."""
+        return (
+            f"{1000 * self.longest_gap_s:6.0f} ms {len(self.at_s):6d} steps in "
+            f"{self.at_s[-1] - self.at_s[0]:5.2f} s, uneven by {self.unevenness:4.0%}"
+        )
+
+
+def long_scenes() -> dict[str, ClipRequest]:
+    """Return scenes of 33 s that take long to make."""
+    samples = dsp.seconds(SCENE_S + TAIL_S)
+    requests = {name: scene_request(texts, 1) for name, texts in SCENES.items()}
+    beds = tuple(SoundLayer(kind=SoundKind.AMBIENCE, text=text) for text in BEDS)
+    for name, words, manner in (
+        ("three beds, music, talk", LINE * 6, None),
+        ("three beds, music, 10,000 characters", LINE * 120, None),
+        ("three beds, music, 10,000 in a whisper", LINE * 120, "whispering"),
+        ("three beds, music, 10,000 by a robot", LINE * 120, "robotic"),
+    ):
+        talk = SpeechLayer(words=words, manner=manner)
+        music = SoundLayer(kind=SoundKind.MUSIC, text="tense music")
+        requests[name] = ClipRequest(name, (*beds, talk, music), samples, 1, "en")
+    return requests
+
+
+def print_steps() -> None:
+    """Print the longest time between two steps of scenes and of kinds, and how even they are."""
+    foley = Foley()
+    for name, request in long_scenes().items():
+        watch = Stopwatch()
+        foley.synthesize([request], watch)
+        print(f"{watch.row()}  scene: {name}")
+    foley.close()
+    watches = {}
+    for kind in load_kinds().values():
+        watches[kind.name] = Stopwatch()
+        with followed(watches[kind.name], 0):
+            dry(kind, BLOCK if kind.role is Role.BED else dsp.seconds(SCENE_S + TAIL_S))
+    slowest = sorted(watches.items(), key=lambda pair: pair[1].longest_gap_s, reverse=True)
+    for name, watch in slowest[:SHOWN]:
+        print(f"{1000 * watch.longest_gap_s:6.0f} ms {len(watch.at_s):6d} steps  {name}")
+
+
 def draw_sheet(path: Path) -> None:
     """Draw a spectrogram of each kind, 0 to 6 s, 60 Hz to 16 kHz, sorted by family."""
     kinds = sorted(load_kinds().values(), key=lambda kind: (kind.family, kind.name))
@@ -112,10 +186,13 @@ def _draw(panel: plt.Axes, kind: Kind) -> None:
 def main() -> None:
     """Print the table, or draw the sheet."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", action="store_true", help="print steps instead of speeds")
     parser.add_argument("--sheet", type=Path, help="draw all kinds to this PNG file instead")
     arguments = parser.parse_args()
     if arguments.sheet:
         draw_sheet(arguments.sheet)
+    elif arguments.steps:
+        print_steps()
     else:
         print_speeds()
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from audiostory_core.engines.foley.catalog import code_revision, load_kinds
+from audiostory_core.engines.foley.progress import followed
 from audiostory_core.engines.foley.scene.carryover import (
     Carryover,
     carry_over,
@@ -19,7 +20,14 @@ from audiostory_core.engines.foley.scene.script import ROOM_TONE, Cue, Reader, S
 from audiostory_core.engines.foley.sound import Kind, Mention
 from audiostory_core.engines.foley.speech.speech import Speech
 from audiostory_core.engines.foley.words.lexicon import Lexicon
-from audiostory_core.engines.protocol import Capabilities, ClipRequest, ClipResult, Condition
+from audiostory_core.engines.protocol import (
+    UNWATCHED,
+    Capabilities,
+    ClipRequest,
+    ClipResult,
+    Condition,
+    Watch,
+)
 from audiostory_core.story import Layer, SpeechLayer, StoryPlan
 
 LONGEST_CLIP_S = 33.0  # a scene of half a minute and its tail; memory grows with it
@@ -72,13 +80,20 @@ class Foley:
         state = None if before is None else decode(before.data)
         return Condition(encode(carry_over(plan, index, state, script, self._kinds)))
 
-    def synthesize(self, requests: Sequence[ClipRequest]) -> list[ClipResult]:
+    def synthesize(
+        self, requests: Sequence[ClipRequest], watch: Watch = UNWATCHED
+    ) -> list[ClipResult]:
         """Make one clip per request, in order; equal requests give bit-identical waveforms.
 
         Raises:
             EngineFailed: if a line cannot be spoken.
+            Cancelled: if `watch` says so.
         """
-        return [self._clip(request) for request in requests]
+        results = []
+        for index, request in enumerate(requests):
+            with followed(watch, index):
+                results.append(self._clip(request))
+        return results
 
     def close(self) -> None:
         """End the helper process that speaks."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.sound import Kind, Role, Samples, Sound
 from audiostory_core.engines.foley.synthesis.dsp import Array, place, seconds, times
 from audiostory_core.engines.foley.synthesis.instruments import (
@@ -215,6 +216,7 @@ def _drums(sound: Sound) -> Samples:
 
 def _oscillator(sound: Sound, hertz: float, slope_db: float, phase: float) -> Array:
     """Return a steady harmonic wave of unit power in absolute time."""
+    checkpoint()
     count = min(40, int(12_000 / hertz))
     harmonic = np.arange(1, count + 1)
     spectrum = np.zeros(TABLE // 2 + 1, dtype=np.complex128)
@@ -226,6 +228,7 @@ def _oscillator(sound: Sound, hertz: float, slope_db: float, phase: float) -> Ar
 
 
 def _swell(sound: Sound, period_s: float, phase: float) -> Array:
+    checkpoint()
     return 0.5 + 0.5 * np.sin(2 * np.pi * (times(sound.samples, sound.start) / period_s + phase))
 
 

@@ -11,7 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from audiostory_core.engines.foley.scene import levels
+from audiostory_core.engines.foley.progress import advance, checkpoint
+from audiostory_core.engines.foley.scene import levels, work
 from audiostory_core.engines.foley.scene.space import FAR_DB, WHOLE, Single, Stretch, place_in_space
 from audiostory_core.engines.foley.sound import Kind, Shape, Sound
 from audiostory_core.engines.foley.synthesis import dsp
@@ -38,6 +39,12 @@ class Bed:
     shape: Shape = field(default_factory=Shape)
 
 
+def blocks_of(bed: Bed, samples: int) -> range:
+    """Return which blocks of a bed are heard in so many samples from `bed.start` on."""
+    first = max(0, (bed.start - OVERLAP) // HOP)
+    return range(first, (bed.start + samples - 1) // HOP + 1)
+
+
 def natural_db(bed: Bed, kind: Kind) -> float:
     """Return the level of a bed where it is, in dBFS."""
     level_db = kind.level_db + bed.gain_db + INTENSITY_DB * bed.shape.intensity
@@ -56,16 +63,18 @@ class BedRenderer:
         """Return the bed's samples from `bed.start` on, [2, samples]."""
         kind = self._kinds[bed.kind]
         dry = self._dry(kind, bed, samples)
+        checkpoint()
         gain = self._gain(bed.kind, bed.seed, _dry_shape(bed.shape)) * 10 ** (bed.gain_db / 20)
         dry = levels.softened(dry * np.float32(gain), self._ceiling(kind, bed))
         return place_in_space(dry, bed.shape, 0.0, stretch=stretch).direct
 
     def _dry(self, kind: Kind, bed: Bed, samples: int) -> Single:
-        first = max(0, (bed.start - OVERLAP) // HOP)
-        last = (bed.start + samples - 1) // HOP
-        blocks = [
-            self._block(kind, bed.seed, _dry_shape(bed.shape), at) for at in range(first, last + 1)
-        ]
+        blocks = []
+        for at in blocks_of(bed, samples):
+            blocks.append(self._block(kind, bed.seed, _dry_shape(bed.shape), at))
+            advance(work.BED_BLOCK)
+        checkpoint()
+        first = blocks_of(bed, samples).start
         canvas = np.concatenate([block[:, :HOP] for block in blocks], axis=1)
         for at, (before, after) in enumerate(pairwise(blocks), start=1):
             canvas[:, at * HOP : at * HOP + OVERLAP] = _joined(before[:, HOP:], after[:, :OVERLAP])

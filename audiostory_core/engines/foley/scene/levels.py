@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.scene.space import Single
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array, F, Real
@@ -85,6 +86,7 @@ def limited(waveform: NDArray[F], ceiling: Array) -> NDArray[F]:
     Returns:
         The waveform itself where nothing exceeds the ceiling, else a limited copy.
     """
+    checkpoint()
     peaks = block_peaks(waveform)
     if np.all(peaks <= ceiling):
         return waveform
@@ -108,6 +110,7 @@ def softened(waveform: NDArray[F], ceiling: float) -> NDArray[F]:
         waveform: [N] or [C, N], contiguous.
         ceiling: above 0.
     """
+    checkpoint()
     knee = KNEE * ceiling
     room = ceiling - knee
     flat = waveform.reshape(-1)
@@ -161,6 +164,7 @@ def gated_lufs(waveform: Single) -> float | None:
 
 def frame_power(waveform: Single) -> Array:
     """Return the K-weighted mean square of each 400 ms, channels added; a short rest counts."""
+    checkpoint()
     frames = -(-waveform.shape[-1] // FRAME)
     power = np.zeros(frames)
     weight = _k_power()
@@ -176,6 +180,7 @@ def frame_power(waveform: Single) -> Array:
 
 def block_peaks(waveform: Real) -> Array:
     """Return the highest peak of any channel in each block of `BLOCK` samples."""
+    checkpoint()
     starts = np.arange(0, waveform.shape[-1], BLOCK)
     channels = waveform[None, :] if waveform.ndim == 1 else waveform
     high = np.maximum.reduceat(channels, starts, axis=-1).max(axis=0)

@@ -6,8 +6,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from audiostory_core.engines.foley.scene import levels
-from audiostory_core.engines.foley.scene.beds import INTENSITY_DB, Bed, BedRenderer, natural_db
+from audiostory_core.engines.foley.progress import advance, checkpoint, expect
+from audiostory_core.engines.foley.scene import levels, work
+from audiostory_core.engines.foley.scene.beds import (
+    INTENSITY_DB,
+    Bed,
+    BedRenderer,
+    blocks_of,
+    natural_db,
+)
 from audiostory_core.engines.foley.scene.carryover import Carryover, seed_of
 from audiostory_core.engines.foley.scene.dialogue import Dialogue, Line, Speaks
 from audiostory_core.engines.foley.scene.script import ROOM_TONE, Cue, Pause, Script, Turn
@@ -88,10 +95,13 @@ class SceneRenderer:
             EngineFailed: if a line cannot be spoken.
         """
         performance = _Performance(order, self._kinds, self._speech)
+        beds = self._audible(order.state.beds)
+        blocks = sum(len(blocks_of(bed, order.samples)) for bed in beds)
+        expect(performance.total_work + work.BED_BLOCK * blocks)
         performance.play_turns()
         performance.play_music()
         events, under = performance.heard()
-        for bed in self._audible(order.state.beds):
+        for bed in beds:
             heard = _muffled(bed, self._kinds[bed.kind], order.state.room)
             heard = _nearer(heard, self._kinds[bed.kind], order.script)
             under += self._beds.render(heard, order.samples, performance.stretch)
@@ -160,29 +170,46 @@ class _Performance:
             return WHOLE
         return Stretch(state.done / state.whole, min(1.0, (state.done + here) / state.whole))
 
+    @property
+    def total_work(self) -> float:
+        """What it will cost to play and to mix everything but the beds."""
+        music = [[turn] for turn in self._order.script.music]
+        return work.of_mixing(self._order.samples) + sum(
+            work.of_preparing(group)
+            + work.of_hurrying(group)
+            + work.of_playing(group, self._slot(groups))
+            for groups in (_grouped(self._turns()), music)
+            for group in groups
+        )
+
     def play_turns(self) -> None:
         """Play everything that takes turns."""
-        groups = [self._prepared(group) for group in _grouped(self._turns())]
+        turns = _grouped(self._turns())
+        groups = [self._prepared(group) for group in turns]
         lead = LEAD
         if self._state.fades_in:
             lead = max(lead, min(dsp.seconds(SEAM_LEAD_S), self._length // 5))
         self._hurry(groups, lead)
+        advance(sum(work.of_hurrying(group) for group in turns))
         slots = schedule([_item(group, self._length) for group in groups], self._length, lead)
         for at, (group, slot) in enumerate(zip(groups, slots, strict=True)):
             if isinstance(group, Line):
                 self._say(group, slot)
             elif not isinstance(group, Pause):
                 self._play(group, slot, self._events, is_last=at == len(groups) - 1)
+            advance(work.of_playing(turns[at], self._slot(turns)))
         if any(one.end > two.start for one, two in pairwise(self._spoken)):
             self._dialogue.warnings.append("lines overlap: the scene is too short for its speech")
 
     def play_music(self) -> None:
         """Play the music layers, one after the other, through the whole scene."""
-        groups = [self._prepared([turn]) for turn in self._order.script.music]
+        turns = [[turn] for turn in self._order.script.music]
+        groups = [self._prepared(group) for group in turns]
         slots = schedule([_item(group, self._length) for group in groups], self._length, 0)
         for at, (group, slot) in enumerate(zip(groups, slots, strict=True)):
             if isinstance(group, list):
                 self._play(group, slot, self._music, is_last=at == len(groups) - 1)
+            advance(work.of_playing(turns[at], self._slot(turns)))
 
     def duck(self, events: Single, under: Single) -> Single:
         """Return the gain of what lies under the speech, [N]."""
@@ -200,6 +227,7 @@ class _Performance:
         """Return all that happens, in its rooms, and the music, [2, N] each, at their levels."""
         for room, send in self._sends.items():
             self._events += reverberate(send, room)
+            checkpoint()
         if self._is_hushed:
             return self._events, self._music
         for bus in (self._events, self._music):
@@ -230,11 +258,15 @@ class _Performance:
 
     def _prepared(self, group: list[Turn]) -> _Group:
         first = group[0]
+        prepared: _Group
         if isinstance(first, Pause):
-            return first
-        if isinstance(first, SpeechLayer):
-            return self._dialogue.line(first)
-        return [self._take(cue) for cue in group if isinstance(cue, Cue)]
+            prepared = first
+        elif isinstance(first, SpeechLayer):
+            prepared = self._dialogue.line(first)
+        else:
+            prepared = [self._take(cue) for cue in group if isinstance(cue, Cue)]
+        advance(work.of_preparing(group))
+        return prepared
 
     def _take(self, cue: Cue) -> _Take:
         self._ordinal += 1
@@ -306,6 +338,10 @@ class _Performance:
         _add(self._events, placed.direct, slot.start)
         self._send(placed.send, self._state.room, slot.start)
         self._spoken.append(Slot(slot.start, waveform.size))
+
+    def _slot(self, groups: Sequence[Sequence[Turn]]) -> int:
+        """Return about how many samples each of the groups has that fill theirs."""
+        return self._length // max(1, sum(work.fills_slot(group) for group in groups))
 
     def _hurry(self, groups: Sequence[_Group], lead: int) -> None:
         """Have the lines spoken faster where the turns do not fit one after the other."""

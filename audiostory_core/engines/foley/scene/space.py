@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.sound import Shape
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array, Real
@@ -157,6 +158,7 @@ def end_of_motion(shape: Shape) -> float:
 
 def reverberate(send: Single, room: RoomName) -> Single:
     """Return the room's answer to what it heard, [2, N], cut at the end of the input."""
+    checkpoint()
     response = ROOMS[room].impulse_response
     wet = signal.oaconvolve(send[None, :], response, axes=-1)[:, : send.size]
     return (wet * np.float32(10 ** (ROOMS[room].wet_db / 20))).astype(np.float32)
@@ -168,6 +170,7 @@ def _course(samples: int, stretch: Stretch) -> Array:
 
 
 def _stretched(curve: Array, samples: int) -> Single:
+    checkpoint()
     if curve.size == 1:
         return curve.astype(np.float32)
     at = np.arange(samples, dtype=np.float64)
@@ -177,6 +180,7 @@ def _stretched(curve: Array, samples: int) -> Single:
 def _pass_by(
     dry: Real, position: float, speed_mps: float, stretch: Stretch
 ) -> tuple[Array, Array, Array]:
+    checkpoint()
     samples = dry.shape[-1]
     whole_s = samples / SAMPLE_RATE / max(stretch.last - stretch.first, 1e-6)
     along_m = speed_mps * whole_s * (_course(samples, stretch) - 0.5)
@@ -195,6 +199,7 @@ def _pass_by(
 
 
 def _through_air(dry: Real, distance: Array) -> Real:
+    checkpoint()
     if distance.size == 1:
         if distance[0] < _LEAST_FILTERED:
             return dry
@@ -208,6 +213,7 @@ def _through_air(dry: Real, distance: Array) -> Real:
 
 def _blend(heard: Array, other: Real, weight: Array) -> None:
     """Move what is heard toward another sound, in place; long scenes have no room for copies."""
+    checkpoint()
     difference = other - heard
     difference *= _stretched(weight, heard.shape[-1])
     heard += difference

@@ -3,11 +3,13 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -15,11 +17,13 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.errors import EngineFailed
 
 HELPER = Path(__file__).with_name("espeak.py")
 PATIENCE_S = 30.0  # to start and to speak a line, on a busy machine
 PATIENCE_PER_CHARACTER_S = 0.01
+LOOK_S = 0.05  # between two looks at whether the answer is still wanted
 
 
 class EspeakClient:
@@ -61,8 +65,12 @@ class EspeakClient:
 
         Raises:
             EngineFailed: if the helper cannot be started, dies twice or takes too long.
+            Cancelled: if the clip is not wanted any more; the helper is ended with its utterance,
+                and the next request starts another.
         """
-        with self._lock:
+        while not self._lock.acquire(timeout=LOOK_S):
+            checkpoint()
+        try:
             for attempt in (1, 2):
                 try:
                     return self._ask_once(request)
@@ -71,6 +79,8 @@ class EspeakClient:
                     complaint = self._stop()
                     if attempt == 2 or isinstance(error, TimeoutError):
                         break
+        finally:
+            self._lock.release()
         raise EngineFailed(f"speech could not be made: {complaint or reason}")
 
     def close(self) -> None:
@@ -80,30 +90,20 @@ class EspeakClient:
 
     def _ask_once(self, request: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.int16]]:
         process = self._running()
-        assert process.stdin is not None
-        assert process.stdout is not None
+        body = json.dumps(request).encode()
         patience_s = self._patience_s + PATIENCE_PER_CHARACTER_S * len(request["text"])
-        has_expired = threading.Event()
-
-        def expire() -> None:
-            has_expired.set()
-            _kill(process)
-
-        watchdog = threading.Timer(patience_s, expire)
-        watchdog.daemon = True
-        watchdog.start()
+        exchange = _Exchange(process, patience_s)
+        is_whole = False
         try:
-            body = json.dumps(request).encode()
-            process.stdin.write(len(body).to_bytes(4, "big") + body)
-            process.stdin.flush()
-            header = json.loads(_read_exactly(process.stdout, _read_length(process.stdout)))
-            pcm = _read_exactly(process.stdout, header["bytes"])
-        except (OSError, EOFError, ValueError) as error:
-            if has_expired.is_set():
-                raise TimeoutError(f"no answer within {patience_s:g} s") from error
-            raise
+            exchange.send(len(body).to_bytes(4, "big") + body)
+            length = int.from_bytes(exchange.receive(4), "big")
+            header = json.loads(exchange.receive(length))
+            pcm = exchange.receive(header["bytes"])
+            is_whole = True
         finally:
-            watchdog.cancel()
+            if not is_whole:  # what is left of this answer must not be read as the next
+                _kill(process)
+                process.wait()
         return header, np.frombuffer(pcm, dtype=np.int16)
 
     def _running(self) -> subprocess.Popen[bytes]:
@@ -116,8 +116,11 @@ class EspeakClient:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._complaints,
+                bufsize=0,
                 process_group=0,  # so that its fork can be ended with it
             )
+            assert self._process.stdin is not None
+            os.set_blocking(self._process.stdin.fileno(), False)  # it is written while it has room
         return self._process
 
     def _stop(self) -> str:
@@ -140,17 +143,60 @@ class EspeakClient:
         return complaint
 
 
+class _Exchange:
+    """One request and its answer, through the pipes of the helper.
+
+    Args:
+        process: the helper.
+        patience_s: how long the whole exchange may take.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], patience_s: float) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._stdin, self._stdout = process.stdin.fileno(), process.stdout.fileno()
+        self._patience_s = patience_s
+        self._deadline = time.monotonic() + patience_s
+
+    def send(self, data: bytes) -> None:
+        """Write all of the data.
+
+        Raises:
+            OSError: if the helper has ended, or nothing was read for too long (TimeoutError).
+            Cancelled: if nobody waits for the answer any more.
+        """
+        rest = memoryview(data)
+        while rest:
+            self._wait(self._stdin, select.POLLOUT)
+            rest = rest[os.write(self._stdin, rest) :]
+
+    def receive(self, count: int) -> bytes:
+        """Read exactly so many bytes.
+
+        Raises:
+            EOFError: if the helper ends before.
+            TimeoutError: if the answer is not whole when patience ends.
+            Cancelled: if nobody waits for it any more.
+        """
+        data = bytearray()
+        while len(data) < count:
+            self._wait(self._stdout, select.POLLIN)
+            piece = os.read(self._stdout, count - len(data))
+            if not piece:
+                raise EOFError("the helper process ended before it answered")
+            data += piece
+        return bytes(data)
+
+    def _wait(self, pipe: int, event: int) -> None:
+        poll = select.poll()
+        poll.register(pipe, event)
+        checkpoint()
+        while not poll.poll(1000 * LOOK_S):
+            checkpoint()
+            if time.monotonic() > self._deadline:
+                raise TimeoutError(f"no answer within {self._patience_s:g} s")
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _read_length(stream: IO[bytes]) -> int:
-    return int.from_bytes(_read_exactly(stream, 4), "big")
-
-
-def _read_exactly(stream: IO[bytes], count: int) -> bytes:
-    data = stream.read(count)
-    if len(data) < count:
-        raise EOFError("the helper process ended before it answered")
-    return data

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import TypeAdapter
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.speech.cues import Cues, plain
 from audiostory_core.engines.foley.synthesis.dsp import Array, highpass, lowpass, times
 from audiostory_core.story import SAMPLE_RATE
@@ -87,7 +88,11 @@ def in_timbre(waveform: Array, timbre: Timbre, words: str) -> Array:
     if timbre == "shouted":
         return _shouted(waveform)
     if timbre == "robotic":
-        return waveform * (0.35 + 0.65 * np.sin(2 * np.pi * RING_HZ * times(waveform.size)))
+        angle = 2 * np.pi * RING_HZ * times(waveform.size)
+        checkpoint()
+        ring = np.sin(angle)
+        checkpoint()
+        return waveform * (0.35 + 0.65 * ring)
     return waveform
 
 
@@ -106,6 +111,7 @@ def _whispered(waveform: Array, rng: np.random.Generator) -> Array:
     voiced_frames = sliding_window_view(padded, FRAME)[::HOP]
     noise_frames = sliding_window_view(noise, FRAME)[::HOP]
     for first in range(0, len(voiced_frames), FRAMES_AT_ONCE):
+        checkpoint()
         block = slice(first, first + FRAMES_AT_ONCE)
         breath = _breath(voiced_frames[block], noise_frames[block])
         for phase in range(FRAME // HOP):  # every fourth frame at a time: these do not overlap

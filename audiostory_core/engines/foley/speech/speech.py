@@ -11,6 +11,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.speech.espeak_client import EspeakClient
 from audiostory_core.engines.foley.speech.manner import Manner, Manners, in_timbre
 from audiostory_core.engines.foley.speech.pronunciation import Pronunciation, Run
@@ -26,6 +27,7 @@ SILENCE_S = 0.1  # what is returned for words that cannot be spoken
 BETWEEN_RUNS_S = 0.06  # where the script changes within a line
 SILENT = 0.002  # of full scale; espeak-ng's own silence is digital
 VOICE_FRAME = 882  # samples, 20 ms
+RESAMPLED_AT_ONCE = 1 << 20  # samples, three quarters of a minute
 
 __all__ = ["FASTEST", "Speech", "Utterance", "Voice", "speech_available"]
 
@@ -76,6 +78,7 @@ class Speech:
 
         Raises:
             EngineFailed: if the helper process cannot speak.
+            Cancelled: if the clip that is being made is not wanted any more.
         """
         asked = self._manners.named_in(manner)
         runs = self._pronunciation.runs(words, language)
@@ -127,12 +130,11 @@ class Speech:
             header, pcm = self._ask(run, pitched)
             said.append(_trimmed(pcm / 32768.0, header["sample_rate"]))
             said.append(np.zeros(round(BETWEEN_RUNS_S * header["sample_rate"] / speed)))
+        checkpoint()
         heard = [piece for piece in said if np.any(piece)]
         if not heard:
             return np.zeros(0)
-        return np.asarray(
-            soxr.resample(np.concatenate(said[:-1]), header["sample_rate"], SAMPLE_RATE)
-        )
+        return _at_full_rate(np.concatenate(said[:-1]), header["sample_rate"])
 
     def _ask(
         self, run: Run, voice: Voice, *, wants_phonemes: bool = False
@@ -172,6 +174,7 @@ def _clipped(value: float, lowest: int, highest: int) -> int:
 
 def _trimmed(waveform: Array, sample_rate: int) -> Array:
     """Cut the silence around the words but for a breath."""
+    checkpoint()
     loud = np.flatnonzero(np.abs(waveform) > SILENT)
     if loud.size == 0:
         return waveform[:0]
@@ -179,8 +182,21 @@ def _trimmed(waveform: Array, sample_rate: int) -> Array:
     return waveform[max(0, loud[0] - breath) : loud[-1] + 2 * breath]
 
 
+def _at_full_rate(waveform: Array, sample_rate: int) -> Array:
+    """Resample to 44.1 kHz, some of it at a time; the result is that of one go."""
+    resampling = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float64")
+    pieces = []
+    for at in range(0, waveform.size, RESAMPLED_AT_ONCE):
+        checkpoint()
+        piece = waveform[at : at + RESAMPLED_AT_ONCE]
+        is_last = at + RESAMPLED_AT_ONCE >= waveform.size
+        pieces.append(resampling.resample_chunk(piece, last=is_last))
+    return np.concatenate(pieces)
+
+
 def _rms_of_voice(waveform: Array) -> float:
     """Return the RMS of the part that is not pauses."""
+    checkpoint()
     frames = waveform[: waveform.size // VOICE_FRAME * VOICE_FRAME].reshape(-1, VOICE_FRAME)
     if frames.size == 0:
         frames = waveform[None, :]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.story import SAMPLE_RATE
 
 Array = NDArray[np.float64]
@@ -28,6 +29,7 @@ def times(samples: int, start: int = 0) -> Array:
 
 def white(rng: np.random.Generator, samples: int) -> Array:
     """Return Gaussian white noise of unit variance, [N]."""
+    checkpoint()
     return rng.standard_normal(samples)
 
 
@@ -36,6 +38,7 @@ def colored(rng: np.random.Generator, samples: int, slope_db: float) -> Array:
 
     -3 is pink, -6 is brown; flat below 20 Hz.
     """
+    checkpoint()
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     hertz = np.maximum(np.fft.rfftfreq(samples, 1 / SAMPLE_RATE), 20.0)
     shaped = np.fft.irfft(spectrum * hertz ** (slope_db / 6.0206), samples)
@@ -44,18 +47,21 @@ def colored(rng: np.random.Generator, samples: int, slope_db: float) -> Array:
 
 def lowpass(waveform: Real, hertz: float, order: int = 2) -> Array:
     """Filter the last axis by a Butterworth low-pass."""
+    checkpoint()
     sos = signal.butter(order, min(hertz, 0.49 * SAMPLE_RATE), "low", fs=SAMPLE_RATE, output="sos")
     return signal.sosfilt(sos, waveform)
 
 
 def highpass(waveform: Array, hertz: float, order: int = 2) -> Array:
     """Filter the last axis by a Butterworth high-pass."""
+    checkpoint()
     sos = signal.butter(order, hertz, "high", fs=SAMPLE_RATE, output="sos")
     return signal.sosfilt(sos, waveform)
 
 
 def bandpass(waveform: Array, low_hz: float, high_hz: float, order: int = 2) -> Array:
     """Filter the last axis by a Butterworth band-pass."""
+    checkpoint()
     high_hz = min(high_hz, 0.49 * SAMPLE_RATE)
     sos = signal.butter(order, (low_hz, high_hz), "band", fs=SAMPLE_RATE, output="sos")
     return signal.sosfilt(sos, waveform)
@@ -63,6 +69,7 @@ def bandpass(waveform: Array, low_hz: float, high_hz: float, order: int = 2) -> 
 
 def resonator(waveform: Array, hertz: float, decay_s: float) -> Array:
     """Ring a two-pole resonator that falls by 60 dB in `decay_s`; unit gain at its peak."""
+    checkpoint()
     radius = 10 ** (-3 / (decay_s * SAMPLE_RATE))
     angle = 2 * np.pi * hertz / SAMPLE_RATE
     gain = (1 - radius) * np.sqrt(1 - 2 * radius * np.cos(2 * angle) + radius**2)
@@ -82,11 +89,13 @@ def modes(samples: int, hertz: Array, decay_s: Array, gains: Array, phases: Arra
 
 def glide(hertz: Array, phase: float = 0.0) -> Array:
     """Return the phase in radians of an oscillator whose frequency in Hz is given per sample."""
+    checkpoint()
     return phase + 2 * np.pi * np.cumsum(hertz) / SAMPLE_RATE
 
 
 def wander(rng: np.random.Generator, samples: int, rate_hz: float) -> Array:
     """Return a smooth random walk around 0 with unit variance that moves about `rate_hz`."""
+    checkpoint()
     knots = max(4, int(samples / SAMPLE_RATE * rate_hz * 2) + 4)
     points = rng.standard_normal(knots)
     at = np.linspace(0, knots - 3.001, samples)
@@ -108,6 +117,7 @@ def decay(samples: int, decay_s: float, attack_s: float = 0.001) -> Array:
 
 def fade(waveform: NDArray[F], in_s: float, out_s: float) -> NDArray[F]:
     """Return a copy of the waveform with raised-cosine ends."""
+    checkpoint()
     faded = np.array(waveform)
     length = faded.shape[-1]
     head, tail = min(seconds(in_s), length), min(seconds(out_s), length)
@@ -136,6 +146,7 @@ def strikes(
         rate_hz: mean events a second.
         regularity: 0 is a Poisson process, 1 is a metronome.
     """
+    checkpoint()
     count = int(samples / SAMPLE_RATE * rate_hz * 2) + 8
     gaps = regularity + (1 - regularity) * rng.exponential(1.0, count)
     at = np.cumsum(gaps / rate_hz) - rng.random() / rate_hz
@@ -148,6 +159,7 @@ def loudest_rms(waveform: Real, window_s: float = 0.4) -> float:
 
     A waveform shorter than the window counts as padded with silence.
     """
+    checkpoint()
     power = np.square(waveform) if waveform.ndim == 1 else np.sum(np.square(waveform), axis=0)
     window = seconds(window_s)
     hop = window // 4

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.synthesis.dsp import (
     Array,
     bandpass,
@@ -71,6 +72,7 @@ class Struck:
 
     def __call__(self, hertz: float, held: int, velocity: float, rng: np.random.Generator) -> Array:
         """Make a note."""
+        checkpoint()
         ratios = np.array(self.ratios)
         lasts_s = self.decay_s * (220.0 / hertz) ** self.rise
         decays_s = np.maximum(lasts_s / (1 + self.damping * (ratios - 1)), 0.01)
@@ -124,6 +126,7 @@ class Blown:
 
     def __call__(self, hertz: float, held: int, velocity: float, rng: np.random.Generator) -> Array:
         """Make a note."""
+        checkpoint()
         samples = held + seconds(self.release_s)
         t = times(samples)
         wobble = np.minimum(1.0, np.maximum(0.0, 4 * t - 0.4)) * np.sin(
@@ -132,6 +135,7 @@ class Blown:
         bright = self._table(hertz, self.slope_db + 6 * (velocity - 0.8))
         tone = np.zeros(samples)
         for voice, cents in enumerate(self.detune_cents):
+            checkpoint()
             bent = cents + self.vibrato_cents * (wobble if voice == 0 else np.roll(wobble, -voice))
             if self.scoop_cents:
                 bent = bent - self.scoop_cents * np.exp(-t / 0.04)
@@ -184,6 +188,7 @@ class Swept:
 
     def __call__(self, hertz: float, held: int, velocity: float, rng: np.random.Generator) -> Array:
         """Make a note."""
+        checkpoint()
         shape = Blown(-6.0, attack_s=0.004, release_s=0.05, detune_cents=(-9.0, 0.0, 9.0))
         bright = shape(hertz, held, velocity, rng)
         t = times(bright.size)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import signal
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.sound import Sound
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array
@@ -53,6 +54,7 @@ def force_of(sound: Sound) -> float:
 
 def roam(rng: np.random.Generator, samples: int, rate_hz: float) -> Array:
     """Return a smooth random walk as `dsp.wander` does, but joined by lines: far cheaper."""
+    checkpoint()
     step = max(1, min(ROAM_STEP, int(SAMPLE_RATE / rate_hz / 8)))
     points = dsp.wander(rng, samples // step + 2, rate_hz * step)
     return joined(points, step, samples)
@@ -90,6 +92,7 @@ def impact(
         scale: factor on all its frequencies.
         force: 1 is a plain strike.
     """
+    checkpoint()
     ratios = np.asarray(material.ratios)
     hertz = scale * material.hertz * ratios * (1 + material.spread * rng.normal(size=len(ratios)))
     decay_s = material.decay_s * ratios**-material.damping * rng.uniform(0.8, 1.2, len(ratios))
@@ -202,6 +205,7 @@ def grains(
 
 def smear(impulses: Array, decay_s: float) -> Array:
     """Let impulses die away by 60 dB in `decay_s`."""
+    checkpoint()
     pole = np.exp(-EXP_60_DB / (decay_s * SAMPLE_RATE))
     return signal.lfilter([1.0], [1.0, -pole], impulses)
 

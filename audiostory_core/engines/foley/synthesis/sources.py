@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy import signal
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.sound import Sound
 from audiostory_core.engines.foley.synthesis.dsp import Array, bandpass, place, seconds
 from audiostory_core.engines.foley.synthesis.matter import ring
@@ -45,6 +46,7 @@ def hiss(
     rng: np.random.Generator, samples: int, low_hz: float, high_hz: float, order: int = 1
 ) -> Array:
     """Return band-passed noise of about unit variance that is steady from its first sample on."""
+    checkpoint()
     noise = rng.standard_normal(samples + SETTLING)
     gain = np.sqrt(0.5 * SAMPLE_RATE / (min(high_hz, 0.49 * SAMPLE_RATE) - low_hz))
     return gain * bandpass(noise, low_hz, high_hz, order)[SETTLING:]
@@ -63,11 +65,13 @@ def play(table: Array, cycles: Array) -> Array:
 
     The nearest point is taken: with a table this long the error of a fundamental is at -85 dB.
     """
+    checkpoint()
     return table.take((cycles * TABLE).astype(np.int64) & (TABLE - 1))
 
 
 def turns(hertz: Array, first: float = 0.0) -> Array:
     """Return the phase in cycles of an oscillator whose frequency is given per sample."""
+    checkpoint()
     return first + np.cumsum(hertz) / SAMPLE_RATE
 
 

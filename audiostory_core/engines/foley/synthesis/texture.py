@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import signal
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.sound import Samples, Sound
 from audiostory_core.engines.foley.synthesis.dsp import Array, glide, place, seconds, times
 from audiostory_core.story import SAMPLE_RATE
 
 CONTROL = 64  # samples between two points of a control curve
+SOWN_AT_ONCE = 500  # grains between two checkpoints
 LEAD_S = 0.3  # run before a block so that filters and echoes have settled at its first sample
 
 
@@ -51,6 +53,7 @@ def control_points(samples: int) -> Array:
 
 def upsampled(points: Array, samples: int, step: int = CONTROL) -> Array:
     """Return a curve [N] drawn straight through points that lie `step` samples apart."""
+    checkpoint()
     ramp = np.arange(step) / step
     lines = np.diff(points)[:, None] * ramp
     lines += points[:-1, None]
@@ -100,6 +103,7 @@ def impulses(
         rate_hz: mean impulses a second.
         spread_db: standard deviation of their levels.
     """
+    checkpoint()
     count = rng.poisson(rate_hz * samples / SAMPLE_RATE)
     sigma = spread_db / 8.686
     # Clipped: one drop in a thousand must not tower over the rest of the block.
@@ -118,6 +122,7 @@ def unit_impulse(length_s: float) -> Array:
 
 def ring(train: Array, hertz: float, decay_s: float) -> Array:
     """Ring a mode that falls by 60 dB in `decay_s`: an impulse of 1 rings with amplitude 1."""
+    checkpoint()
     radius = 10 ** (-3 / (decay_s * SAMPLE_RATE))
     angle = 2 * np.pi * hertz / SAMPLE_RATE
     return signal.lfilter([np.sin(angle)], [1, -2 * radius * np.cos(angle), radius**2], train)
@@ -148,7 +153,9 @@ def sow(canvas: Array, rng: np.random.Generator, grains: Sequence[Array], rate_h
     at = rng.integers(-longest, canvas.size, count).tolist()
     which = rng.integers(0, len(grains), count).tolist()
     gains = np.exp(0.7 * np.clip(rng.standard_normal(count), -2.5, 1.8)).tolist()
-    for position, grain, gain in zip(at, which, gains, strict=True):
+    for index, (position, grain, gain) in enumerate(zip(at, which, gains, strict=True)):
+        if index % SOWN_AT_ONCE == 0:
+            checkpoint()
         place(canvas, grains[grain], position, gain)
 
 
@@ -174,6 +181,7 @@ def sine(cycles: Array) -> Array:
 
     In single precision within one turn: exact to -130 dB and several times as fast.
     """
+    checkpoint()
     angle = (2 * np.pi * (cycles - np.floor(cycles))).astype(np.float32)
     return np.sin(angle).astype(np.float64)
 
@@ -192,6 +200,7 @@ def sloped(rng: np.random.Generator, samples: int, slope_db: float) -> Array:
     A ladder of poles and zeros, one pair each 1.8 octaves from 25 Hz: a third of the cost of
     `dsp.colored`, and without a period of its own.
     """
+    checkpoint()
     poles_hz = 25.0 * 3.5 ** np.arange(6)
     zeros_hz = poles_hz * 3.5 ** (-slope_db / 6.0206)
     pole = np.exp(-2 * np.pi * poles_hz / SAMPLE_RATE)

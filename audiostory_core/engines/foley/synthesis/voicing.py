@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array
 from audiostory_core.engines.foley.synthesis.matter import roam
@@ -138,6 +139,7 @@ def speak(
 
 def _through(windows: Array, tract: Array) -> Array:
     """Return [frames, 4, 2 * HOP]: each window of the source as the tract answers it."""
+    checkpoint()
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(WINDOW) + 0.5) / WINDOW)
     answer = 1 / fft.rfft(tract, FRAME, axis=1)
     # Open vowels stay louder than closed ones, but narrow peaks must not tower.
@@ -234,6 +236,7 @@ def _source(
     at_s: Array,
     samples: int,
 ) -> Array:
+    checkpoint()
     # The first frame is centered on time 0, so the source begins one hop earlier.
     t = (np.arange(samples) - HOP) / RATE
     voiced = np.interp(t, at_s, [gesture.voiced for gesture in gestures])
