@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage import webhooks
 from storage.errors import NotFound
 from storage.models import Event, Story
 
@@ -13,7 +14,8 @@ async def append(session: AsyncSession, story_id: str, kind: str, **data: Any) -
     """Append an event within the transaction that makes the change; return its number.
 
     The number comes from a counter on the story row, so that the row's lock makes commit order
-    number order: a reader that saw number n has seen everything before it.
+    number order: a reader that saw number n has seen everything before it. The event is put on
+    its way to the webhooks that want to hear of it.
 
     Raises:
         NotFound: if the story does not exist.
@@ -22,13 +24,16 @@ async def append(session: AsyncSession, story_id: str, kind: str, **data: Any) -
         update(Story)
         .where(Story.id == story_id)
         .values(next_event=Story.next_event + 1)
-        .returning(Story.next_event)
+        .returning(Story.next_event, webhooks.IS_ANYONE_LISTENING)
         .execution_options(synchronize_session=False)
     )
-    following = counted.scalar_one_or_none()
-    if following is None:
+    row = counted.one_or_none()
+    if row is None:
         raise NotFound("story", story_id)
+    following, is_anyone_listening = row
     number = following - 1
+    if is_anyone_listening:
+        await webhooks.announce(session, story_id, number, kind)
     session.add(Event(story_id=story_id, number=number, kind=kind, data=data))
     return number
 
