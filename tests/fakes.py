@@ -104,3 +104,6 @@ class LinePlanner:
         return StoryPlan(
             instruction=brief.instruction, language="en", duration_s=duration_s, sub_events=events
         )
+
+    def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:
+        return event.model_copy(update={"caption": f"{event.caption}, {change}"})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from audiostory_core.story import StoryPlan
+from audiostory_core.story import StoryPlan, SubEvent
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class Brief:
     duration_s: float | None = None  # None: from the text, else from the content
     language: str | None = None  # None: from the text
     longest_clip_s: float = 30.0  # the engine's limit for one sub-event, its tail excluded
+    remarks: tuple[str, ...] = ()  # what the author said of rejected plans, oldest first
 
 
 class Planner(Protocol):
@@ -26,5 +27,20 @@ class Planner(Protocol):
 
         Raises:
             BadInput: if the instruction or the duration cannot be planned.
+        """
+        ...
+
+    def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:
+        """Return the sub-event as the author wants it changed, told in plain words.
+
+        The duration stays unless the words ask for another.
+
+        Args:
+            event: what is to be changed.
+            change: plain words, such as "make the siren more distant".
+            language: BCP 47 tag of the story.
+
+        Raises:
+            BadInput: if the words say nothing that can be changed.
         """
         ...

@@ -4,13 +4,14 @@ The text is read once into clauses (reading.py), time is shared among them (sche
 each share becomes one sub-event, or several that continue each other (storyboard.py).
 """
 
+from audiostory_core.planners.clauses.change import Reviser
 from audiostory_core.planners.clauses.language import Languages
 from audiostory_core.planners.clauses.reading import read_instruction
 from audiostory_core.planners.clauses.schedule import make_schedule
 from audiostory_core.planners.clauses.storyboard import draw_storyboard
 from audiostory_core.planners.clauses.times import TimeReader
 from audiostory_core.planners.protocol import Brief
-from audiostory_core.story import SHORTEST_SUB_EVENT_S, StoryPlan, check_instruction
+from audiostory_core.story import SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent, check_instruction
 
 
 class Clauses:
@@ -21,6 +22,7 @@ class Clauses:
     def __init__(self) -> None:
         self._languages = Languages.load()
         self._times = TimeReader(self._languages.entries)
+        self._reviser = Reviser(self._languages)
 
     def plan(self, brief: Brief) -> StoryPlan:
         """Return ordered sub-events that tell the whole instruction in the asked time.
@@ -40,3 +42,15 @@ class Clauses:
         )
         schedule = make_schedule(reading, brief.duration_s, brief.longest_clip_s)
         return draw_storyboard(reading, schedule, code, brief.longest_clip_s)
+
+    def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:
+        """Return the sub-event as the author wants it changed, told in plain words.
+
+        What is promised is checked: the new wording is taken only where foley reads the asked
+        difference from it, and reads everything else as before.
+
+        Raises:
+            BadInput: if the words ask for nothing that can be changed, or for a sound that the
+                sub-event has not.
+        """
+        return self._reviser.revise(event, change, language)

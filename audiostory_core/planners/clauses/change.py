@@ -1,0 +1,500 @@
+"""What an author says of one scene, carried out: caption, layers, spoken lines and duration.
+
+The words are read as what they ask for (a sound to go, to come, to be replaced, to be told
+otherwise); wording.py then tells the scene so that it is heard that way.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+from audiostory_core.engines.foley.sound import Shape
+from audiostory_core.engines.foley.words.lexicon import Lexicon
+from audiostory_core.errors import BadInput
+from audiostory_core.planners.clauses.language import CODES, Language, Languages, any_phrase
+from audiostory_core.planners.clauses.layers import LayerReader
+from audiostory_core.planners.clauses.length import LengthReader
+from audiostory_core.planners.clauses.lines import changed_line
+from audiostory_core.planners.clauses.wording import DIALS, Wording, change_words
+from audiostory_core.story import Layer, SoundKind, SoundLayer, SpeechLayer, SubEvent
+
+_REMEDY = (
+    'Say, for example, "make the siren more distant", "remove the birds", "add thunder", '
+    '"replace the dog with a cat", "5 seconds longer" or "change the line to “…”".'
+)
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_LOOSE = ' ,;:.!?，。、；：！？"“”'
+_LONGEST_PHRASE = 5  # words of a direction such as "from the left side"
+
+
+@dataclass(frozen=True)
+class ChangeWords:
+    """What the authors of one language say to change a scene."""
+
+    remove: tuple[re.Pattern[str], ...]
+    replace: tuple[re.Pattern[str], ...]
+    add: tuple[re.Pattern[str], ...]
+    at_start: re.Pattern[str]
+    at_end: re.Pattern[str]
+    asked: tuple[tuple[str, re.Pattern[str]], ...]  # dial, what asks for it
+    politeness: re.Pattern[str]
+    splits: re.Pattern[str]  # between two changes
+    opening: re.Pattern[str]  # "make it"
+    add_with: str
+    says: str
+    hedges: frozenset[str]
+    spaced: bool
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "ChangeWords":
+        """Compile the `[change]` table of a language file."""
+        table = entry["change"]
+        spaced = bool(entry.get("spaced", True))
+        openings = any_phrase(table["splits"].split("|"), spaced=spaced).pattern
+        joiners = "|".join(sorted(entry.get("joiners", "").split())) or "(?!)"
+        return cls(
+            remove=_whole(table["remove"]),
+            replace=_whole(table["replace"]),
+            add=_whole(table["add"]),
+            at_start=re.compile(rf"\s*(?:{table['at_start']})\s*", re.IGNORECASE),
+            at_end=re.compile(rf"\s*(?:{table['at_end']})\s*", re.IGNORECASE),
+            asked=tuple(
+                (dial, _phrases(words, spaced=spaced)) for dial, words in table["asked"].items()
+            ),
+            politeness=_phrases(table["politeness"], spaced=spaced),
+            splits=re.compile(
+                rf"\s*(?:[,;，、；]\s*(?:(?:{joiners})\s+)?|[.。]\s*|\s(?:{joiners})\s+)(?={openings})",
+                re.IGNORECASE,
+            ),
+            opening=re.compile(
+                rf"(?:{openings})\s*(?:(?:it|this|them|everything|the scene)\s+)?", re.IGNORECASE
+            ),
+            add_with=table["add_with"],
+            says=table["says"],
+            hedges=frozenset(table["hedges"].split()),
+            spaced=spaced,
+        )
+
+    def dial(self, change: str) -> tuple[str, str] | None:
+        """Return the dial that a change asks for and the words that are left of it."""
+        found = [
+            (match.end() - match.start(), -at, dial, match)
+            for at, (dial, pattern) in enumerate(self.asked)
+            if (match := pattern.search(change))
+        ]
+        if not found:
+            return None
+        _, _, dial, match = max(found, key=lambda one: one[:2])
+        return dial, f"{change[: match.start()]} {change[match.end() :]}"
+
+    def bare(self, words: str) -> str:
+        """Return the words without those that only address the planner."""
+        return " ".join(self.politeness.sub(" ", words).split()).strip(_LOOSE)
+
+
+def _phrases(words: str, *, spaced: bool) -> re.Pattern[str]:
+    pattern = any_phrase(words.split("|"), spaced=spaced).pattern
+    return re.compile(rf"(?<!\w){pattern}" if spaced else pattern, re.IGNORECASE)
+
+
+def _whole(patterns: Sequence[str]) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(rf"(?:{one})[.!。！]*", re.IGNORECASE) for one in patterns)
+
+
+class _NotUnderstood(BadInput):
+    """The words may be of another language."""
+
+
+class Reviser:
+    """Changes sub-events by plain words; loads what foley hears in words when first asked."""
+
+    def __init__(self, languages: Languages) -> None:
+        self._languages = languages
+        self._entries = dict(zip(CODES, languages.entries, strict=True))
+        self._lengths = LengthReader(languages.entries)
+
+    @cached_property
+    def _lexicon(self) -> Lexicon:
+        return Lexicon.load()
+
+    @cached_property
+    def _asked(self) -> dict[str, ChangeWords]:
+        return {code: ChangeWords.of(entry) for code, entry in self._entries.items()}
+
+    def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:
+        """Return the sub-event with the change made.
+
+        Raises:
+            BadInput: if the words ask for nothing that can be changed.
+        """
+        told = change.strip()
+        if not told:
+            raise BadInput("change", change, "is empty", _REMEDY)
+        code = self._code(language, event.caption)
+        asked_in = dict.fromkeys((code, "en"))
+        problem: _NotUnderstood | None = None
+        for asked in asked_in:
+            scene = _Scene(self, event, code, asked, change)
+            try:
+                return self._in_parts(scene, told)
+            except _NotUnderstood as error:
+                problem = problem or error
+        assert problem is not None
+        raise problem
+
+    def _in_parts(self, scene: "_Scene", told: str) -> SubEvent:
+        parts = [told]
+        if not re.search('["“„«「]', told):
+            parts = [part for part in scene.asked.splits.split(told) if part.strip(_LOOSE)]
+        for part in parts or [told]:
+            scene.event = scene.carried_out(part.strip(_LOOSE) if len(parts) > 1 else part)
+        return scene.event
+
+    def _code(self, language: str, caption: str) -> str:
+        code = language.partition("-")[0].lower()
+        if code not in self._entries:
+            code = self._languages.detect(caption)
+        return code if code in self._entries else "en"
+
+    def parts_for(
+        self, code: str, asked: str
+    ) -> tuple[Language, ChangeWords, Wording, LengthReader]:
+        """Return what a scene of one language, spoken of in another, is changed with."""
+        language = self._languages.named(code)
+        wording = Wording(
+            self._lexicon, language, change_words(self._entries[code]), self._asked[code].hedges
+        )
+        return language, self._asked[asked], wording, self._lengths
+
+
+class _Scene:
+    """One sub-event while it is being changed.
+
+    Args:
+        reviser: knows the words.
+        event: as it was.
+        code: language of the caption.
+        asked: language of the change.
+        change: verbatim, for errors.
+    """
+
+    def __init__(
+        self, reviser: Reviser, event: SubEvent, code: str, asked: str, change: str
+    ) -> None:
+        self.event = event
+        self._code, self._asked_code = code, asked
+        self.language, self.asked, self.wording, self._lengths = reviser.parts_for(code, asked)
+        _, _, self._other, _ = reviser.parts_for(asked, asked)
+        self._told_in = reviser.parts_for(code, code)[1]
+        self._change = change
+
+    def carried_out(self, part: str) -> SubEvent:
+        """Return the sub-event with one change made."""
+        line = changed_line(self.event, part, self.language, self._told_in.says)
+        if line is not None:
+            return line
+        for attempt in (self._removed, self._replaced, self._added, self._lasting, self._dialed):
+            made = attempt(part)
+            if made is not None:
+                return made
+        made = self._directed(part)
+        if made is not None:
+            return made
+        refusal = self._refusal("asks for nothing that the embedded planner knows how to change")
+        raise _NotUnderstood(refusal.field, refusal.value, refusal.problem, refusal.remedy)
+
+    def _refusal(self, problem: str) -> BadInput:
+        heard = ", ".join(f"“{text}”" for text in self.sounds().values()) or "no sound it knows"
+        return BadInput("change", self._change, f"{problem}; the scene has {heard}", _REMEDY)
+
+    def sounds(self) -> dict[str, str]:
+        """Return the kinds heard in the scene, with the words that name them."""
+        found = {
+            mention.kind: mention.text
+            for layer in self._layers()
+            for mention in self.wording.read(layer.text).mentions
+        }
+        told = self.wording.read(self._unspoken()).mentions
+        return found or {mention.kind: mention.text for mention in told}
+
+    def _layers(self) -> list[SoundLayer]:
+        return [layer for layer in self.event.layers if isinstance(layer, SoundLayer)]
+
+    def _unspoken(self) -> str:
+        caption = self.event.caption
+        for layer in self.event.layers:
+            if isinstance(layer, SpeechLayer):
+                caption = caption.replace(layer.words, "", 1)
+        return caption
+
+    def meant(self, phrase: str) -> list[str]:
+        """Return the kinds of the scene that a phrase names."""
+        sounds = self.sounds()
+        named = {
+            one.kind
+            for wording in (self.wording, self._other)
+            for one in wording.read(phrase).mentions
+        }
+        exact = [kind for kind in sounds if kind in named]
+        if exact:
+            return exact
+        layers = {layer.text: layer for layer in self._layers()}
+        return [
+            kind
+            for kind, text in sounds.items()
+            if _shares_a_word(phrase, text, self.language)
+            or any(
+                _shares_a_word(phrase, told, self.language)
+                for told in layers
+                if [one.kind for one in self.wording.read(told).mentions] == [kind]
+            )
+        ]
+
+    def _kinds(self, phrase: str) -> list[str]:
+        kinds = self.meant(phrase)
+        if not kinds:
+            raise self._refusal(f"names a sound (“{phrase}”) that is not in the scene")
+        return kinds
+
+    def _removed(self, part: str) -> SubEvent | None:
+        match = _first(self.asked.remove, part)
+        if match is None:
+            return None
+        phrase = match["sound"].strip(_LOOSE)
+        for kind in self._kinds(phrase):
+            if len(self.sounds()) == 1 and not any(
+                isinstance(layer, SpeechLayer) for layer in self.event.layers
+            ):
+                raise self._refusal("would leave nothing to hear")
+            self.event = self._without(kind)
+        return self.event
+
+    def _without(self, kind: str) -> SubEvent:
+        caption = self.event.caption
+        layers: list[Layer] = []
+        for layer in self.event.layers:
+            if isinstance(layer, SpeechLayer) or not self._names(layer.text, kind):
+                layers.append(layer)
+                continue
+            others = [m for m in self.wording.read(layer.text).mentions if m.kind != kind]
+            rest = self.wording.without(layer.text, kind) if others else ""
+            if rest is None:
+                raise self._refusal(f"cannot cut “{layer.text}” apart")
+            if rest:
+                layers.append(layer.model_copy(update={"text": rest}))
+        told = self.wording.without(caption, kind)
+        if not told and not layers:
+            raise self._refusal("would leave nothing to hear")
+        return self._told(told or self._retold(layers), layers)
+
+    def _retold(self, layers: Sequence[Layer]) -> str:
+        """Tell a caption anew from its layers."""
+        return ", ".join(
+            dict.fromkeys(
+                layer.text if isinstance(layer, SoundLayer) else f"“{layer.words}”"
+                for layer in layers
+            )
+        )
+
+    def _names(self, text: str, kind: str) -> bool:
+        return any(mention.kind == kind for mention in self.wording.read(text).mentions)
+
+    def _told(self, caption: str, layers: Sequence[Layer]) -> SubEvent:
+        return self.event.model_copy(update={"caption": caption, "layers": tuple(layers)})
+
+    def _retold_sound(self, kind: str, tell: Callable[[str], str | None]) -> SubEvent | None:
+        """Tell one sound otherwise, in the layers that name it and in the caption."""
+        caption = self.event.caption
+        layers: list[Layer] = []
+        changed = False
+        for layer in self.event.layers:
+            if isinstance(layer, SpeechLayer) or not self._names(layer.text, kind):
+                layers.append(layer)
+                continue
+            text = tell(layer.text)
+            if text is None:
+                return None
+            layers.append(layer.model_copy(update={"text": text}))
+            changed = True
+            if layer.text in caption:
+                caption = caption.replace(layer.text, _cased_as(text, layer.text), 1)
+            else:
+                anew = tell(caption) if self._names(caption, kind) else None
+                caption = anew or self._told_in.add_with.format(sound=text).join((caption, ""))
+        if not changed:
+            told = tell(caption)
+            return None if told is None else self._told(told, layers)
+        return self._told(caption, layers)
+
+    def _replaced(self, part: str) -> SubEvent | None:
+        match = _first(self.asked.replace, part)
+        if match is None:
+            return None
+        old, new = (match[name].strip(_LOOSE) for name in ("old", "new"))
+        named = self.wording.read(old).mentions or self._other.read(old).mentions
+        if not self.meant(old) and (not named or not self.wording.read(new).mentions):
+            return None
+        for kind in self._kinds(old):
+            if not self.wording.read(new).mentions:
+                raise self._refusal(f"names “{new}”, which is no sound that foley can make")
+            made = self._retold_sound(
+                kind, lambda text, kind=kind: self.wording.replaced(text, kind, old, new)
+            )  # type: ignore[misc]
+            if made is None:
+                raise self._refusal(f"cannot put “{new}” in the place of “{old}”")
+            self.event = made
+        return self.event
+
+    def _added(self, part: str) -> SubEvent | None:
+        match = _first(self.asked.add, part)
+        if match is None:
+            return None
+        phrase = match["sound"]
+        first = self.asked.at_start.search(phrase)
+        last = self.asked.at_end.search(phrase)
+        told = self.asked.at_end.sub("", self.asked.at_start.sub("", phrase)).strip(_LOOSE)
+        if re.search(r"\d\s*s\b|second", told) and not self.wording.read(told).mentions:
+            return None
+        if self.asked.dial(part) and self.meant(told):
+            return None
+        return self._with(told, at_start=bool(first and not last))
+
+    def _with(self, phrase: str, *, at_start: bool = False) -> SubEvent:
+        heard = self.wording.read(phrase)
+        if not heard.mentions:
+            raise self._refusal(f"names “{phrase}”, which is no sound that foley can make")
+        caption = self.event.caption.rstrip(" .。,，")
+        caption += self._told_in.add_with.format(sound=phrase)
+        layers: list[Layer] = list(self.event.layers)
+        if layers:
+            read = LayerReader(self.language).read(phrase, None, attributed=False)
+            kind = read[0].kind if read else SoundKind.SFX
+            layer = SoundLayer(kind=kind, text=phrase)
+            layers = [layer, *layers] if at_start else [*layers, layer]
+        return self._told(caption, layers)
+
+    def _lasting(self, part: str) -> SubEvent | None:
+        if self.meant(part):
+            return None
+        duration_s = self._lengths.read(part, self.event.duration_s)
+        if duration_s is None:
+            duration_s = self._scaled(part)
+        if duration_s is None:
+            return None
+        return self.event.model_copy(update={"duration_s": self._lengths.checked(duration_s, part)})
+
+    def _scaled(self, part: str) -> float | None:
+        asked = self.asked.dial(part)
+        if asked is None or asked[0] not in ("longer", "shorter"):
+            return None
+        return self.event.duration_s * (1.25 if asked[0] == "longer" else 0.8)
+
+    def _dialed(self, part: str) -> SubEvent | None:
+        asked = self.asked.dial(part)
+        if asked is None or asked[0] not in DIALS:
+            return None
+        dial, rest = asked
+        phrase = self.asked.bare(rest)
+        if phrase and not self.meant(phrase) and self._added_by(dial, phrase):
+            return self._with(phrase)
+        kinds = self._kinds(phrase) if phrase else list(self.sounds())
+        turned = [kind for kind in kinds if self._turn(kind, dial)]
+        if not turned:
+            raise self._refusal(f"asks for a sound that cannot be told any {dial}")
+        return self.event
+
+    def _added_by(self, dial: str, phrase: str) -> bool:
+        return dial == "more" and bool(self.wording.read(phrase).mentions)
+
+    def _turn(self, kind: str, dial: str) -> bool:
+        for turned in _dials_for(dial):
+            made = self._retold_sound(
+                kind, lambda text, turned=turned: self.wording.turned(text, kind, turned)
+            )  # type: ignore[misc]
+            if made is not None:
+                self.event = made
+                return True
+        return False
+
+    def _directed(self, part: str) -> SubEvent | None:
+        """Tell what the change itself says of a sound, or what it names besides."""
+        reading = self.wording.read(part)
+        sounds = self.sounds()
+        for mention in reading.mentions:
+            if mention.kind in sounds and mention.shape != Shape():
+                words = [
+                    phrase
+                    for phrase in _phrases_of(part, self.language)
+                    if not self.asked.politeness.match(phrase)
+                    and all(m.kind not in sounds for m in self.wording.read(phrase).mentions)
+                ]
+                made = self._retold_sound(
+                    mention.kind,
+                    lambda text, m=mention: self.wording.told_so(text, m.kind, m.shape, words),
+                )  # type: ignore[misc]
+                if made is not None:
+                    return made
+        is_foreign = self._asked_code != self._code
+        if is_foreign or any(mention.kind in sounds for mention in reading.mentions):
+            return None
+        phrase = self.asked.opening.sub("", part).strip(_LOOSE)
+        if reading.mentions:
+            return self._with(phrase)
+        caption = f"{self.event.caption.rstrip(' .。')}, {phrase}"
+        before, after = self.wording.read(self.event.caption), self.wording.read(caption)
+        if after.room != before.room or len(after.ambience) > len(before.ambience):
+            return self._told(caption, self.event.layers)
+        return None
+
+
+def _dials_for(dial: str) -> tuple[str, ...]:
+    # What cannot be counted is more when it is louder.
+    return {"more": ("more", "louder"), "fewer": ("fewer", "quieter")}.get(dial, (dial,))
+
+
+def _first(patterns: Sequence[re.Pattern[str]], text: str) -> re.Match[str] | None:
+    return next((match for one in patterns if (match := one.fullmatch(text.strip(_LOOSE)))), None)
+
+
+def _shares_a_word(phrase: str, text: str, language: Language) -> bool:
+    if not language.spaced:
+        pairs = {a + b for a, b in pairwise(phrase)}
+        return any(pair in text for pair in pairs)
+    idle = language.function_words | language.determiners | language.prepositions
+    said = {_stem(word) for word in _WORD.findall(phrase.lower()) if word not in idle}
+    return bool(said & {_stem(word) for word in _WORD.findall(text.lower()) if word not in idle})
+
+
+def _stem(word: str) -> str:
+    for ending in ("ing", "es", "s"):
+        if len(word) > len(ending) + 2 and word.endswith(ending):
+            return word.removesuffix(ending)
+    return word
+
+
+def _cased_as(text: str, old: str) -> str:
+    return text if old[:1].isupper() == text[:1].isupper() else old[:1] + text[1:]
+
+
+def _phrases_of(part: str, language: Language) -> Iterator[str]:
+    """Yield runs of words of a change that may tell how a sound is, the longest first."""
+    spans = [m.span() for m in _WORD.finditer(part)]
+    if not language.spaced:
+        spans = [(at, at + 1) for at in range(len(part))]
+    for length in range(_LONGEST_PHRASE, 0, -1):
+        for i in range(len(spans) - length + 1):
+            words = part[spans[i][0] : spans[i + length - 1][1]]
+            first, _, rest = words.partition(" ")
+            if language.code == "en" and language.is_verb(first) and not first.endswith("ing"):
+                yield f"and {_third_person(first)} {rest}".strip()
+            else:
+                yield words
+
+
+def _third_person(verb: str) -> str:
+    if verb.endswith(("ss", "ch", "sh", "x", "o")):
+        return verb + "es"
+    return verb if verb.endswith("s") else verb + "s"

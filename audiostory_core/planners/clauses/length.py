@@ -1,0 +1,91 @@
+"""How long a scene is asked to be, in plain words: "12 s", "5 seconds longer", "half as long"."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from audiostory_core.errors import BadInput
+from audiostory_core.planners.clauses.language import any_phrase
+from audiostory_core.story import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S, samples_of, seconds_of
+
+_UNIT_S = {"hour": 3600.0, "minute": 60.0, "second": 1.0}
+_MORE = re.compile(r"\b(?:add|more|extra)\b|长(?=\d)")
+_LESS = re.compile(r"\b(?:cut|off|less|fewer)\b|短(?=\d)")
+_FACTORS = (
+    (re.compile(r"\b(?:half as long|half the length|halb so lang|la mitad|moitié)\b|一半|半分", re.I), 0.5),
+    (re.compile(r"\b(?:twice as long|double the length|doppelt so lang|el doble|deux fois plus long)\b|两倍|2倍|二倍", re.I), 2.0),
+)  # fmt: skip
+
+
+class LengthReader:
+    """Reads lengths of time that a scene or a story is asked to have.
+
+    Args:
+        entries: the language files, for their numbers, units, and words for longer and shorter.
+    """
+
+    def __init__(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        self._numbers = {
+            word: float(value)
+            for entry in entries
+            for word, value in entry.get("numbers", {}).items()
+            if len(word) > 1 or not entry.get("spaced", True)
+        }
+        self._units = {
+            word: _UNIT_S[unit]
+            for entry in entries
+            for unit, words in entry.get("units", {}).items()
+            for word in words.split("|")
+        }
+        numbers = "|".join(re.escape(w) for w in sorted(self._numbers, key=len, reverse=True))
+        units = "|".join(re.escape(w) for w in sorted(self._units, key=len, reverse=True))
+        self._length = re.compile(
+            rf"(?<![^\W_\u3040-\u9fff])(?<![.])(?P<number>\d+(?:[.,]\d+)?|{numbers})\s*-?(?P<unit>{units})(?![a-z])",
+            re.IGNORECASE,
+        )
+        self._more, self._less = (
+            re.compile(
+                "|".join(
+                    any_phrase(
+                        entry["change"]["asked"][name].split("|"),
+                        spaced=bool(entry.get("spaced", True)),
+                    ).pattern
+                    for entry in entries
+                ),
+                re.IGNORECASE,
+            )
+            for name in ("longer", "shorter")
+        )
+
+    def read(self, words: str, now_s: float) -> float | None:
+        """Return the seconds asked for, given how long it is now; None if the words tell none."""
+        factor = next((by for pattern, by in _FACTORS if pattern.search(words)), None)
+        if factor is not None:
+            return now_s * factor
+        match = self._length.search(words)
+        if match is None:
+            return None
+        number = match["number"].lower()
+        value = self._numbers.get(number)
+        seconds = value if value is not None else float(number.replace(",", "."))
+        seconds *= self._units[match["unit"].lower()]
+        if self._less.search(words) or _LESS.search(words):
+            return now_s - seconds
+        if self._more.search(words) or _MORE.search(words):
+            return now_s + seconds
+        return seconds
+
+    def checked(self, duration_s: float, words: str) -> float:
+        """Return the duration in whole samples.
+
+        Raises:
+            BadInput: if it is shorter than a sub-event or longer than a story may be.
+        """
+        if not SHORTEST_SUB_EVENT_S <= duration_s <= LONGEST_STORY_S:
+            raise BadInput(
+                "change",
+                words,
+                f"would make the scene {duration_s:g} s long",
+                f"Ask for {SHORTEST_SUB_EVENT_S:g} s or more.",
+            )
+        return seconds_of(samples_of(duration_s))
