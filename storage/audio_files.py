@@ -3,13 +3,24 @@
 No name here ever comes from a user.
 """
 
+import fcntl
 import hashlib
 import os
+import re
 import secrets
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.errors import StoreUnusable
+
+NAME = re.compile(r"([0-9a-f]{64})\.(?:flac|au)", re.ASCII)
+DAMAGED = ".damaged"  # suffix of a file that was moved aside
+LEFTOVERS = (".tmp", ".part", DAMAGED)
+LOCK_FILE = "lock"
+PROBE = b"the audio folder can be written"
+BLOCK_BYTES = 1 << 20
 
 
 class AudioFiles:
@@ -43,21 +54,112 @@ class AudioFiles:
         final = self.path(name)
         temporary = self.folder / f"{secrets.token_hex(8)}.tmp"
         try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(final)
-            _sync_folder(final.parent)
-        except OSError as error:
+            with self._explained("then resume the story"):
+                final.parent.mkdir(parents=True, exist_ok=True)
+                with temporary.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                with self._locked(fcntl.LOCK_SH):
+                    temporary.replace(final)
+                _sync_folder(final.parent)
+        except StoreUnusable:
             with suppress(OSError):
                 temporary.unlink()
+            raise
+        return name
+
+    def is_whole(self, name: str) -> bool:
+        """Tell whether a file is there and its content is what its name says; reads all of it."""
+        digest = hashlib.sha256()
+        try:
+            with self.path(name).open("rb") as file:
+                while block := file.read(BLOCK_BYTES):
+                    digest.update(block)
+        except OSError:  # missing, or on a disk that fails: either way it cannot be heard
+            return False
+        return digest.hexdigest() == name.partition(".")[0]
+
+    def find_names(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Find all content names in the folder with what the file system says of their files."""
+        for path in self.folder.glob("??/*"):
+            if NAME.fullmatch(path.name):
+                with suppress(FileNotFoundError):
+                    yield path.name, path.stat()
+
+    def find_leftovers(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """Find files that a process died over, and those that were moved aside."""
+        for pattern in ("*", "??/*"):
+            for path in self.folder.glob(pattern):
+                if path.suffix in LEFTOVERS:
+                    with suppress(FileNotFoundError):
+                        yield path, path.stat()
+
+    def remove_older(self, path: Path, age_s: float) -> bool:
+        """Remove a file unless it was written less than `age_s` seconds ago.
+
+        `add` gives a file its name under the same lock: it has either made the file young before
+        it is looked at here, or makes it again after it is gone.
+
+        Raises:
+            StoreUnusable: if the folder may not be written.
+        """
+        with self._explained("then sweep again"), self._locked(fcntl.LOCK_EX):
+            try:
+                if time.time() - path.stat().st_mtime < age_s:
+                    return False
+                path.unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
+    def set_aside(self, name: str) -> bool:
+        """Rename a damaged file to `<name>.damaged`; False if it is whole after all, or gone.
+
+        Raises:
+            StoreUnusable: if the folder may not be written.
+        """
+        path = self.path(name)
+        with self._explained("then verify again"), self._locked(fcntl.LOCK_EX):
+            if not path.exists() or self.is_whole(name):
+                return False
+            aside = path.with_name(name + DAMAGED)
+            path.replace(aside)
+            os.utime(aside)  # it is kept as long as anything else that is found to be loose
+        return True
+
+    def probe(self) -> None:
+        """Write a small file and remove it.
+
+        Raises:
+            StoreUnusable: if that fails, whatever the permissions promise.
+        """
+        file = self.folder / f"{secrets.token_hex(8)}.tmp"
+        try:
+            with self._explained("nothing can be made until then"):
+                file.write_bytes(PROBE)
+                file.unlink()
+        except StoreUnusable:
+            with suppress(OSError):
+                file.unlink()
+            raise
+
+    @contextmanager
+    def _explained(self, then: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
             raise StoreUnusable(
                 f"The audio folder {self.folder} cannot be written: {error.strerror or error}. "
-                "Free some space or fix its permissions, then resume the story."
+                f"Free some space or fix its permissions, {then}."
             ) from error
-        return name
+
+    @contextmanager
+    def _locked(self, mode: int) -> Iterator[None]:
+        """Keep `remove_older` and `set_aside` from what others just gave a name, on every host."""
+        with (self.folder / LOCK_FILE).open("a") as lock:
+            fcntl.flock(lock, mode)
+            yield
 
 
 def _sync_folder(folder: Path) -> None:

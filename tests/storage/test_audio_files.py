@@ -1,4 +1,5 @@
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ def test_audio_file_is_named_by_its_content(tmp_path: Path):
     assert name == hashlib.sha256(b"sound").hexdigest() + ".flac"
     assert files.path(name).read_bytes() == b"sound"
     assert files.add(".flac", b"sound") == name
-    assert [path for path in files.folder.rglob("*") if path.is_file()] == [files.path(name)]
+    assert list(files.folder.glob("*/*")) == [files.path(name)]
+    assert list(files.folder.glob("*.tmp")) == []
 
 
 def test_audio_folder_that_cannot_be_written_is_explained(tmp_path: Path):
@@ -24,6 +26,55 @@ def test_audio_folder_that_cannot_be_written_is_explained(tmp_path: Path):
 
     with pytest.raises(StoreUnusable, match=r"audio.*resume the story"):
         AudioFiles(tmp_path / "audio").add(".flac", b"sound")
+
+
+def test_audio_file_is_whole_only_with_the_content_its_name_says(tmp_path: Path):
+    files = AudioFiles(tmp_path / "audio")
+    name = files.add(".flac", b"sound" * 1_000_000)
+
+    assert files.is_whole(name)
+    with files.path(name).open("r+b") as file:
+        file.truncate(100)
+    assert not files.is_whole(name)
+    files.path(name).unlink()
+    assert not files.is_whole(name)
+
+
+def test_damaged_audio_file_is_moved_aside_and_a_whole_one_is_not(tmp_path: Path):
+    files = AudioFiles(tmp_path / "audio")
+    whole, broken = files.add(".flac", b"sound"), files.add(".flac", b"another")
+    files.path(broken).write_bytes(b"anothe")
+
+    assert not files.set_aside(whole)
+    assert files.set_aside(broken)
+
+    assert files.is_whole(whole)
+    assert not files.path(broken).exists()
+    assert [path.name for path, _ in files.find_leftovers()] == [f"{broken}.damaged"]
+
+
+def test_audio_file_that_was_made_again_is_not_removed_as_an_old_one(tmp_path: Path):
+    files = AudioFiles(tmp_path / "audio")
+    name = files.add(".flac", b"sound")
+    os.utime(files.path(name), (0, 0))
+
+    files.add(".flac", b"sound")
+    assert not files.remove_older(files.path(name), 3600)
+
+    os.utime(files.path(name), (0, 0))
+    assert files.remove_older(files.path(name), 3600)
+    assert not files.remove_older(files.path(name), 3600)
+
+
+def test_audio_folder_that_cannot_be_written_fails_its_probe(tmp_path: Path):
+    files = AudioFiles(tmp_path / "audio")
+    files.folder.mkdir()
+    files.probe()
+    assert list(files.folder.iterdir()) == []
+
+    files.folder.rmdir()
+    with pytest.raises(StoreUnusable, match="cannot be written"):
+        files.probe()
 
 
 async def test_audio_folder_of_another_store_is_refused(studio, tmp_path: Path):
