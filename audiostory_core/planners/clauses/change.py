@@ -7,7 +7,7 @@ otherwise); wording.py then tells the scene so that it is heard that way.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -270,7 +270,13 @@ class _Scene:
             ):
                 raise self._refusal("would leave nothing to hear")
             self.event = self._without(kind)
+            if kind in self._implied():
+                raise self._refusal("names a sound that belongs to the place told in the scene")
         return self.event
+
+    def _implied(self) -> set[str]:
+        texts = [self.event.caption, *(layer.text for layer in self._layers())]
+        return {bed.kind for text in texts for bed in self.wording.read(text).ambience}
 
     def _without(self, kind: str) -> SubEvent:
         caption = self.event.caption
@@ -340,9 +346,8 @@ class _Scene:
         for kind in self._kinds(old):
             if not self.wording.read(new).mentions:
                 raise self._refusal(f"names “{new}”, which is no sound that foley can make")
-            made = self._retold_sound(
-                kind, lambda text, kind=kind: self.wording.replaced(text, kind, old, new)
-            )  # type: ignore[misc]
+            tell = partial(self.wording.replaced, kind=kind, noun=old, new=new)
+            made = self._retold_sound(kind, tell)
             if made is None:
                 raise self._refusal(f"cannot put “{new}” in the place of “{old}”")
             self.event = made
@@ -381,16 +386,10 @@ class _Scene:
             return None
         duration_s = self._lengths.read(part, self.event.duration_s)
         if duration_s is None:
-            duration_s = self._scaled(part)
+            duration_s = self._lengths.scaled(part, self.event.duration_s)
         if duration_s is None:
             return None
         return self.event.model_copy(update={"duration_s": self._lengths.checked(duration_s, part)})
-
-    def _scaled(self, part: str) -> float | None:
-        asked = self.asked.dial(part)
-        if asked is None or asked[0] not in ("longer", "shorter"):
-            return None
-        return self.event.duration_s * (1.25 if asked[0] == "longer" else 0.8)
 
     def _dialed(self, part: str) -> SubEvent | None:
         asked = self.asked.dial(part)
@@ -411,9 +410,7 @@ class _Scene:
 
     def _turn(self, kind: str, dial: str) -> bool:
         for turned in _dials_for(dial):
-            made = self._retold_sound(
-                kind, lambda text, turned=turned: self.wording.turned(text, kind, turned)
-            )  # type: ignore[misc]
+            made = self._retold_sound(kind, partial(self.wording.turned, kind=kind, dial=turned))
             if made is not None:
                 self.event = made
                 return True
@@ -431,10 +428,9 @@ class _Scene:
                     if not self.asked.politeness.match(phrase)
                     and all(m.kind not in sounds for m in self.wording.read(phrase).mentions)
                 ]
-                made = self._retold_sound(
-                    mention.kind,
-                    lambda text, m=mention: self.wording.told_so(text, m.kind, m.shape, words),
-                )  # type: ignore[misc]
+                kind, asked = mention.kind, mention.shape
+                tell = partial(self.wording.told_so, kind=kind, asked=asked, words=words)
+                made = self._retold_sound(kind, tell)
                 if made is not None:
                     return made
         is_foreign = self._asked_code != self._code

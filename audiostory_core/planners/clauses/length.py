@@ -8,12 +8,13 @@ from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.language import any_phrase
 from audiostory_core.story import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S, samples_of, seconds_of
 
+LONGER, SHORTER = 1.25, 0.8  # of a scene asked to be longer or shorter, nobody says how much
 _UNIT_S = {"hour": 3600.0, "minute": 60.0, "second": 1.0}
 _MORE = re.compile(r"\b(?:add|more|extra)\b|长(?=\d)")
 _LESS = re.compile(r"\b(?:cut|off|less|fewer)\b|短(?=\d)")
 _FACTORS = (
-    (re.compile(r"\b(?:half as long|half the length|halb so lang|la mitad|moitié)\b|一半|半分", re.I), 0.5),
-    (re.compile(r"\b(?:twice as long|double the length|doppelt so lang|el doble|deux fois plus long)\b|两倍|2倍|二倍", re.I), 2.0),
+    (re.compile(r"\b(?:half as long|half the length|halb so lang|la mitad|moitié)\b|一半|半分", re.IGNORECASE), 0.5),
+    (re.compile(r"\b(?:twice as long|double the length|doppelt so lang|el doble|deux fois plus long)\b|两倍|2倍|二倍", re.IGNORECASE), 2.0),
 )  # fmt: skip
 
 
@@ -74,6 +75,12 @@ class LengthReader:
         if self._more.search(words) or _MORE.search(words):
             return now_s + seconds
         return seconds
+
+    def scaled(self, words: str, now_s: float) -> float | None:
+        """Return the seconds of "longer" or "shorter" without a number; None if neither is said."""
+        if self._less.search(words):
+            return now_s * SHORTER
+        return now_s * LONGER if self._more.search(words) else None
 
     def checked(self, duration_s: float, words: str) -> float:
         """Return the duration in whole samples.

@@ -20,7 +20,7 @@ _SAYS = re.compile(
     re.DOTALL,
 )
 _OLD_LINE = re.compile(
-    r"\b(?:the|\w+['’]s)\s+(?:line|words)\b|台词|セリフ|réplique|Zeile|frase", re.I
+    r"\b(?:the|\w+['’]s)\s+(?:line|words)\b|台词|セリフ|réplique|Zeile|frase", re.IGNORECASE
 )
 _MARKS = ' \t"“”„«»「」'
 

@@ -6,7 +6,9 @@ each share becomes one sub-event, or several that continue each other (storyboar
 
 from audiostory_core.planners.clauses.change import Reviser
 from audiostory_core.planners.clauses.language import Languages
+from audiostory_core.planners.clauses.length import LengthReader
 from audiostory_core.planners.clauses.reading import read_instruction
+from audiostory_core.planners.clauses.remarks import RemarkReader
 from audiostory_core.planners.clauses.schedule import make_schedule
 from audiostory_core.planners.clauses.storyboard import draw_storyboard
 from audiostory_core.planners.clauses.times import TimeReader
@@ -23,6 +25,7 @@ class Clauses:
         self._languages = Languages.load()
         self._times = TimeReader(self._languages.entries)
         self._reviser = Reviser(self._languages)
+        self._remarks = RemarkReader(self._reviser, LengthReader(self._languages.entries))
 
     def plan(self, brief: Brief) -> StoryPlan:
         """Return ordered sub-events that tell the whole instruction in the asked time.
@@ -41,7 +44,8 @@ class Clauses:
             text, language, self._languages, self._times, brief.longest_clip_s
         )
         schedule = make_schedule(reading, brief.duration_s, brief.longest_clip_s)
-        return draw_storyboard(reading, schedule, code, brief.longest_clip_s)
+        plan = draw_storyboard(reading, schedule, code, brief.longest_clip_s)
+        return self._remarks.carry_out(plan, brief.remarks, brief.duration_s, brief.longest_clip_s)
 
     def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:
         """Return the sub-event as the author wants it changed, told in plain words.

@@ -82,7 +82,7 @@ DIALS: Mapping[str, tuple[Step, ...]] = {
         Step("two", "count", 2, False),
     ),
 }
-_SINGULAR = frozenset("a an one single un una une ein eine einen".split())
+_SINGULAR = frozenset(("a", "an", "one", "single", "un", "una", "une", "ein", "eine", "einen"))
 _HABIT = 7.0  # of a flock whose number nobody tells
 
 
