@@ -105,6 +105,22 @@ def test_durations_set_by_the_author_are_not_shared_away():
     assert _durations(drafts) == [2.0, 5.0, 1.0, 3.0, 1.0]
 
 
+def test_a_duration_set_by_the_author_stays_so_when_merged():
+    plan = _scenes(4.0, 4.0, 8.0)
+
+    drafts = _keep(plan, Reword(sub_event=2, duration_s=6.0), Merge(sub_event=1))
+
+    assert _durations(drafts) == [10.0, 6.0]
+
+
+def test_the_longest_scene_is_never_exceeded_by_a_part_of_a_sample():
+    longest_s = 10.00002  # 441000.88 samples
+    edit = Reword(sub_event=1, duration_s=longest_s)
+
+    with pytest.raises(BadInput):
+        apply(_scenes(4.0), [edit], total=Total.MOVE, longest_s=longest_s)
+
+
 def test_a_kept_total_that_cannot_be_kept_says_what_can_be():
     refusal = _refused(_scenes(5.0, 5.0, 5.0), Reword(sub_event=2, duration_s=14.5))
 
@@ -293,6 +309,20 @@ def test_a_sub_event_continues_only_the_scene_it_follows(edit, continues):
 
 def _short_and(edit: Merge) -> list[Edit]:
     return [Reword(sub_event=3, duration_s=5.0), edit]
+
+
+def test_a_merged_scene_is_continued_by_what_continued_its_end():
+    plan = _plan(
+        SubEvent(caption="Wind.", duration_s=5.0),
+        SubEvent(caption="Rain.", duration_s=20.0),
+        SubEvent(caption="Rain.", duration_s=20.0, continues=True),
+    )
+
+    merged = _move(plan, Merge(sub_event=1))
+    split_again = _move(plan, Merge(sub_event=1), Split(sub_event=1, at_s=9.0))
+
+    assert [draft.event.continues for draft in merged] == [False, True]
+    assert [draft.event.continues for draft in split_again] == [False, True, True]
 
 
 def test_a_scene_that_only_ceases_to_continue_keeps_its_clip():

@@ -193,6 +193,16 @@ def test_shares_are_exact_in_range_and_in_order_of_their_weights(weights, fullne
     assert all(low <= high + 1 for (_, low), (_, high) in pairwise(pairs))
     free = [(w, s) for w, s in pairs if least < s < most]
     assert all(abs(w * t - v * s) <= w + v for w, s in free for v, t in free)
+    assert all(w * t <= (s + 1) * v for w, s in pairs if s == least for v, t in free)
+    assert all(w * (t + 1) >= s * v for w, s in pairs if s == most for v, t in free)
+
+
+def test_what_a_share_held_at_the_most_leaves_over_may_lift_another_off_the_least():
+    assert share_samples([1, 2, 100], 60, 4, 50) == [4, 6, 50]
+
+
+def test_a_share_at_the_end_of_its_range_is_not_rounded_out_of_it():
+    assert share_samples([1, 2, 1], 2, 0, 1) == [0, 1, 1]
 
 
 @given(_plans(), st.floats(0.5, _LONGEST_S))
