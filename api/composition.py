@@ -33,7 +33,7 @@ async def build_worker(
     }
     services = Services(store.database, store.audio, engines, planners)
     try:
-        async with open_checkpoints(settings.checkpoint_file) as checkpoints:
+        async with open_checkpoints(settings.checkpoints) as checkpoints:
             yield Worker(
                 build_graph(checkpoints),
                 services,

@@ -1,13 +1,21 @@
 """Settings of this installation; the only reader of the environment."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from audiostory_core.errors import BadInput
+
+SECRET = re.compile(r"://.*@")  # user and password of a URL
+
+
+def _split(told: object) -> object:
+    """Read a list that is written with commas."""
+    return told.split(",") if isinstance(told, str) else told
 
 
 class Settings(BaseSettings):
@@ -18,19 +26,37 @@ class Settings(BaseSettings):
     home: Path = Field(  # the data folder: database, audio, checkpoints
         default_factory=lambda: Path(platformdirs.user_data_dir("audiostory", appauthor=False))
     )
+    database_url: Annotated[str | None, Field(pattern=r"^postgres(ql)?://.")] = None  # else SQLite
     tail_s: Annotated[float, Field(ge=0.0, le=10.0)] = 3.0  # overlap that clips are rendered with
     batch: Annotated[int, Field(ge=1, le=256)] = 1  # clips handed to an engine at once
     workers: Annotated[int, Field(ge=1, le=64)] = 1  # worker processes that `serve` supervises
+    rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600  # requests of a key
+    starts_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 60  # those that start work
+    streams_per_key: Annotated[int, Field(ge=1, le=10_000)] = 32  # of events, open at once
+    webhook_allow_private: bool = False  # plain http, and targets in this server's own network
+    webhook_waits_s: Annotated[  # before each further attempt; one more attempt than waits
+        tuple[float, ...], NoDecode, BeforeValidator(_split), Field(max_length=20)
+    ] = (5.0, 30.0, 300.0, 1800.0, 7200.0, 21600.0, 21600.0)
 
     @property
     def database_file(self) -> Path:
-        """The SQLite file that holds what is true."""
+        """The SQLite file that holds what is true, unless a server does."""
         return self.home / "studio.db"
 
     @property
     def checkpoint_file(self) -> Path:
-        """LangGraph's program counters, in a file of their own."""
+        """LangGraph's program counters beside the SQLite file, in a file of their own."""
         return self.home / "checkpoints.db"
+
+    @property
+    def database(self) -> Path | str:
+        """What is true: the SQLite file, or the URL of a Postgres database."""
+        return self.database_url or self.database_file
+
+    @property
+    def checkpoints(self) -> Path | str:
+        """LangGraph's program counters: their own file, or tables of the Postgres database."""
+        return self.database_url or self.checkpoint_file
 
 
 def read_settings() -> Settings:
@@ -44,4 +70,5 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "AUDIOSTORY_" + str(first["loc"][0]).upper()
-        raise BadInput(name, first["input"], first["msg"], "Correct or unset it.") from error
+        given = SECRET.sub("://…@", str(first["input"]))
+        raise BadInput(name, given, first["msg"], "Correct or unset it.") from error

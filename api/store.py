@@ -22,13 +22,14 @@ class OpenStore:
 
 
 async def open_store(settings: Settings) -> OpenStore:
-    """Open the data folder, made or migrated first if need be.
+    """Open the database and the data folder, made or migrated first if need be.
 
     Raises:
         StoreTooNew: if a newer version made it.
-        StoreUnusable: if it cannot be made or written, or its audio folder is of another store.
+        StoreUnusable: if it cannot be made or written, or its audio folder is of another store;
+            `is_passing` if its server does not answer.
     """
-    database = Database.open(settings.database_file)
+    database = Database.open(settings.database)
     audio = AudioFiles(settings.home / "audio")
     try:
         await check_identity(database, audio.folder, uuid.uuid4().hex)

@@ -1,30 +1,57 @@
-"""Where LangGraph keeps its program counter: a file of its own, disposable.
+"""Where LangGraph keeps its program counter: disposable.
 
-Deleting it loses nothing; the run is then rebuilt from SQL.
+Deleting it loses nothing; the run is then rebuilt from SQL. Beside an SQLite database it is a file
+of its own; on a Postgres server it is tables of the same database.
 """
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+)
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from storage.errors import StoreUnusable
 from storage.migrating import alone
+from storage.wal import PRAGMAS, WriteAheadLog
 
 BUSY_TIMEOUT_S = 60.0
 
 
 @asynccontextmanager
-async def open_checkpoints(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
-    """Open the checkpoint file, made when missing or damaged.
+async def open_checkpoints(location: Path | str) -> AsyncIterator[BaseCheckpointSaver[str]]:
+    """Open the checkpoints, made when missing; a damaged file is made anew.
+
+    Args:
+        location: the SQLite file, or the URL of a Postgres database that exists.
 
     Raises:
-        StoreUnusable: if it cannot be opened, or later not be written.
+        StoreUnusable: if they cannot be opened, or later not be written. With a server the saver
+            raises it from each call, `is_passing` where the connection was lost.
     """
+    serde = JsonPlusSerializer(allowed_msgpack_modules=None)
+    if isinstance(location, Path):
+        async with _open_file(location, serde) as in_file:
+            yield in_file
+        return
+    from graph.postgres_checkpoints import open_on_server  # noqa: PLC0415 - its driver is an extra
+
+    async with open_on_server(location, serde) as on_server:
+        yield on_server
+
+
+@asynccontextmanager
+async def _open_file(path: Path, serde: JsonPlusSerializer) -> AsyncIterator[AsyncSqliteSaver]:
     try:
         with alone(path):
             if not _prepare(path):
@@ -33,8 +60,9 @@ async def open_checkpoints(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
                 _prepare(path)
         async with aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S) as connection:
             await connection.execute("PRAGMA synchronous=NORMAL")  # kill-safe; SQL is the truth
-            serde = JsonPlusSerializer(allowed_msgpack_modules=None)
-            saver = AsyncSqliteSaver(connection, serde=serde)
+            for pragma in PRAGMAS:
+                await connection.execute(pragma)
+            saver = _FileSaver(connection, serde, WriteAheadLog(path))
             await saver.setup()
             yield saver
     except sqlite3.Error as error:
@@ -42,6 +70,37 @@ async def open_checkpoints(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
             f"The checkpoint file {path} cannot be used: {error}. "
             "Free some space, fix its permissions or delete it: nothing is lost with it."
         ) from error
+
+
+class _FileSaver(AsyncSqliteSaver):
+    """Keeps its file's write-ahead log short; see storage.wal."""
+
+    def __init__(
+        self, connection: aiosqlite.Connection, serde: JsonPlusSerializer, log: WriteAheadLog
+    ) -> None:
+        super().__init__(connection, serde=serde)
+        self._log = log
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        following = await super().aput(config, checkpoint, metadata, new_versions)
+        await self._log.keep_short()
+        return following
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        await super().aput_writes(config, writes, task_id, task_path)
+        await self._log.keep_short()
 
 
 def _prepare(path: Path) -> bool:

@@ -1,63 +1,78 @@
-"""The door to SQL: one engine, two kinds of transaction.
+"""The door to SQL: two kinds of transaction, on an SQLite file or on a Postgres server."""
 
-On SQLite every transaction that may write begins with BEGIN IMMEDIATE: a deferred one that reads
-first and writes later fails with "database is locked" at once, whatever the busy timeout.
-"""
-
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Protocol, Self
 
-from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from storage.errors import StoreTooNew, StoreUnusable
-from storage.migrating import SCHEMA, current_schema, is_known, migrate
+from storage.changes import Changes
+from storage.errors import StoreUnusable
+from storage.migrating import bring_up_to_date
+from storage.sqlite import SqliteFile
 
-BUSY_TIMEOUT_MS = 60_000  # a writer waits this long for the one before it
-UNUSABLE = ("disk is full", "readonly", "disk I/O", "database is locked")  # SQLite's own words
+
+class Backend(Protocol):
+    """What differs between the databases."""
+
+    reading: AsyncEngine
+    writing: AsyncEngine
+    changes: Changes
+
+    async def commit(self, session: AsyncSession) -> None:
+        """Commit, and wake who waits for changes."""
+
+    def explain(self, error: Exception) -> StoreUnusable | None:
+        """Return the error to raise instead, if the store is at fault and not its user."""
+
+    def unreadable(self, error: Exception) -> StoreUnusable:
+        """Return the error to raise when not even reading works."""
+
+    async def close(self) -> None:
+        """Close all connections."""
 
 
 class Database:
     """Transactions on the studio's database.
 
     Args:
-        path: the SQLite file; see `open` for making and migrating it.
+        location: the SQLite file, or the URL of a Postgres database; see `open` for making and
+            migrating it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=4)
-        event.listen(self._engine.sync_engine, "connect", _configure)
-        event.listen(self._engine.sync_engine, "begin", _begin)
-        self._writing = self._engine.execution_options(writes=True)
+    def __init__(self, location: Path | str) -> None:
+        self.location = location
+        self._backend = _choose(location)
+        self._engine = self._backend.reading
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, location: Path | str) -> Self:
         """Open the database, made or migrated to this version's schema first.
+
+        Args:
+            location: the SQLite file, or the URL of a Postgres database that exists.
 
         Raises:
             StoreTooNew: if a newer version made it.
-            StoreUnusable: if the folder cannot be made or written.
+            StoreUnusable: if the folder cannot be made or written, or the server not be reached.
         """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            found = current_schema(path)
-            if found != SCHEMA:
-                if found is not None and not is_known(found):
-                    raise StoreTooNew(str(path.parent), found, SCHEMA)
-                migrate(path)
-        except (OSError, DBAPIError) as error:
-            raise _unusable(path.parent, error) from error
-        return cls(path)
+        bring_up_to_date(location)
+        return cls(location)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """Give a session whose transaction only reads, on one consistent snapshot."""
-        async with AsyncSession(self._engine, expire_on_commit=False) as session:
-            yield session
+        """Give a session whose transaction only reads, on one consistent snapshot.
+
+        Raises:
+            StoreUnusable: if the file or the server cannot be read; see `write`.
+        """
+        with self._explained():
+            async with AsyncSession(self._engine, expire_on_commit=False) as session:
+                yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
@@ -65,17 +80,30 @@ class Database:
 
         Raises:
             StoreUnusable: if the disk is full, the file may not be written, or another process
-                keeps it locked.
+                keeps it locked; `is_passing` if the connection to the server was lost, or the
+                transaction clashed with another: begin it anew.
         """
-        async with AsyncSession(self._writing, expire_on_commit=False) as session:
-            try:
+        with self._explained():
+            async with AsyncSession(self._backend.writing, expire_on_commit=False) as session:
                 yield session
-                await session.commit()
-            except DBAPIError as error:
-                reason = str(error.orig)
-                if any(sign in reason for sign in UNUSABLE):
-                    raise _unusable(self.path.parent, error) from error
-                raise
+                await self._backend.commit(session)
+
+    def changes(self) -> int:
+        """Return a count that grows with every commit of any process; read it before looking."""
+        return self._backend.changes.count()
+
+    async def wait_for_change(self, seen: int, timeout_s: float) -> None:
+        """Wait until something was committed since `seen` was read, by whichever process.
+
+        It may return without a change, at the first wait always does on a server, and returns in
+        any case in the end: look again. What no commit tells, as a lease that runs out, is for
+        the timeout to find.
+
+        Args:
+            seen: what `changes` returned before the caller looked for work and found none.
+            timeout_s: seconds after which it returns all the same.
+        """
+        await self._backend.changes.wait(seen, timeout_s)
 
     async def ping(self) -> None:
         """Make sure that the database can be read.
@@ -86,31 +114,27 @@ class Database:
         try:
             async with self.read() as session:
                 await session.execute(text("SELECT 1 FROM store"))
-        except DBAPIError as error:
-            raise _unusable(self.path.parent, error) from error
+        except SQLAlchemyError as error:
+            raise self._backend.unreadable(error) from error
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._engine.dispose()
+        await self._backend.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, PoolTimeout) as error:
+            explained = self._backend.explain(error)
+            if explained is None:
+                raise
+            raise explained from error
 
 
-def _configure(connection: Any, record: object) -> None:
-    connection.isolation_level = None  # transactions are begun by _begin alone
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA synchronous=FULL")  # a committed clip survives power loss
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
+def _choose(location: Path | str) -> Backend:
+    if isinstance(location, Path):
+        return SqliteFile(location)
+    from storage.postgres import PostgresServer  # noqa: PLC0415 - its driver is an extra
 
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _unusable(folder: Path, error: Exception) -> StoreUnusable:
-    reason = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error)
-    remedy = "Free some space or fix its permissions, or name another folder in AUDIOSTORY_HOME."
-    if "locked" in reason:
-        remedy = "Another process holds it, perhaps a stopped one: let it go on, or end it."
-    return StoreUnusable(f"The data folder {folder} cannot be used: {reason}. {remedy}")
+    return PostgresServer(location)

@@ -4,7 +4,7 @@ StoreError
 ├── NotFound       no such story, clip or mix
 ├── Conflict       the request contradicts what is stored
 ├── StoreTooNew    the data folder was made by a newer version
-└── StoreUnusable  the data folder cannot be opened or written
+└── StoreUnusable  the data folder or the database cannot be opened, read or written
 """
 
 
@@ -36,4 +36,14 @@ class StoreTooNew(StoreError):
 
 
 class StoreUnusable(StoreError):
-    """The data folder cannot be opened or written."""
+    """The data folder or the database cannot be opened, read or written.
+
+    Args:
+        message: why, and what to do.
+        is_passing: it may work again by itself, as after a lost connection: whoever can wait
+            begins the whole transaction anew. Whether a lost commit took place is not known.
+    """
+
+    def __init__(self, message: str, *, is_passing: bool = False) -> None:
+        self.is_passing = is_passing
+        super().__init__(message)

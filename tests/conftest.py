@@ -22,6 +22,11 @@ from storage.migrating import migrate
 from storage.models import ACTIVE, Event, Run, Story
 from storage.presence import Presence
 from tests.fakes import LinePlanner, ToneEngine
+from tests.postgres import postgres, postgres_template, postgres_url
+
+__all__ = ["postgres", "postgres_template", "postgres_url"]  # fixtures for every test
+
+ON_BOTH_DATABASES = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
 
 @dataclass
@@ -34,9 +39,9 @@ class Studio:
     planner: LinePlanner
 
     @classmethod
-    async def make(cls, home: Path) -> Self:
+    async def make(cls, home: Path, database_url: str | None = None) -> Self:
         """Open a data folder, made if need be."""
-        settings = Settings(home=home)
+        settings = Settings(home=home, database_url=database_url)
         return cls(settings, await open_store(settings), ToneEngine(), LinePlanner())
 
     @property
@@ -50,7 +55,7 @@ class Studio:
 
     @asynccontextmanager
     async def worker(self, **options: Any) -> AsyncIterator[Worker]:
-        async with open_checkpoints(self.settings.checkpoint_file) as checkpoints:
+        async with open_checkpoints(self.settings.checkpoints) as checkpoints:
             presence = Presence(self.store.workers)
             yield Worker(build_graph(checkpoints), self.services, presence, **options)
 
@@ -115,10 +120,19 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def studio(tmp_path: Path, migrated: Path) -> AsyncIterator[Studio]:
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """Where the studio's truth lies: None is SQLite. See `ON_BOTH_DATABASES`."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return None
+    return request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+async def studio(tmp_path: Path, migrated: Path, database_url: str | None) -> AsyncIterator[Studio]:
     home = tmp_path / "home"
     home.mkdir()
-    shutil.copy(migrated, home / "studio.db")
-    studio = await Studio.make(home)
+    if database_url is None:
+        shutil.copy(migrated, home / "studio.db")
+    studio = await Studio.make(home, database_url)
     yield studio
     await studio.store.database.close()

@@ -3,6 +3,9 @@ from sqlalchemy import event
 
 from storage import clips, runs, stories
 from storage.models import Clip, ClipState, Run, RunState
+from tests.conftest import ON_BOTH_DATABASES
+
+pytestmark = ON_BOTH_DATABASES
 
 LEASE_S = 60.0
 
@@ -126,6 +129,8 @@ async def test_clip_that_failed_before_is_claimed_alone(studio, queued):
 
 async def test_clips_are_looked_for_in_the_index_of_open_ones(studio, queued):
     """However many are finished, an idle worker's look costs the same."""
+    if studio.settings.database_url:
+        pytest.skip("Postgres chooses by how many there are")
     statements = []
     listening = (studio.store.database._engine.sync_engine, "before_cursor_execute")
     event.listen(*listening, lambda *told: statements.append(told[2:4]))

@@ -1,17 +1,19 @@
 import asyncio
 import multiprocessing
-from pathlib import Path
 
 from api.settings import Settings
 from api.store import open_store
 from storage import events
+from tests.conftest import ON_BOTH_DATABASES
+
+pytestmark = ON_BOTH_DATABASES
 
 WRITERS, EACH = 8, 40
 
 
-def _write(home: Path, story_id: str, writer: int) -> None:
+def _write(settings: Settings, story_id: str, writer: int) -> None:
     async def append_all() -> None:
-        store = await open_store(Settings(home=home))
+        store = await open_store(settings)
         for turn in range(EACH):
             async with store.database.write() as session:
                 await events.append(session, story_id, "test", writer=writer, turn=turn)
@@ -24,7 +26,7 @@ async def test_events_of_eight_processes_are_followed_without_gap_or_duplicate(s
     story = await studio.add("rain")
     context = multiprocessing.get_context("spawn")
     writers = [
-        context.Process(target=_write, args=(studio.settings.home, story.id, writer))
+        context.Process(target=_write, args=(studio.settings, story.id, writer))
         for writer in range(WRITERS)
     ]
     for writer in writers:

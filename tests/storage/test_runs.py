@@ -3,6 +3,9 @@ from sqlalchemy.exc import IntegrityError
 
 from storage import clips, runs, stories
 from storage.models import ClipState, Run, RunState
+from tests.conftest import ON_BOTH_DATABASES
+
+pytestmark = ON_BOTH_DATABASES
 
 
 async def test_second_active_run_of_a_story_is_refused(studio):
