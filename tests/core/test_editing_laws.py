@@ -201,6 +201,10 @@ def test_what_a_share_held_at_the_most_leaves_over_may_lift_another_off_the_leas
     assert share_samples([1, 2, 100], 60, 4, 50) == [4, 6, 50]
 
 
+def test_what_a_share_held_at_the_least_takes_may_bring_another_below_the_most():
+    assert share_samples([1, 60, 70], 100, 20, 50) == [20, 36, 44]
+
+
 def test_a_share_at_the_end_of_its_range_is_not_rounded_out_of_it():
     assert share_samples([1, 2, 1], 2, 0, 1) == [0, 1, 1]
 
