@@ -28,13 +28,14 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from storage.errors import NotFound
-from storage.models import Delivery, Event, Json, Story, Webhook, now_s
+from storage.errors import Conflict, NotFound
+from storage.models import ApiKey, Delivery, Event, Json, Story, Webhook, now_s
 
 DUE, DELIVERED, GIVEN_UP = "due", "delivered", "given up"
 TEST_KIND = "webhook.test"  # of no story: sent to try an address
 ID_BYTES, SECRET_BYTES = 9, 32
 HELD_ATTEMPTS = 4  # an event is overtaken by those after it once it failed this often
+MOST_WEBHOOKS = 100  # of one owner
 MOST_GIVEN_UP = 20  # in a row, before a webhook is disabled
 IS_ANYONE_LISTENING = exists().where(Webhook.disabled_at.is_(None))  # rides on another statement
 
@@ -66,10 +67,18 @@ async def add(
     """Store a webhook with a fresh secret.
 
     Raises:
+        Conflict: if its owner has `MOST_WEBHOOKS`.
         NotFound: if there is no such story.
     """
     if story_id is not None and await session.get(Story, story_id) is None:
         raise NotFound("story", story_id)
+    has = await session.scalar(
+        select(func.count())
+        .select_from(Webhook)
+        .where(Webhook.owner_key.is_not_distinct_from(owner_key))
+    )
+    if (has or 0) >= MOST_WEBHOOKS:
+        raise Conflict(f"There are {has} webhooks; remove one that is not needed.")
     webhook = Webhook(
         id=f"wh_{secrets.token_hex(ID_BYTES)}",
         owner_key=owner_key,
@@ -83,44 +92,34 @@ async def add(
     return webhook
 
 
-async def get(session: AsyncSession, webhook_id: str) -> Webhook:
+async def get(session: AsyncSession, webhook_id: str, sees_only: str | None = None) -> Webhook:
     """Get a webhook.
+
+    Args:
+        session: of a transaction.
+        webhook_id: of the webhook.
+        sees_only: the key whose webhooks alone exist for the caller; None: all do.
 
     Raises:
         NotFound: if there is none of that id.
     """
     webhook = await session.get(Webhook, webhook_id)
-    if webhook is None:
+    if webhook is None or sees_only not in (None, webhook.owner_key):
         raise NotFound("webhook", webhook_id)
     return webhook
 
 
-async def list_all(session: AsyncSession) -> list[Webhook]:
-    """List all webhooks, the oldest first."""
-    return list(await session.scalars(select(Webhook).order_by(Webhook.created_at, Webhook.id)))
+async def list_oldest(session: AsyncSession, sees_only: str | None = None) -> list[Webhook]:
+    """List the webhooks that exist for a caller, the oldest first; see `get`."""
+    wanted = select(Webhook).order_by(Webhook.created_at, Webhook.id)
+    if sees_only is not None:
+        wanted = wanted.where(Webhook.owner_key == sees_only)
+    return list(await session.scalars(wanted))
 
 
-async def list_owned(session: AsyncSession, owner_key: str | None) -> list[Webhook]:
-    """List the webhooks of one owner, the oldest first."""
-    found = await session.scalars(
-        select(Webhook)
-        .where(Webhook.owner_key.is_not_distinct_from(owner_key))
-        .order_by(Webhook.created_at, Webhook.id)
-    )
-    return list(found)
-
-
-async def remove(session: AsyncSession, webhook_id: str) -> None:
-    """Remove a webhook and what was on its way to it.
-
-    Raises:
-        NotFound: if there is none of that id.
-    """
-    removed = await session.execute(
-        delete(Webhook).where(Webhook.id == webhook_id).returning(Webhook.id)
-    )
-    if removed.scalar_one_or_none() is None:
-        raise NotFound("webhook", webhook_id)
+async def remove(session: AsyncSession, webhook: Webhook) -> None:
+    """Remove a webhook and what was on its way to it."""
+    await session.execute(delete(Webhook).where(Webhook.id == webhook.id))
 
 
 async def list_deliveries(
@@ -151,20 +150,21 @@ async def announce(session: AsyncSession, story_id: str, number: int, kind: str)
     await session.execute(insert(Delivery).from_select(columns, heard))
 
 
-async def add_test(session: AsyncSession, webhook_id: str) -> Delivery:
+async def add_test(session: AsyncSession, webhook: Webhook) -> Delivery:
     """Put a test on its way to a webhook.
 
     Raises:
-        NotFound: if there is none of that id.
+        Conflict: if the webhook is disabled.
     """
-    await get(session, webhook_id)
+    if webhook.disabled_at is not None:
+        raise Conflict(f"The webhook {webhook.id} is disabled. Remove it and add it again.")
     latest = await session.scalar(
         select(func.max(Delivery.event_number)).where(
-            Delivery.webhook_id == webhook_id, Delivery.story_id == ""
+            Delivery.webhook_id == webhook.id, Delivery.story_id == ""
         )
     )
     delivery = Delivery(
-        webhook_id=webhook_id,
+        webhook_id=webhook.id,
         story_id="",
         event_number=(latest or 0) + 1,
         state=DUE,
@@ -276,8 +276,10 @@ def _hears(kind: str) -> ColumnElement[bool]:
             Webhook.owner_key.is_not_distinct_from(Story.owner_key),
         ),
     )
+    is_revoked = exists().where(ApiKey.id == Webhook.owner_key, ApiKey.revoked_at.is_not(None))
     return and_(
         Webhook.disabled_at.is_(None),
+        ~is_revoked,
         is_its_story,
         or_(told == "[]", told.contains(f'"{kind}"', autoescape=True)),
     )
