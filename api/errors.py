@@ -24,8 +24,10 @@ REMEDIES = {
 }
 HTTP_REMEDIES = {
     400: "Send JSON encoded as UTF-8.",
+    403: "Use a key that may, or have one made: `audiostory keys create`.",
     404: "See /docs for what there is.",
     405: "See /docs for what can be asked of it.",
+    429: "Wait a little, or send fewer.",
 }
 
 
@@ -46,6 +48,15 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "The request cannot be met as it is", "content": _CONTENT},
     "5XX": {"description": "The studio cannot do its work", "content": _CONTENT},
 }
+
+
+def problem_response(description: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the description of a problem in the API's document."""
+    told = {
+        name: {"description": text, "schema": {"type": "string"}}
+        for name, text in (headers or {}).items()
+    }
+    return {"description": description, "headers": told, "content": _CONTENT}
 
 
 def problem(

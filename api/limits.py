@@ -1,5 +1,6 @@
-"""Limits on who may send a request, and on how much."""
+"""Limits on where a request may come from, on how often, and on how much."""
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -7,10 +8,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import problem
+from storage.errors import StoreError
 
 MOST_BODY_BYTES = 4 << 20  # the longest instruction as JSON, and a plan beside it
-MOST_READ_BYTES = 64 << 20  # of a body that is refused: a client reads an answer once it has sent
+MOST_READ_BYTES = 64 << 20  # of a body that is refused
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+MOST_BUCKETS = 10_000
+MINUTE_S = 60.0
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -18,37 +22,72 @@ class LoopbackOnly:
     """Keeps pages of other sites out: the loopback address alone does not.
 
     A name of theirs may be made to resolve to it (DNS rebinding), and a form of theirs may be
-    posted to it.
+    posted to it. Where a key is needed the service has any name: pages of others lack the key.
+
+    Args:
+        app: what is behind this.
+        is_key_needed: tells so.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, is_key_needed: Callable[[], Awaitable[bool]]) -> None:
         self.app = app
+        self._is_key_needed = is_key_needed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on unless a page of another site made it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        answer: ASGIApp = self.app
-        if _name_of(host) not in LOOPBACK_NAMES:
-            answer = problem(
-                400,
-                f"This service does not answer to the name {host[:80]!r}.",
-                field="Host",
-                value=host[:80],
-                remedy="Use http://127.0.0.1 or http://localhost.",
-            )
-        elif scope["method"] not in SAFE_METHODS and headers.get("sec-fetch-site") == "cross-site":
-            answer = problem(
-                403,
-                "A page of another site sent this.",
-                field="Sec-Fetch-Site",
-                value="cross-site",
-                remedy="Send it from a page of this service, or from a program.",
-            )
-        await answer(scope, receive, send)
+        answer = _foreign(scope)
+        if answer is not None:
+            try:
+                if await self._is_key_needed():
+                    answer = None
+            except StoreError as error:
+                answer = problem(503, str(error))
+        await (self.app if answer is None else answer)(scope, receive, send)
+
+
+class Buckets:
+    """Counts requests per name: a minute's worth at once, then evenly; idle names are forgotten.
+
+    Args:
+        per_minute: how many a name may send.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._most = float(per_minute)
+        self._per_s = per_minute / MINUTE_S
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, as of when
+
+    def __len__(self) -> int:
+        return len(self._left)
+
+    def take(self, name: str, now: float) -> float:
+        """Take one for `name`, if there is one.
+
+        Args:
+            name: who sends the request.
+            now: in seconds; must not go back.
+
+        Returns:
+            0.0, or the seconds until there is one again.
+        """
+        left, at = self._left.get(name, (self._most, now))
+        left = min(self._most, left + (now - at) * self._per_s)
+        wait_s = 0.0 if left >= 1.0 else (1.0 - left) / self._per_s
+        self._left[name] = (left if wait_s else left - 1.0, now)
+        self._left.move_to_end(name)
+        self._forget(now)
+        return wait_s
+
+    def _forget(self, now: float) -> None:
+        """Drop the buckets that are full again, and the stalest ones beyond `MOST_BUCKETS`."""
+        while self._left:
+            stalest = next(iter(self._left))
+            if len(self._left) <= MOST_BUCKETS and now - self._left[stalest][1] < MINUTE_S:
+                return
+            del self._left[stalest]
 
 
 class BodyLimit:
@@ -62,19 +101,21 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body, length, has_more = bytearray(), 0, True
-        while has_more and length <= MOST_READ_BYTES:
+        headers = Headers(scope=scope)
+        body, has_more = bytearray(), True
+        is_small = _announced(headers) <= MOST_BODY_BYTES
+        while is_small and has_more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
-            chunk = message.get("body", b"")
-            length += len(chunk)
+            body += message.get("body", b"")
             has_more = message.get("more_body", False)
-            if length <= MOST_BODY_BYTES:
-                body += chunk
-        if length <= MOST_BODY_BYTES:
+            is_small = len(body) <= MOST_BODY_BYTES
+        if is_small:
             await self.app(scope, _replayed(bytes(body), receive), send)
             return
+        if has_more:
+            await drain(headers, receive)
         answer = problem(
             413,
             f"The body is larger than {MOST_BODY_BYTES >> 20} MiB.",
@@ -84,6 +125,49 @@ class BodyLimit:
             remedy="Make several stories of it.",
         )
         await answer(scope, receive, send)
+
+
+async def drain(headers: Headers, receive: Receive) -> None:
+    """Receive what a client still sends of a refused request, up to `MOST_READ_BYTES`, unkept.
+
+    A client that is answered, and cut off, in the middle of sending may never read the answer.
+    One that asks before it sends (curl does) has sent nothing, and will not.
+    """
+    if headers.get("expect", "").lower() == "100-continue":
+        return
+    length, has_more = 0, True
+    while has_more and length <= MOST_READ_BYTES:
+        message = await receive()
+        length += len(message.get("body", b""))
+        has_more = message["type"] == "http.request" and message.get("more_body", False)
+
+
+def _foreign(scope: Scope) -> ASGIApp | None:
+    """Return what to answer a page of another site; None to everybody else."""
+    headers = Headers(scope=scope)
+    host = headers.get("host", "")
+    if _name_of(host) not in LOOPBACK_NAMES:
+        return problem(
+            400,
+            f"This service does not answer to the name {host[:80]!r}.",
+            field="Host",
+            value=host[:80],
+            remedy="Use http://127.0.0.1 or http://localhost.",
+        )
+    if scope["method"] not in SAFE_METHODS and headers.get("sec-fetch-site") == "cross-site":
+        return problem(
+            403,
+            "A page of another site sent this.",
+            field="Sec-Fetch-Site",
+            value="cross-site",
+            remedy="Send it from a page of this service, or from a program.",
+        )
+    return None
+
+
+def _announced(headers: Headers) -> int:
+    told = headers.get("content-length", "")
+    return int(told) if told.isdecimal() and len(told) < 20 else 0
 
 
 def _name_of(host: str) -> str | None:

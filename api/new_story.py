@@ -66,7 +66,12 @@ def new_story(**values: object) -> NewStory:
 
 
 async def create_story(
-    database: Database, wanted: NewStory, tail_s: float, idempotency_key: str | None = None
+    database: Database,
+    wanted: NewStory,
+    tail_s: float,
+    idempotency_key: str | None = None,
+    *,
+    owner_key: str | None = None,
 ) -> Story:
     """Store a story and its queued run; an equal request with the same key makes no second one.
 
@@ -83,11 +88,14 @@ async def create_story(
     digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
     async with database.write() as session:
         if idempotency_key is not None:
+            # Keys of two owners never meet: the id of an API key has no colon.
+            idempotency_key = f"{owner_key or ''}:{idempotency_key}"
             before = await stories.find_by_idempotency(session, idempotency_key, digest)
             if before is not None:
                 return before
         return await stories.add(
             session,
+            owner_key=owner_key,
             instruction=wanted.instruction,
             duration_s=duration_s,
             language=wanted.language,

@@ -16,12 +16,14 @@ from api.edge import Edge
 from api.settings import Settings
 from api.store import open_store
 from audiostory_core.errors import BadInput
+from storage import keys
 
 RESTART_S = 1.0  # before a dead worker is replaced
 STABLE_S = 30.0  # a worker that lived this long starts with a short wait again
 LONGEST_RESTART_S = 30.0
 DRAIN_S = 30.0  # for workers to finish what they are doing
 GRACE_S = 3  # for open responses when the server stops
+UNENCRYPTED = "Keys travel unencrypted from here: let others in through a proxy that speaks TLS."
 
 
 class Supervisor:
@@ -95,11 +97,19 @@ def serve_forever(settings: Settings, host: str, port: int, workers: int | None)
         The exit code.
 
     Raises:
-        BadInput: if the host is not a loopback address, or the port cannot be had.
+        BadInput: if others can reach the host's address and no API key protects the service, or
+            host or port cannot be had.
         StoreError: if the data folder cannot be used.
     """
-    _check_loopback(host)
-    return asyncio.run(_serve(settings, host, port, workers or settings.workers))
+    is_public = not _is_loopback(host)
+    if is_public and not asyncio.run(_has_keys(settings)):
+        raise BadInput(
+            "host",
+            host,
+            "is not a loopback address, and no API key protects the service",
+            "Use 127.0.0.1, or make a key first: `audiostory keys create NAME --scope admin`.",
+        )
+    return asyncio.run(_serve(settings, host, port, workers or settings.workers, is_public))
 
 
 class _Server(uvicorn.Server):
@@ -109,11 +119,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(settings: Settings, host: str, port: int, workers: int) -> int:
+async def _serve(settings: Settings, host: str, port: int, workers: int, is_public: bool) -> int:
     listening = _listen(host, port)
     store = await open_store(settings)
     supervisor = Supervisor(workers)
-    edge = Edge(store, settings, supervisor.count_alive)
+    edge = Edge(store, settings, supervisor.count_alive, is_public)
     config = uvicorn.Config(
         create_app(edge), log_level="warning", lifespan="off", timeout_graceful_shutdown=GRACE_S
     )
@@ -133,6 +143,8 @@ async def _serve(settings: Settings, host: str, port: int, workers: int) -> int:
         async with supervisor.running():
             address = f"http://{_shown(host)}:{listening.getsockname()[1]}"
             print(f"{address}/docs  (Ctrl-C stops)", file=sys.stderr, flush=True)
+            if is_public:
+                print(UNENCRYPTED, file=sys.stderr, flush=True)
             await server.serve([listening])
     finally:
         await store.database.close()
@@ -151,24 +163,32 @@ async def _drain(process: Process) -> None:
             await process.wait()
 
 
-def _check_loopback(host: str) -> None:
+def _is_loopback(host: str) -> bool:
     try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise BadInput(
-            "host",
-            host,
-            "is not a loopback address, and the API has no authentication yet",
-            "Use 127.0.0.1, behind a reverse proxy that asks who is there.",
-        )
+        return False
+
+
+async def _has_keys(settings: Settings) -> bool:
+    if settings.database_url is None and not settings.database_file.exists():
+        return False
+    store = await open_store(settings)
+    try:
+        async with store.database.read() as session:
+            return await keys.count_valid(session) > 0
+    finally:
+        await store.database.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)
+    except socket.gaierror as error:
+        raise BadInput(
+            "host", host, "is no address of this machine", "Give one, such as 127.0.0.1."
+        ) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise BadInput("port", port, reason, "Give a free one with --port.") from error

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from api.cli import making, running
+from api.cli import keys, making, running
 from audiostory_core.errors import BadInput, StudioError
 from storage.errors import StoreError
 
@@ -29,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for commands in (making, running):
+for commands in (making, running, keys):
     app.add_typer(commands.app)
 
 

@@ -8,25 +8,22 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from api.access import one_stream
 from api.edge import HasEdge
-from storage import events, stories
+from storage import events
 
 router = APIRouter(prefix="/stories", tags=["events"])
 LOOK_S = 0.2  # between two looks at the log
 
 
-async def known_story(story_id: str, edge: HasEdge) -> str:
-    """Return the id of a story that exists: a stream that has begun cannot answer 404."""
-    async with edge.store.database.read() as session:
-        await stories.get(session, story_id)
-    return story_id
-
-
 @router.get(
-    "/{story_id}/events", response_class=EventSourceResponse, summary="A story's events, live"
+    "/{story_id}/events",
+    response_class=EventSourceResponse,
+    dependencies=[Depends(one_stream)],
+    summary="A story's events, live",
 )
 async def get_events(
-    story_id: Annotated[str, Depends(known_story)],
+    story_id: str,
     edge: HasEdge,
     last_event_id: Annotated[int, Header(ge=0, le=2**62)] = 0,
 ) -> AsyncIterator[ServerSentEvent]:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel
 
 from api import decisions
+from api.access import HasCaller
 from api.edge import HasEdge
 from api.new_story import NewStory, create_story
 from api.views import (
@@ -34,6 +35,7 @@ class StoryPage(BaseModel):
 async def post_story(
     wanted: NewStory,
     edge: HasEdge,
+    caller: HasCaller,
     response: Response,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> StoryView:
@@ -42,7 +44,9 @@ async def post_story(
     The same Idempotency-Key with the same body gives the same story again.
     """
     database = edge.store.database
-    story = await create_story(database, wanted, edge.settings.tail_s, idempotency_key)
+    story = await create_story(
+        database, wanted, edge.settings.tail_s, idempotency_key, owner_key=caller.key_id
+    )
     response.headers["Location"] = f"/v1/stories/{story.id}"
     async with database.read() as session:
         return view_story(*await load_story(session, story.id))
@@ -51,13 +55,14 @@ async def post_story(
 @router.get("", summary="All stories")
 async def get_stories(
     edge: HasEdge,
+    caller: HasCaller,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
 ) -> StoryPage:
-    """List stories, newest first."""
+    """List the stories that are there for your key, newest first."""
     async with edge.store.database.read() as session:
-        rows = await stories.list_newest(session, limit, offset)
-        total = await stories.count(session)
+        rows = await stories.list_newest(session, limit, offset, caller.sees_only)
+        total = await stories.count(session, caller.sees_only)
     return StoryPage(stories=[view_story(*row) for row in rows], total=total)
 
 

@@ -1,0 +1,97 @@
+"""API keys, and who asked for what."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+
+from sqlalchemy import desc, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.errors import NotFound
+from storage.models import ApiKey, Audit, Story, now_s
+
+ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # nothing that is misread
+ID_LENGTH = 8
+SECRET_BYTES = 32
+MOST_CHARACTERS = 200  # of what may be a key
+
+
+async def add(session: AsyncSession, *, name: str, scopes: Sequence[str]) -> tuple[ApiKey, str]:
+    """Make a key.
+
+    Returns:
+        Its row, and the key itself, `as_<id>_<secret>`: nothing but its digest is kept.
+    """
+    key_id = "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
+    key = f"as_{key_id}_{secrets.token_hex(SECRET_BYTES)}"
+    row = ApiKey(id=key_id, name=name, digest=_digest(key), scopes=sorted(set(scopes)))
+    session.add(row)
+    await session.flush()
+    return row, key
+
+
+async def find(session: AsyncSession, key: str) -> ApiKey | None:
+    """Find the row of a key, revoked ones too."""
+    if len(key) > MOST_CHARACTERS:
+        return None
+    # What the index compares are digests. How long that takes may tell how much of a digest
+    # is right, but nobody can choose a key by its digest: the time tells nothing of any secret.
+    # A plain hash is enough, too: there is no guessing 256 random bits, however fast it is.
+    return await session.scalar(select(ApiKey).where(ApiKey.digest == _digest(key)))
+
+
+async def count_valid(session: AsyncSession) -> int:
+    """Count the keys that are not revoked."""
+    valid = select(func.count()).select_from(ApiKey).where(ApiKey.revoked_at.is_(None))
+    return await session.scalar(valid) or 0
+
+
+async def list_all(session: AsyncSession) -> list[ApiKey]:
+    """List all keys, revoked ones too, oldest first."""
+    return list(await session.scalars(select(ApiKey).order_by(ApiKey.created_at, ApiKey.id)))
+
+
+async def revoke(session: AsyncSession, key_id: str) -> ApiKey:
+    """Make a key useless for good; its stories stay. Nothing changes if it is so already.
+
+    Raises:
+        NotFound: if there is none of that id.
+    """
+    row = await session.get(ApiKey, key_id) if key_id.isalnum() else None
+    if row is None:
+        raise NotFound("key", key_id)
+    if row.revoked_at is None:
+        row.revoked_at = await session.scalar(select(now_s()))
+        await session.flush()
+    return row
+
+
+async def may_touch(session: AsyncSession, story_id: str, owner_key: str | None) -> bool:
+    """Tell whether there is such a story, and it belongs to this key; None: to anyone."""
+    wanted = select(Story.id).where(Story.id == story_id)
+    if owner_key is not None:
+        wanted = wanted.where(Story.owner_key == owner_key)
+    return await session.scalar(wanted) is not None
+
+
+async def audit(
+    session: AsyncSession, *, key_id: str | None, action: str, target: str | None, status: int
+) -> None:
+    """Write down that something was asked for; the columns of `Audit` tell what is what."""
+    session.add(Audit(key_id=key_id, action=action, target=target, status=status))
+
+
+async def list_audit(session: AsyncSession, limit: int, before: int | None = None) -> list[Audit]:
+    """List what was asked for, newest first.
+
+    Args:
+        session: to read in.
+        limit: most rows.
+        before: only rows of a smaller id than this.
+    """
+    rows = select(Audit).order_by(desc(Audit.id)).limit(limit)
+    return list(await session.scalars(rows if before is None else rows.where(Audit.id < before)))
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
