@@ -189,15 +189,21 @@ class Wording:
             return
         at = self._noun_start(text, mention)
         words = list(_WORD.finditer(text, 0, at))
-        told = words[-1] if words else None
-        is_number = told is not None and self.read(f"{told[0]} {mention.text}") != self.read(
-            mention.text
-        )
-        if told and (is_number or told[0].lower() in self._language.determiners):
-            if self._language.code == "en" and told[0].lower() in _SINGULAR:
-                plural = text[:at] + _english_plural(text[at : mention.end]) + text[mention.end :]
-                yield self.fitted(plural, told.start(), at, number)
-            yield self.fitted(text, told.start(), at, number)
+        told = words[-1][0].lower() if words else ""
+        is_number = bool(told) and self._is_number(told, mention)
+        if not is_number and told not in self._language.determiners:
+            return
+        start = words[-1].start()
+        if is_number and len(words) > 1 and words[-2][0].lower() in _SINGULAR:  # "a dozen"
+            start = words[-2].start()
+        if self._language.code == "en" and told in _SINGULAR:
+            plural = text[:at] + _english_plural(text[at : mention.end]) + text[mention.end :]
+            yield self.fitted(plural, start, at, number)
+        yield self.fitted(text, start, at, number)
+
+    def _is_number(self, word: str, mention: Mention) -> bool:
+        plain, told = self.read(mention.text), self.read(f"{word} {mention.text}")
+        return [m.shape.count for m in plain.mentions] != [m.shape.count for m in told.mentions]
 
     def _holders(self, text: str, mention: Mention, field: str) -> Iterator[tuple[int, int]]:
         """Yield spans beside a sound that tell the field of it, the shortest first."""
@@ -249,7 +255,9 @@ class Wording:
             lower = word[0].lower()
             if text[word.end() : at].strip() or lower in idle or language.is_verb(lower):
                 break
-            if language.sequence.fullmatch(lower) or lower in language.subordinators:
+            if language.sequence.fullmatch(lower) or self._is_number(lower, mention):
+                break
+            if lower in language.subordinators:
                 break
             at = word.start()
         return at
