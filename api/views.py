@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
 from audiostory_core.story import Layer, seconds_of
-from storage import clips, mixes, stories
+from storage import clips, mixes, revisions, stories
 from storage.audio_files import AudioFiles
 from storage.errors import NotFound
 from storage.models import Clip, ClipState, Revision, Run, RunState, SceneVersion, Story
@@ -22,6 +22,7 @@ class Status(StrEnum):
     IN_REVIEW = "in review"  # waits for its author
     FINISHED = "finished"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class StoryView(BaseModel):
@@ -45,7 +46,7 @@ class SceneView(BaseModel):
     """A sub-event, where it lies in the story, and the clip it is heard as."""
 
     index: int  # from 1
-    scene: int
+    scene: int  # stays the same when it is reworded, moved or heard as another take
     caption: str
     start_s: float
     duration_s: float
@@ -111,7 +112,7 @@ async def load_story(session: AsyncSession, story_id: str) -> tuple[Story, Run, 
         raise NotFound("run of story", story_id)
     revision = None
     if story.revision_id is not None:
-        revision = await stories.get_revision(session, story.revision_id)
+        revision = await revisions.get(session, story.revision_id)
     return story, run, revision
 
 
@@ -123,7 +124,7 @@ async def detail_story(session: AsyncSession, story_id: str) -> tuple[StoryDetai
     """
     story, run, revision = await load_story(session, story_id)
     scenes = await view_scenes(session, revision)
-    mix = await stories.find_mix(session, revision.id) if revision else None
+    mix = await revisions.find_mix(session, revision.id) if revision else None
     plan = revision.plan if revision else {}
     detail = StoryDetail(
         **view_story(story, run, revision).model_dump(),
@@ -140,7 +141,7 @@ async def view_scenes(session: AsyncSession, revision: Revision | None) -> list[
     """Return the sub-events of a revision in order; none if there is no revision yet."""
     if revision is None:
         return []
-    versions = await stories.list_scenes(session, revision)
+    versions = await revisions.list_scenes(session, revision)
     keys = [version.clip_key for version in versions if version.clip_key]
     made = await clips.list_by_key(session, keys)
     views, start = [], 0
@@ -164,7 +165,7 @@ def list_degradations(scenes: list[SceneView]) -> list[str]:
 
 async def list_seams(session: AsyncSession, revision_id: int) -> list[dict[str, Any]]:
     """List the figures of a mix's seams in order, each with where it begins, `at_s`."""
-    mix = await stories.find_mix(session, revision_id)
+    mix = await revisions.find_mix(session, revision_id)
     seams, start = [], 0
     for segment in await mixes.list_segments(session, mix) if mix else []:
         if segment.seam is not None:
@@ -182,7 +183,7 @@ async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> M
     story = await stories.get(session, story_id)
     mix = None
     if story.revision_id is not None:
-        mix = await stories.find_mix(session, story.revision_id)
+        mix = await revisions.find_mix(session, story.revision_id)
     if mix is None:
         raise NotFound("mix of story", story_id)
     segments = [
@@ -197,7 +198,7 @@ def _view_scene(index: int, start: int, version: SceneVersion, clip: Clip | None
     return SceneView.model_validate(
         {
             "index": index,
-            "scene": version.id,
+            "scene": version.sub_event_id,
             "caption": version.caption,
             "start_s": seconds_of(start),
             "duration_s": seconds_of(version.samples),

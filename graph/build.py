@@ -1,10 +1,11 @@
 """Every node and edge of a story, on one page.
 
-plan → review_plan → interleave (a sub-event a turn) → synthesize → check → stitch → review_mix
+plan → review_plan → interleave (a sub-event a turn) → synthesize → check → stitch → review_mix → master
 
 A step that must wait says so in `waits_for`; the graph then stops in `park`, an interrupt alone
 in its node, and goes back to the same step when the run is woken. What was decided meanwhile is
-in SQL, so the value of the resume says nothing.
+in SQL, so the value of the resume says nothing. Where the author asked for a change meanwhile, the
+step says `is_changed`, and the way leads through change back to review_plan.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,9 +17,11 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from graph.routing import next_or_park, next_sub_event
+from graph.routing import CHANGE, next_step, next_sub_event
+from nodes.change import change
 from nodes.check import check
 from nodes.interleave import interleave
+from nodes.master import master
 from nodes.plan import plan
 from nodes.review import review_mix, review_plan
 from nodes.services import Services
@@ -44,6 +47,7 @@ def build_graph(checkpoints: BaseCheckpointSaver[str]) -> Graph:
     """Compile the state machine of a story."""
     graph = StateGraph(StoryState, Services)
     graph.add_node("plan", _node(plan))
+    graph.add_node(CHANGE, _node(change))
     graph.add_node("review_plan", _node(review_plan))
     graph.add_node("park_for_plan_review", _park)
     graph.add_node("interleave", _node(interleave))
@@ -53,22 +57,35 @@ def build_graph(checkpoints: BaseCheckpointSaver[str]) -> Graph:
     graph.add_node("stitch", _node(stitch))
     graph.add_node("review_mix", _node(review_mix))
     graph.add_node("park_for_mix_review", _park)
+    graph.add_node("master", _node(master))
 
     graph.add_edge(START, "plan")
-    graph.add_edge("plan", "review_plan")
+    graph.add_conditional_edges("plan", next_step("review_plan"), ["review_plan", CHANGE])
+    graph.add_conditional_edges(CHANGE, next_step("review_plan"), ["review_plan", CHANGE])
     graph.add_conditional_edges(
         "review_plan",
-        next_or_park("interleave", "park_for_plan_review"),
-        ["interleave", "park_for_plan_review"],
+        next_step("interleave", "park_for_plan_review"),
+        ["interleave", "park_for_plan_review", CHANGE],
     )
     graph.add_edge("park_for_plan_review", "review_plan")
     graph.add_conditional_edges("interleave", next_sub_event("interleave", "synthesize"))
-    graph.add_conditional_edges("synthesize", next_or_park("check", "park_for_clips"))
+    graph.add_conditional_edges(
+        "synthesize", next_step("check", "park_for_clips"), ["check", "park_for_clips", CHANGE]
+    )
     graph.add_edge("park_for_clips", "synthesize")
-    graph.add_conditional_edges("check", next_or_park("stitch", "synthesize"))
-    graph.add_conditional_edges("stitch", next_or_park("review_mix", "synthesize"))
-    graph.add_conditional_edges("review_mix", next_or_park(END, "park_for_mix_review"))
+    graph.add_conditional_edges(
+        "check", next_step("stitch", "synthesize"), ["stitch", "synthesize"]
+    )
+    graph.add_conditional_edges(
+        "stitch", next_step("review_mix", "synthesize"), ["review_mix", "synthesize"]
+    )
+    graph.add_conditional_edges(
+        "review_mix",
+        next_step("master", "park_for_mix_review"),
+        ["master", "park_for_mix_review", CHANGE],
+    )
     graph.add_edge("park_for_mix_review", "review_mix")
+    graph.add_edge("master", END)
     return graph.compile(checkpoints)
 
 

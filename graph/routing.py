@@ -4,13 +4,16 @@ from collections.abc import Callable
 
 from nodes.state import StoryState
 
+CHANGE = "change"
 Edge = Callable[[StoryState], str]
 
 
-def next_or_park(following: str, park: str) -> Edge:
-    """Go on to `following`, or to `park` if the step must wait."""
+def next_step(following: str, park: str = "") -> Edge:
+    """Go on to `following`, to `park` if the step must wait, or to what the author asked for."""
 
     def route(state: StoryState) -> str:
+        if state["is_changed"]:
+            return CHANGE
         return park if state["waits_for"] else following
 
     return route

@@ -1,6 +1,7 @@
 """Driving one claimed run through the graph, from wherever it stands to where it must wait."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
 
 from langchain_core.runnables import RunnableConfig
@@ -9,14 +10,15 @@ from langgraph.types import Command
 from audiostory_core.errors import BadInput, StudioError
 from audiostory_core.story import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S
 from graph.build import Graph
-from nodes.errors import StepFailed
+from nodes.errors import RunStopped, StepFailed
 from nodes.services import Services
 from nodes.state import StoryState, fresh_state
 from storage import runs
-from storage.models import Run
+from storage.models import ACTIVE, Run
 
 LEASE_S = 30.0
 RENEW_S = LEASE_S / 3
+LOOK_S = 0.25  # between two looks whether the run was cancelled
 MOST_SUB_EVENTS = int(LONGEST_STORY_S / SHORTEST_SUB_EVENT_S)
 RECURSION_LIMIT = 4 * MOST_SUB_EVENTS + 200  # LangGraph's own default ends a long story midway
 
@@ -27,6 +29,10 @@ async def drive(run: Run, graph: Graph, services: Services) -> None:
     A lease that is lost stops the driving; whoever took it over goes on from SQL.
     """
     await while_held(_advance(run, graph, services), _keep_lease(run, services))
+    async with services.database.read() as session:
+        state = (await runs.get(session, run.id)).state
+    if state not in ACTIVE:
+        await _forget(run, graph)
 
 
 async def while_held(
@@ -48,20 +54,19 @@ async def _advance(run: Run, graph: Graph, services: Services) -> None:
     owner = run.owner or ""
     try:
         waits_for = await _invoke(run, graph, services)
+    except RunStopped:
+        return
     except (StudioError, StepFailed) as error:
         async with services.database.write() as session:
             await runs.fail_held(
                 session, run.id, owner, str(error), is_bad_input=isinstance(error, BadInput)
             )
-        await _forget(run, graph)
         return
     async with services.database.write() as session:
         if waits_for:
             await runs.park(session, run.id, owner, waits_for)
         else:
             await runs.finish(session, run.id, owner)
-    if not waits_for:
-        await _forget(run, graph)
 
 
 async def _invoke(run: Run, graph: Graph, services: Services) -> str:
@@ -83,11 +88,19 @@ async def _invoke(run: Run, graph: Graph, services: Services) -> str:
 
 
 async def _keep_lease(run: Run, services: Services) -> None:
+    """Renew a lease until it is lost: taken over, or the run cancelled."""
+    owner = run.owner or ""
+    renewed = time.monotonic()
     is_held = True
     while is_held:
-        await asyncio.sleep(RENEW_S)
-        async with services.database.write() as session:
-            is_held = await runs.renew(session, run.id, run.owner or "", LEASE_S)
+        await asyncio.sleep(LOOK_S)
+        if time.monotonic() - renewed < RENEW_S:
+            async with services.database.read() as session:
+                is_held = await runs.is_held(session, run.id, owner)
+        else:
+            async with services.database.write() as session:
+                is_held = await runs.renew(session, run.id, owner, LEASE_S)
+            renewed = time.monotonic()
 
 
 async def _forget(run: Run, graph: Graph) -> None:

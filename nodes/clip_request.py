@@ -8,13 +8,13 @@ from pydantic import TypeAdapter
 from audiostory_core.engines.protocol import Capabilities, ClipRequest, Condition
 from audiostory_core.story import SAMPLE_RATE, CastMember, Layer, SpeechLayer
 from nodes.services import Planned
-from storage.models import Json
+from storage.models import Json, SceneVersion
 
 LAYERS: TypeAdapter[tuple[Layer, ...]] = TypeAdapter(tuple[Layer, ...])
 
 
 def describe(
-    planned: Planned, index: int, seed: int, condition_id: str, capabilities: Capabilities
+    planned: Planned, index: int, scene: SceneVersion, condition_id: str, capabilities: Capabilities
 ) -> str:
     """Return everything the engine will read of sub-event `index`, as canonical JSON.
 
@@ -24,6 +24,8 @@ def describe(
     event = planned.plan.sub_events[index]
     is_last = index == len(planned.scene_ids) - 1
     tail = 0 if is_last else planned.tail_samples
+    cast = {member.name: member for member in planned.plan.cast}
+    cast |= {member["name"]: CastMember.model_validate(member) for member in scene.cast or []}
     speakers = {layer.speaker for layer in event.layers if isinstance(layer, SpeechLayer)}
     return canonical(
         {
@@ -32,14 +34,12 @@ def describe(
             "caption": event.caption,
             "layers": LAYERS.dump_python(event.layers, mode="json"),
             "cast": [
-                member.model_dump(mode="json")
-                for member in planned.plan.cast
-                if member.name in speakers
+                member.model_dump(mode="json") for name, member in cast.items() if name in speakers
             ],
             "language": planned.plan.language,
             "samples": event.samples + tail,
             "sample_rate": SAMPLE_RATE,
-            "seed": seed,
+            "seed": scene.seed,
             "parameters": {"tail_samples": tail, "story_seed": planned.seed},
             "condition": condition_id,
         }
@@ -49,6 +49,16 @@ def describe(
 def with_seed(request: str, seed: int) -> str:
     """Return the same request with another seed."""
     return canonical(json.loads(request) | {"seed": seed})
+
+
+def seed_of(request: str) -> int:
+    """Return the seed of a request."""
+    return int(json.loads(request)["seed"])
+
+
+def has_tail(request: str) -> bool:
+    """Tell whether a request asks for a tail, as all but the last scene's do."""
+    return bool(json.loads(request)["parameters"]["tail_samples"])
 
 
 def key_of(request: str) -> str:

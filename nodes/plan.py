@@ -2,15 +2,17 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 
 from audiostory_core.errors import BadInput
-from audiostory_core.planners.protocol import Brief
+from audiostory_core.planners.protocol import Brief, Planner
 from audiostory_core.story import StoryPlan, SubEvent
 from nodes.errors import StepFailed
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from storage import runs, stories
-from storage.models import Json, Story
+from storage import revisions, runs, stories
+from storage.models import Json, Run, Story
+from storage.revisions import Content
 
 SEED_BITS = 63  # seeds fit a signed 64-bit column
 
@@ -20,58 +22,77 @@ async def plan(state: StoryState, services: Services) -> StateUpdate:
     async with services.database.read() as session:
         story = await stories.get(session, state["story_id"])
         run = await runs.get(session, state["run_id"])
-        if run.revision_id is not None:
-            revision = await stories.get_revision(session, run.revision_id)
-            return {"revision_id": revision.id, "scenes": len(revision.scenes)}
+    if run.revision_id is None:
+        planned = await asyncio.to_thread(make_plan, story, services)
+        async with services.database.write() as session:
+            await revisions.add(session, run.id, None, content_of(planned, story))
+    return await turn_to(state, services)
 
-    planned = await asyncio.to_thread(make_plan, story, services)
-    scenes: list[Json] = [
-        {
-            "caption": event.caption,
-            "tone": event.tone,
-            "samples": event.samples,
-            "continues": event.continues,
-            "layers": [layer.model_dump(mode="json") for layer in event.layers],
-            "seed": derive_seed(story.seed, ordinal),
-        }
-        for ordinal, event in enumerate(planned.sub_events)
-    ]
-    async with services.database.write() as session:
+
+async def turn_to(state: StoryState, services: Services) -> StateUpdate:
+    """Begin with the run's revision as SQL has it."""
+    async with services.database.read() as session:
         run = await runs.get(session, state["run_id"])
-        revision = await stories.add_revision(
-            session,
-            run,
-            language=planned.language,
-            samples=planned.samples,
-            plan=planned.model_dump(
-                mode="json", include={"reasoning", "cast", "directions", "notes"}
-            ),
-            scenes=scenes,
-        )
-    return {"revision_id": revision.id, "scenes": len(revision.scenes)}
+        revision = await revisions.get(session, run.revision_id or 0)
+    return {
+        "revision_id": revision.id,
+        "scenes": len(revision.scenes),
+        "cursor": 0,
+        "waits_for": "",
+        "is_changed": bool(run.edits),
+    }
 
 
-def make_plan(story: Story, services: Services) -> StoryPlan:
+def is_changed(state: StoryState, run: Run) -> bool:
+    """Tell whether the author wants something else than what the graph is at."""
+    return bool(run.edits) or run.revision_id != state["revision_id"]
+
+
+def make_plan(story: Story, services: Services, remarks: Sequence[str] = ()) -> StoryPlan:
     """Return the author's own plan if he brought one, else ask the planner.
+
+    Args:
+        story: to be planned.
+        services: the planners, and the engine whose limits the plan keeps to.
+        remarks: why the author rejected earlier plans, oldest first; his own plan too.
 
     Raises:
         BadInput: if the instruction cannot be planned, or a given plan does not fit the engine.
         StepFailed: if the planner is not usable here.
     """
-    capabilities = services.engine(story.engine).capabilities
-    longest_s = capabilities.longest_clip_s - story.tail_s
-    if story.given_plan is not None:
+    longest_s = longest_scene_s(story, services)
+    if story.given_plan is not None and not remarks:
         given = StoryPlan.model_validate(story.given_plan)
-        check_lengths(given.sub_events, longest_s, capabilities.name)
+        check_lengths(given.sub_events, longest_s, story.engine)
         return given
-    if story.planner not in services.planners:
-        raise StepFailed(f"The planner {story.planner!r} is not usable here; see doctor.")
-    return services.planners[story.planner].plan(
-        Brief(story.instruction, story.duration_s, story.language, longest_clip_s=longest_s)
+    return planner_of(story, services).plan(
+        Brief(
+            story.instruction,
+            story.duration_s,
+            story.language,
+            longest_clip_s=longest_s,
+            remarks=tuple(remarks),
+        )
     )
 
 
-def check_lengths(sub_events: tuple[SubEvent, ...], longest_s: float, engine: str) -> None:
+def planner_of(story: Story, services: Services) -> Planner:
+    """Return a story's planner.
+
+    Raises:
+        StepFailed: if it is not usable here.
+    """
+    if story.planner not in services.planners:
+        raise StepFailed(f"The planner {story.planner!r} is not usable here; see doctor.")
+    return services.planners[story.planner]
+
+
+def longest_scene_s(story: Story, services: Services) -> float:
+    """Return the longest scene that the story's engine makes at once, its tail excluded."""
+    return services.engine(story.engine).capabilities.longest_clip_s - story.tail_s
+
+
+def check_lengths(sub_events: Sequence[SubEvent], longest_s: float, engine: str) -> None:
     """Refuse sub-events that the engine cannot make in one clip.
 
     Raises:
@@ -87,7 +108,34 @@ def check_lengths(sub_events: tuple[SubEvent, ...], longest_s: float, engine: st
             )
 
 
+def content_of(planned: StoryPlan, story: Story, remarks: Sequence[str] = ()) -> Content:
+    """Return a plan as the content of a revision; all its sub-events are new ones."""
+    return Content(
+        language=planned.language,
+        samples=planned.samples,
+        plan=planned.model_dump(mode="json", include={"reasoning", "cast", "directions", "notes"})
+        | {"remarks": list(remarks)},
+        scenes=[
+            columns_of(event) | {"seed": derive_seed(story.seed, story.next_ordinal + place)}
+            for place, event in enumerate(planned.sub_events)
+        ],
+        summary=f"planned again: “{remarks[-1]}”" if remarks else "planned",
+        ordinals=len(planned.sub_events),
+    )
+
+
+def columns_of(event: SubEvent) -> Json:
+    """Return the columns of a scene version that a sub-event's wording fills."""
+    return {
+        "caption": event.caption,
+        "tone": event.tone,
+        "samples": event.samples,
+        "continues": event.continues,
+        "layers": [layer.model_dump(mode="json") for layer in event.layers],
+    }
+
+
 def derive_seed(seed: int, ordinal: int) -> int:
-    """Return the seed of a sub-event, or of re-roll `ordinal` of a clip."""
+    """Return the seed of a sub-event, or of re-roll or take `ordinal` of a clip."""
     digest = hashlib.sha256(f"{seed}:{ordinal}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.planners.protocol import Planner
-from audiostory_core.story import CastMember, StoryPlan, SubEvent, samples_of, seconds_of
+from audiostory_core.story import StoryPlan, samples_of
 from nodes.errors import StepFailed
-from storage import stories
+from nodes.stored_plan import plan_of, sub_event_of
+from storage import revisions, stories
 from storage.audio_files import AudioFiles
 from storage.database import Database
-from storage.models import Revision, SceneVersion, Story
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,29 @@ class Services:
     _recent: dict[int, Planned] = field(default_factory=dict)
 
     async def planned(self, revision_id: int) -> Planned:
-        """Return a revision; the last one asked for is kept, so that a step costs O(1)."""
+        """Return a revision; the last one asked for is kept, so that a step costs O(1).
+
+        Of the next revision only the scenes that are not in the last one are read.
+        """
         if revision_id not in self._recent:
+            last = next(iter(self._recent.values()), None)
+            known = dict(zip(last.scene_ids, last.plan.sub_events, strict=True)) if last else {}
             async with self.database.read() as session:
-                revision = await stories.get_revision(session, revision_id)
+                revision = await revisions.get(session, revision_id)
                 story = await stories.get(session, revision.story_id)
-                scenes = await stories.list_scenes(session, revision)
+                unknown = [scene_id for scene_id in revision.scenes if scene_id not in known]
+                scenes = await revisions.list_some_scenes(session, unknown)
+            known |= {scene.id: sub_event_of(scene) for scene in scenes}
+            sub_events = tuple(known[scene_id] for scene_id in revision.scenes)
             self._recent.clear()
-            self._recent[revision_id] = _planned(story, revision, scenes)
+            self._recent[revision_id] = Planned(
+                revision_id=revision.id,
+                plan=plan_of(story, revision, sub_events),
+                scene_ids=tuple(revision.scenes),
+                engine=story.engine,
+                seed=story.seed,
+                tail_samples=samples_of(story.tail_s),
+            )
         return self._recent[revision_id]
 
     def engine(self, name: str) -> Engine:
@@ -55,36 +70,3 @@ class Services:
         if name not in self.engines:
             raise StepFailed(f"The engine {name!r} is not usable here; see `audiostory doctor`.")
         return self.engines[name]
-
-
-def _planned(story: Story, revision: Revision, scenes: list[SceneVersion]) -> Planned:
-    sub_events = tuple(
-        SubEvent.model_validate(
-            {
-                "caption": scene.caption,
-                "duration_s": seconds_of(scene.samples),
-                "tone": scene.tone,
-                "layers": scene.layers,
-                "continues": scene.continues,
-            }
-        )
-        for scene in scenes
-    )
-    plan = StoryPlan(
-        instruction=story.instruction,
-        language=revision.language,
-        duration_s=seconds_of(revision.samples),
-        reasoning=revision.plan["reasoning"],
-        sub_events=sub_events,
-        cast=tuple(CastMember.model_validate(member) for member in revision.plan["cast"]),
-        directions=tuple(revision.plan["directions"]),
-        notes=tuple(revision.plan["notes"]),
-    )
-    return Planned(
-        revision_id=revision.id,
-        plan=plan,
-        scene_ids=tuple(revision.scenes),
-        engine=story.engine,
-        seed=story.seed,
-        tail_samples=samples_of(story.tail_s),
-    )

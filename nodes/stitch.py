@@ -10,12 +10,14 @@ what they are made from: one that is there is never rendered again.
 
 import asyncio
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from audiostory_core.audio.crossfade import crossfade, overlap_samples
+from audiostory_core.audio.limiter import TARGET_DBTP
 from audiostory_core.audio.loudness import SegmentLoudness, measure_segment, measure_waveform
 from audiostory_core.audio.mixdown import Mixdown, Segment
 from audiostory_core.audio.pcm import Waveform, au_bytes
@@ -26,8 +28,9 @@ from nodes.clip_request import canonical
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
 from nodes.synthesize import WAITS_FOR_CLIPS
-from storage import clips, mixes, stories
+from storage import clips, mixes, revisions, runs
 from storage import models as rows
+from storage.models import Json
 
 CHUNK = 32  # segments measured between two commits
 
@@ -52,47 +55,76 @@ async def stitch(state: StoryState, services: Services) -> StateUpdate:
         lost = await _stitch(state, services)
     except UnreadableAudio as error:
         error.path.unlink(missing_ok=True)
-        lost = [error.path.name]
+        lost = {error.path.name: "unreadable"}
     if lost:
         async with services.database.write() as session:
-            await clips.make_again(session, lost)
+            run = await runs.get(session, state["run_id"])
+            await clips.make_again(session, run, lost)
     return {"waits_for": WAITS_FOR_CLIPS if lost else ""}
 
 
-async def _stitch(state: StoryState, services: Services) -> list[str]:
-    """Make the mix, or return the clips' files that are missing."""
+async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
+    """Make the mix, or return the clips' files that cannot be used and what is wrong with them."""
     planned = await services.planned(state["revision_id"])
     async with services.database.read() as session:
-        if await stories.find_mix(session, planned.revision_id) is not None:
-            return []
-        revision = await stories.get_revision(session, planned.revision_id)
-        scenes = await stories.list_scenes(session, revision)
-        keys = [scene.clip_key for scene in scenes if scene.clip_key is not None]
-        made = await clips.list_by_key(session, keys)
-    files = [made[key].file or "" for key in keys]
-    lost = [file for file in files if not services.audio.path(file).exists()]
+        if await revisions.find_mix(session, planned.revision_id) is not None:
+            return {}
+        revision = await revisions.get(session, planned.revision_id)
+        heard = await revisions.list_heard(session, revision.scenes)
+        revised = await revisions.find_revised_mix(session, revision)
+        known = await mixes.list_light(session, revised) if revised else {}
+    files = [file for file, _ in heard]
+    lost = {file: "missing" for file in files if not services.audio.path(file).exists()}
     if lost:
         return lost
-    lengths = [scene.samples for scene in scenes]
-    pieces = list(lay_out(files, lengths, planned.tail_samples))
-
+    pieces = list(lay_out(files, [length for _, length in heard], planned.tail_samples))
+    fresh = [piece for piece in pieces if not _is_there(known.get(piece.key), services)]
     async with services.database.read() as session:
-        known = await mixes.find_segments(session, [piece.key for piece in pieces])
-    kept = {key for key, row in known.items() if services.audio.path(row.file).exists()}
-    missing = [piece for piece in pieces if piece.key not in kept]
+        found = await mixes.find_segments(session, [piece.key for piece in fresh])
+    rendered = {key: row for key, row in found.items() if _is_there((row.id, row.file), services)}
+    missing = [piece for piece in fresh if piece.key not in rendered]
+    lost = await asyncio.to_thread(_find_damaged, missing, services)
+    if lost:
+        return lost
     for at in range(0, len(missing), CHUNK):
         chunk = missing[at : at + CHUNK]
-        rendered = await asyncio.to_thread(_render_all, chunk, services)
+        values = await asyncio.to_thread(_render_all, chunk, services)
         async with services.database.write() as session:
-            for piece, values in zip(chunk, rendered, strict=True):
-                known[piece.key] = await mixes.add_segment(session, piece.key, **values)
-
-    ordered = [known[piece.key] for piece in pieces]
-    programme = await asyncio.to_thread(_choose, ordered, services)
+            for piece, row in zip(chunk, values, strict=True):
+                rendered[piece.key] = await mixes.add_segment(session, piece.key, **row)
+    ids = [
+        rendered[key].id if key in rendered else known[key][0] for key in (p.key for p in pieces)
+    ]
+    programme = await _programme(revision, revised, list(rendered.values()), ids, services)
     async with services.database.write() as session:
-        revision = await stories.get_revision(session, planned.revision_id)
-        await mixes.add(session, revision, [segment.id for segment in ordered], programme)
-    return []
+        await mixes.add(session, revision, ids, programme)
+    return {}
+
+
+def _is_there(segment: tuple[int, str] | None, services: Services) -> bool:
+    return segment is not None and services.audio.path(segment[1]).exists()
+
+
+def _find_damaged(pieces: Sequence[Piece], services: Services) -> dict[str, str]:
+    """Compare the files that are about to be read with their names, which are their hashes."""
+    files = {piece.file for piece in pieces} | {piece.left[0] for piece in pieces if piece.left}
+    return {file: "damaged" for file in sorted(files) if not services.audio.is_whole(file)}
+
+
+async def _programme(
+    revision: rows.Revision,
+    revised: rows.Mix | None,
+    fresh: Sequence[rows.Segment],
+    segment_ids: Sequence[int],
+    services: Services,
+) -> Json:
+    """Return the gain of the mix that is revised, so that only what changed sounds different."""
+    if revised is None:
+        async with services.database.read() as session:
+            ordered = await mixes.list_some(session, segment_ids)
+        return await asyncio.to_thread(choose, ordered, revision.number, services)
+    peaks = [SegmentLoudness.from_bytes(row.samples, row.loudness).true_peak for row in fresh]
+    return keep_programme(revised.programme, max(peaks, default=0.0))
 
 
 def lay_out(files: Sequence[str], lengths: Sequence[int], tail: int) -> Iterator[Piece]:
@@ -157,8 +189,28 @@ def _read(services: Services, file: str, border: int, samples: int) -> tuple[Wav
         return clip.read(0, border - start), clip.read(border - start, clip.samples)
 
 
-def _choose(ordered: Sequence[rows.Segment], services: Services) -> dict[str, Any]:
+def choose(ordered: Sequence[rows.Segment], revision: int, services: Services) -> Json:
+    """Choose the programme of a mix that is a revision's own."""
     segments = [Segment(services.audio.path(row.file), row.offset, row.samples) for row in ordered]
     loudness = [SegmentLoudness.from_bytes(row.samples, row.loudness) for row in ordered]
     programme, report = choose_programme(segments, loudness)
-    return {"limiting": programme.limiting} | report.as_dict()
+    return {"limiting": programme.limiting, "of_revision": revision} | report.as_dict()
+
+
+def keep_programme(programme: Json, true_peak: float) -> Json:
+    """Return another mix's programme for one that revises it.
+
+    Args:
+        programme: of the mix that is revised.
+        true_peak: linear, of what is new; the limiter acts if that would be too loud.
+    """
+    over_db = 20 * math.log10(max(true_peak, 1e-9)) + programme["gain_db"] - TARGET_DBTP
+    reduction_db = max(programme["reduction_db"], over_db, 0.0)
+    return programme | {
+        "limiting": bool(programme["limiting"]) or over_db > 0,
+        "reduction_db": reduction_db,
+        "loudness_lufs": None,
+        "true_peak_dbtp": None,
+        "reached": False,
+        "reason": f"heard under the gain of revision {programme['of_revision']} until accepted",
+    }

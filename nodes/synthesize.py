@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,62 +11,115 @@ import numpy as np
 from audiostory_core.audio.figures import measure
 from audiostory_core.audio.pcm import Waveform, flac_bytes
 from audiostory_core.engines.protocol import ClipRequest, ClipResult, Condition
-from audiostory_core.errors import EngineFailed
+from audiostory_core.errors import Cancelled, EngineFailed
 from nodes.clip_request import build
-from nodes.errors import StepFailed
+from nodes.plan import is_changed
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from storage import clips, stories
-from storage.models import Clip, ClipState
+from storage import clips, revisions, runs
+from storage.models import Clip
 
 WAITS_FOR_CLIPS = "clips"
+LOOK_S = 0.1  # between two looks whether anybody still waits
+PROGRESS_S = 1.0  # between two notes of progress
 
 
 async def synthesize(state: StoryState, services: Services) -> StateUpdate:
-    """Go on when every clip of the run is made, else wait.
-
-    Raises:
-        StepFailed: if a clip could not be made in all its attempts.
-    """
+    """Go on when every clip of the run is made; else wait for the workers, or for the author."""
     async with services.database.read() as session:
-        states = await clips.count_by_state(session, state["run_id"])
-        if states.get(ClipState.QUEUED) or states.get(ClipState.CLAIMED):
+        run = await runs.get(session, state["run_id"])
+        if is_changed(state, run):
+            return {"waits_for": "", "is_changed": True}
+        if await clips.is_waited_for(session, run.id):
             return {"waits_for": WAITS_FOR_CLIPS}
-        if states.get(ClipState.FAILED):
-            error = await clips.first_error(session, state["run_id"])
-            raise StepFailed(f"{states[ClipState.FAILED]} clip(s) could not be made: {error}")
-    return {"waits_for": ""}
+        planned = await services.planned(state["revision_id"])
+        is_unmade = await revisions.find_unmade(session, planned.scene_ids) is not None
+    return {"waits_for": runs.CLIP_REVIEW if is_unmade else ""}
 
 
 async def make_clips(claimed: Sequence[Clip], services: Services) -> int:
     """Make claimed clips of one engine, measure them, and complete them one by one.
+
+    They are given back when nobody waits for any of them any more.
 
     Returns:
         How many were completed; those taken over by another worker are not counted.
     """
     engine = services.engine(claimed[0].engine)
     requests = [await _load_request(clip, services) for clip in claimed]
+    watch = Interest(len(claimed))
+    started = time.monotonic()
+    watching = asyncio.create_task(_watch(claimed, watch, services))
     try:
-        results = await asyncio.to_thread(engine.synthesize, requests)
+        results = await asyncio.to_thread(engine.synthesize, requests, watch)
     except EngineFailed as error:
         async with services.database.write() as session:
             for clip in claimed:
                 await clips.fail(session, clip, str(error))
         return 0
+    except Cancelled:
+        async with services.database.write() as session:
+            await clips.give_back(session, claimed)
+        return 0
+    finally:
+        watch.lose()  # whatever ended this, the engine's thread ends too
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    took_s = (time.monotonic() - started) / len(claimed)
     completed = 0
     for clip, request, result in zip(claimed, requests, results, strict=True):
-        completed += await _store(clip, request, result, services)
+        completed += await _store(clip, request, result, took_s, services)
     return completed
+
+
+class Interest:
+    """What an engine's thread tells of its progress, and is told of who still waits.
+
+    Args:
+        count: clips of the batch.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.shares = [0.0] * count  # of each clip that are done
+        self._is_lost = threading.Event()
+
+    def step(self, index: int, done: float) -> None:
+        """Note progress; raises `Cancelled` once nobody waits for the batch."""
+        self.shares[index] = done
+        if self._is_lost.is_set():
+            raise Cancelled
+
+    def lose(self) -> None:
+        """Let the next step raise."""
+        self._is_lost.set()
+
+
+async def _watch(claimed: Sequence[Clip], watch: Interest, services: Services) -> None:
+    keys = [clip.key for clip in claimed]
+    noted = time.monotonic()
+    while True:
+        await asyncio.sleep(LOOK_S)
+        async with services.database.read() as session:
+            if not await clips.has_interest(session, keys):
+                watch.lose()
+                return
+        if time.monotonic() - noted >= PROGRESS_S:
+            noted = time.monotonic()
+            async with services.database.write() as session:
+                for clip, share in zip(claimed, watch.shares, strict=True):
+                    await clips.note_progress(session, clip, share)
 
 
 async def _load_request(clip: Clip, services: Services) -> ClipRequest:
     condition_id = json.loads(clip.request)["condition"]
     async with services.database.read() as session:
-        condition = await stories.get_condition(session, condition_id)
+        condition = await revisions.get_condition(session, condition_id)
     return build(clip.request, Condition(condition.data))
 
 
-async def _store(clip: Clip, request: ClipRequest, result: ClipResult, services: Services) -> bool:
+async def _store(
+    clip: Clip, request: ClipRequest, result: ClipResult, took_s: float, services: Services
+) -> bool:
     figures = await asyncio.to_thread(measure, result.waveform, request.samples)
     playable = make_playable(result.waveform, request.samples)
     encoded = await asyncio.to_thread(flac_bytes, playable)
@@ -77,7 +132,7 @@ async def _store(clip: Clip, request: ClipRequest, result: ClipResult, services:
     }
     async with services.database.write() as session:
         return await clips.complete(
-            session, clip, file=file, figures=figures.as_dict(), report=report
+            session, clip, file=file, figures=figures.as_dict(), report=report, took_s=took_s
         )
 
 

@@ -4,40 +4,110 @@ A clip is completed only where key, owner and attempt still match, so that a wor
 stopped past its lease cannot complete what another has taken over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events, runs
-from storage.lookup import list_by
-from storage.models import IS_OPEN_CLIP, Clip, ClipState, ClipWant, Json, Run, SceneVersion, now_s
+from storage.lookup import insert_new, list_by
+from storage.models import (
+    IS_OPEN_CLIP,
+    Clip,
+    ClipState,
+    ClipWant,
+    Json,
+    Run,
+    SceneVersion,
+    Take,
+    now_s,
+)
 
 MOST_ATTEMPTS = 3  # a clip that fails or kills its worker this often is failed
 
 
-async def want(session: AsyncSession, run_id: int, key: str, engine: str, request: str) -> Clip:
-    """Note that a run wants a clip, and queue the clip unless it exists.
+async def want(session: AsyncSession, run: Run, key: str, engine: str, request: str) -> Clip:
+    """Note that a run wants a clip, and queue the clip unless it exists; no want if it is made.
 
-    One that had failed for others is tried again for a run that is new to it.
+    One that had failed for others, or was withdrawn, is queued again for a run that is new to it.
+
+    Stories take turns: a clip's turn follows the last one of its run, but never lies before the
+    turn that is being served, so that a story that comes late neither waits for all of those
+    before it nor overtakes them for longer than it takes to catch up (start-time fair queueing,
+    Goyal, Vin and Cheng 1996, with clips as the unit of service).
     """
-    clip = await session.get(Clip, key)
-    is_known = await session.get(ClipWant, (key, run_id)) is not None
-    if clip is None:
-        clip = Clip(key=key, engine=engine, request=request, state=ClipState.QUEUED, attempt=0)
-        session.add(clip)
-        await session.flush()
-    elif clip.state == ClipState.FAILED and not is_known:
-        clip.state, clip.attempt, clip.error = ClipState.QUEUED, 0, None
-    if not is_known:
-        session.add(ClipWant(clip_key=key, run_id=run_id))
+    serving = await session.scalar(
+        select(func.min(Clip.turn)).where(
+            IS_OPEN_CLIP, Clip.engine == engine, Clip.nice == run.nice
+        )
+    )
+    turn = max(serving or 0, run.turn + 1)
+    unmade = {"attempt": 0, "nice": run.nice, "turn": turn}
+    is_new = await insert_new(
+        session, Clip, key=key, engine=engine, request=request, state=ClipState.QUEUED, **unmade
+    )
+    clip = await session.get_one(Clip, key, with_for_update=True, populate_existing=True)
+    if clip.state == ClipState.FINISHED:
+        return clip
+    is_new_want = await insert_new(session, ClipWant, clip_key=key, run_id=run.id)
+    is_stopped = clip.state == ClipState.WITHDRAWN or (
+        clip.state == ClipState.FAILED and is_new_want
+    )
+    if is_stopped:
+        clip.state, clip.attempt, clip.error, clip.turn = ClipState.QUEUED, 0, None, turn
+    clip.nice = min(clip.nice, run.nice)
+    if is_new or is_stopped:
+        run.turn = turn
     return clip
 
 
-async def want_again(session: AsyncSession, run_id: int, key: str) -> None:
+async def want_again(session: AsyncSession, run: Run, key: str) -> Clip:
     """Note that another run wants a clip that was queued before."""
     clip = await session.get_one(Clip, key)
-    await want(session, run_id, key, clip.engine, clip.request)
+    return await want(session, run, key, clip.engine, clip.request)
+
+
+async def has_interest(session: AsyncSession, keys: Sequence[str]) -> bool:
+    """Tell whether anybody still waits for one of the clips."""
+    return bool(await session.scalar(select(exists().where(ClipWant.clip_key.in_(keys)))))
+
+
+async def note_progress(session: AsyncSession, claimed: Clip, share: float) -> None:
+    """Note how much of an attempt is done, 0 … 1."""
+    await session.execute(
+        update(Clip)
+        .where(
+            Clip.key == claimed.key, Clip.owner == claimed.owner, Clip.attempt == claimed.attempt
+        )
+        .values(progress=share)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def give_back(session: AsyncSession, claimed: Sequence[Clip]) -> None:
+    """Give claimed clips back unmade; the attempt does not count.
+
+    Those that somebody waits for are queued, the others withdrawn.
+    """
+    for clip in claimed:
+        is_wanted = exists().where(ClipWant.clip_key == Clip.key)
+        await session.execute(
+            update(Clip)
+            .where(
+                Clip.key == clip.key,
+                Clip.owner == clip.owner,
+                Clip.attempt == clip.attempt,
+                Clip.state == ClipState.CLAIMED,
+            )
+            .values(
+                state=case((is_wanted, ClipState.QUEUED), else_=ClipState.WITHDRAWN),
+                owner=None,
+                expires_at=None,
+                progress=None,
+                attempt=clip.attempt - 1,
+            )
+            .execution_options(synchronize_session=False)
+        )
 
 
 async def has_claimable(
@@ -57,6 +127,8 @@ async def claim(
 ) -> list[Clip]:
     """Claim up to `most` clips of one engine that are queued or whose lease has run out.
 
+    The most urgent come first, among them those whose story has had the fewest turns.
+
     A clip that was attempted before comes alone.
 
     Args:
@@ -64,13 +136,13 @@ async def claim(
         owner: who claims.
         ttl_s: seconds until the lease runs out unless renewed.
         engines: names of the engines the worker can run.
-        most: how many clips at most; they all belong to the engine of the oldest.
+        most: how many clips at most; they all belong to the engine of the first.
         story_id: claim only clips that a run of this story wants.
     """
     claimable = (
         select(Clip)
         .where(_is_claimable(engines, story_id))
-        .order_by(Clip.queued_at, Clip.key)
+        .order_by(Clip.nice, Clip.turn, Clip.queued_at, Clip.key)
         .limit(most)
         .with_for_update(skip_locked=True)
     )
@@ -84,6 +156,7 @@ async def claim(
             clip.state = ClipState.CLAIMED
             clip.owner = owner
             clip.attempt += 1
+            clip.progress = None
             clip.expires_at = now + ttl_s
             claimed.append(clip)
     return claimed
@@ -100,7 +173,7 @@ async def renew(session: AsyncSession, keys: Sequence[str], owner: str, ttl_s: f
 
 
 async def complete(
-    session: AsyncSession, claimed: Clip, *, file: str, figures: Json, report: Json
+    session: AsyncSession, claimed: Clip, *, file: str, figures: Json, report: Json, took_s: float
 ) -> bool:
     """Finish a clip whose file is in place; False if another worker has taken it over."""
     completed = await session.execute(
@@ -116,6 +189,8 @@ async def complete(
             owner=None,
             expires_at=None,
             finished_at=now_s(),
+            progress=None,
+            took_s=took_s,
             file=file,
             figures=figures,
             report=report,
@@ -126,8 +201,11 @@ async def complete(
     )
     if completed.scalar_one_or_none() is None:
         return False
+    waiting = await session.scalars(
+        delete(ClipWant).where(ClipWant.clip_key == claimed.key).returning(ClipWant.run_id)
+    )
+    await runs.wake_waiting(session, waiting.all())
     await _announce(session, claimed.key, "clip.finished")
-    await runs.wake_waiting(session, claimed.key)
     return True
 
 
@@ -144,19 +222,27 @@ async def fail(session: AsyncSession, claimed: Clip, error: str) -> None:
     if clip is None:
         return
     clip.error = error
-    clip.owner = clip.expires_at = None
+    clip.owner = clip.expires_at = clip.progress = None
     clip.state = ClipState.QUEUED
     if clip.attempt >= MOST_ATTEMPTS:
         await _settle_failed(session, clip, error)
 
 
-async def make_again(session: AsyncSession, files: Sequence[str]) -> None:
-    """Queue the finished clips whose files were lost; their attempts so far still count."""
-    for clip in await list_by(session, Clip, Clip.file, files):
+async def make_again(session: AsyncSession, run: Run, files: Mapping[str, str]) -> None:
+    """Queue the finished clips whose files were lost; their attempts so far still count.
+
+    Args:
+        session: a writing session.
+        run: that wants them.
+        files: what is wrong with each, by name.
+    """
+    for clip in await list_by(session, Clip, Clip.file, list(files)):
         if clip.state == ClipState.FINISHED:
             clip.state = ClipState.QUEUED
             clip.error = "Its file was lost or damaged each time."
-            await _announce(session, clip.key, "clip.lost")
+            await insert_new(session, ClipWant, clip_key=clip.key, run_id=run.id)
+            problem = files[clip.file or ""]
+            await _announce(session, clip.key, "clip.lost", file=clip.file or "", problem=problem)
 
 
 async def list_by_key(session: AsyncSession, keys: Sequence[str]) -> dict[str, Clip]:
@@ -164,27 +250,21 @@ async def list_by_key(session: AsyncSession, keys: Sequence[str]) -> dict[str, C
     return {clip.key: clip for clip in await list_by(session, Clip, Clip.key, keys)}
 
 
-async def count_by_state(session: AsyncSession, run_id: int) -> dict[str, int]:
-    """Count the clips a run wants by their state."""
-    rows = await session.execute(
-        select(Clip.state, func.count())
-        .join(ClipWant, ClipWant.clip_key == Clip.key)
-        .where(ClipWant.run_id == run_id)
-        .group_by(Clip.state)
-    )
-    return {row[0]: row[1] for row in rows}
+async def is_waited_for(session: AsyncSession, run_id: int) -> bool:
+    """Tell whether a run waits for a clip that is queued or being made."""
+    is_open = exists().where(ClipWant.run_id == run_id, ClipWant.clip_key == Clip.key, IS_OPEN_CLIP)
+    return bool(await session.scalar(select(is_open)))
 
 
-async def first_error(session: AsyncSession, run_id: int) -> str:
-    """Return why the first failed clip of a run could not be made."""
-    error = await session.scalar(
-        select(Clip.error)
+async def list_failed(session: AsyncSession, run_id: int) -> list[Clip]:
+    """List the clips that a run wants and that failed in all their attempts."""
+    found = await session.scalars(
+        select(Clip)
         .join(ClipWant, ClipWant.clip_key == Clip.key)
         .where(ClipWant.run_id == run_id, Clip.state == ClipState.FAILED)
         .order_by(Clip.queued_at, Clip.key)
-        .limit(1)
     )
-    return error or "no reason was given"
+    return list(found)
 
 
 def _is_claimable(engines: Sequence[str], story_id: str | None) -> ColumnElement[bool]:
@@ -214,17 +294,20 @@ def _batch(found: list[Clip]) -> list[Clip]:
 async def _settle_failed(session: AsyncSession, clip: Clip, error: str) -> None:
     clip.state = ClipState.FAILED
     clip.error = error
-    clip.owner = clip.expires_at = None
+    clip.owner = clip.expires_at = clip.progress = None
     await session.flush()
+    waiting = await session.scalars(select(ClipWant.run_id).where(ClipWant.clip_key == clip.key))
+    await runs.wake_waiting(session, waiting.all())
     await _announce(session, clip.key, "clip.failed", error=error)
-    await runs.wake_waiting(session, clip.key)
 
 
 async def _announce(session: AsyncSession, key: str, kind: str, **data: str) -> None:
     heard = await session.execute(
-        select(SceneVersion.story_id, SceneVersion.id)
-        .where(SceneVersion.clip_key == key)
-        .order_by(SceneVersion.story_id, SceneVersion.id)
+        select(SceneVersion.story_id, Take.sub_event_id, Take.number)
+        .join(SceneVersion, SceneVersion.id == Take.scene_id)
+        .where(Take.clip_key == key)
+        .order_by(SceneVersion.story_id, Take.id)
     )
-    for story_id, scene_id in heard.all():
-        await events.append(session, story_id, kind, scene=scene_id, clip=key, **data)
+    for story_id, sub_event_id, number in heard.all():
+        told = {"scene": sub_event_id, "take": number, "clip": key}
+        await events.append(session, story_id, kind, **told, **data)

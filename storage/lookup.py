@@ -1,16 +1,17 @@
-"""Finding many rows by one column, in queries that stay below SQLite's limit of bound values."""
+"""Finding many rows by one column, and inserting one unless it is there, on either database."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from storage.models import Table
 
 Row = TypeVar("Row", bound=Table)
-VALUES_A_QUERY = 500
+VALUES_A_QUERY = 500  # below SQLite's limit of bound values
 
 
 async def list_by(
@@ -21,7 +22,23 @@ async def list_by(
 ) -> list[Row]:
     """List the rows whose column has one of the values, in no particular order."""
     found: list[Row] = []
-    for at in range(0, len(values), VALUES_A_QUERY):
-        some = values[at : at + VALUES_A_QUERY]
+    for some in in_parts(values):
         found += await session.scalars(select(table).where(column.in_(some)))
     return found
+
+
+def in_parts(values: Sequence[Any]) -> list[Sequence[Any]]:
+    """Split values into parts that one query may bind."""
+    return [values[at : at + VALUES_A_QUERY] for at in range(0, len(values), VALUES_A_QUERY)]
+
+
+async def insert_new(session: AsyncSession, table: type[Table], **values: Any) -> bool:
+    """Insert a row unless one is in its way; False then, once whoever wrote that has committed."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    inserted = await session.execute(
+        dialect.insert(table)
+        .values(**values)
+        .on_conflict_do_nothing()
+        .returning(*table.__table__.primary_key)
+    )
+    return inserted.first() is not None

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events
-from storage.lookup import list_by
+from storage.lookup import in_parts, insert_new, list_by
 from storage.models import Json, Mix, Revision, Segment
 
 
@@ -18,34 +18,74 @@ async def find_segments(session: AsyncSession, keys: Sequence[str]) -> dict[str,
 
 
 async def add_segment(session: AsyncSession, key: str, **values: Any) -> Segment:
-    """Store a rendered segment unless an equal one was stored meanwhile."""
-    segment = await session.scalar(select(Segment).where(Segment.key == key))
+    """Store a rendered segment; one of the same key is rendered anew into its row."""
+    await insert_new(session, Segment, key=key, **values)
+    segment = await session.scalar(select(Segment).where(Segment.key == key).with_for_update())
     if segment is None:
-        segment = Segment(key=key, **values)
-        session.add(segment)
-        await session.flush()
+        raise RuntimeError(f"segment {key} vanished within a transaction")
+    for name, value in values.items():
+        setattr(segment, name, value)
     return segment
 
 
 async def list_segments(session: AsyncSession, mix: Mix) -> list[Segment]:
     """List the segments of a mix in the order they are heard."""
-    found = await list_by(session, Segment, Segment.id, mix.segments)
+    return await list_some(session, mix.segments)
+
+
+async def list_some(session: AsyncSession, segment_ids: Sequence[int]) -> list[Segment]:
+    """List segments by id, in the order of the ids."""
+    found = await list_by(session, Segment, Segment.id, segment_ids)
     by_id = {segment.id: segment for segment in found}
-    return [by_id[segment_id] for segment_id in mix.segments]
+    return [by_id[segment_id] for segment_id in segment_ids]
 
 
 async def add(
-    session: AsyncSession, revision: Revision, segments: Sequence[int], programme: Json
-) -> Mix:
-    """Store the mix of a revision, or return the one that is there."""
-    mix = await session.get(Mix, revision.id)
-    if mix is None:
-        mix = Mix(
-            revision_id=revision.id,
-            segments=list(segments),
-            samples=revision.samples,
-            programme=programme,
+    session: AsyncSession,
+    revision: Revision,
+    segments: Sequence[int],
+    programme: Json,
+) -> None:
+    """Store the mix of a revision, unless it is there; it is not accepted yet.
+
+    Args:
+        session: a writing session.
+        revision: whose mix it is.
+        segments: ids in the order they are heard.
+        programme: gain, limiter, what was reached, and the number of the revision whose it is.
+    """
+    is_new = await insert_new(
+        session,
+        Mix,
+        revision_id=revision.id,
+        segments=list(segments),
+        samples=revision.samples,
+        programme=programme,
+        is_accepted=False,
+    )
+    if is_new:
+        await events.append(
+            session,
+            revision.story_id,
+            "mix.ready",
+            revision=revision.number,
         )
-        session.add(mix)
-        await events.append(session, revision.story_id, "mix.ready", revision=revision.id)
-    return mix
+
+
+async def accept(session: AsyncSession, revision: Revision, programme: Json) -> None:
+    """Note that a mix is accepted, and give it the programme that is its own."""
+    mix = await session.get_one(Mix, revision.id, with_for_update=True)
+    if not mix.is_accepted:
+        mix.programme, mix.is_accepted = programme, True
+        await events.append(session, revision.story_id, "mix.accepted", revision=revision.number)
+
+
+async def list_light(session: AsyncSession, mix: Mix) -> dict[str, tuple[int, str]]:
+    """Return id and file of each segment of a mix by key, without its loudness."""
+    found: dict[str, tuple[int, str]] = {}
+    for some in in_parts(mix.segments):
+        rows = await session.execute(
+            select(Segment.key, Segment.id, Segment.file).where(Segment.id.in_(some))
+        )
+        found |= {key: (segment_id, file) for key, segment_id, file in rows}
+    return found

@@ -165,7 +165,10 @@ class Revision(Table):
     """One immutable version of a story: which scene versions, in which order."""
 
     __tablename__ = "revision"
-    __table_args__ = (UniqueConstraint("story_id", "number"), UniqueConstraint("story_id", "name"))
+    __table_args__ = (
+        UniqueConstraint("story_id", "number"),
+        UniqueConstraint("story_id", "name", name="uq_revision_name"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     story_id: Mapped[str] = mapped_column(ForeignKey("story.id"))
@@ -208,6 +211,7 @@ class SceneVersion(Table):
     condition_id: Mapped[str | None] = mapped_column(ForeignKey("condition.id"))
     clip_key: Mapped[str | None] = mapped_column(index=True)  # set once with the queued clip
     rerolls: Mapped[int]  # times the check asked for another seed
+    is_judged: Mapped[bool]  # its clip was checked, or chosen by the author
     flags: Mapped[list[str]]  # what the check wants the author to hear
 
 
@@ -217,7 +221,7 @@ class Take(Table):
     __tablename__ = "take"
     __table_args__ = (
         UniqueConstraint("sub_event_id", "number"),
-        UniqueConstraint("sub_event_id", "clip_key"),
+        UniqueConstraint("sub_event_id", "clip_key", name="uq_take_clip"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -225,7 +229,7 @@ class Take(Table):
     number: Mapped[int]  # counts the takes of this sub-event from 1
     scene_id: Mapped[int] = mapped_column(ForeignKey("scene_version.id"), index=True)
     clip_key: Mapped[str] = mapped_column(ForeignKey("clip.key"), index=True)
-    origin: Mapped[str]  # "planned", "revised", "re-rolled" or "asked for"
+    origin: Mapped[str]  # "made" for a wording, "re-rolled" by the check, or "asked for"
     created_at: Mapped[float] = mapped_column(server_default=now_s())
 
 
@@ -274,7 +278,7 @@ class Clip(Table):
 
 
 class ClipWant(Table):
-    """A run that waits for a clip."""
+    """A run that waits for a clip; gone once the clip is finished."""
 
     __tablename__ = "clip_want"
 
@@ -340,8 +344,8 @@ class Mix(Table):
     revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"), primary_key=True)
     segments: Mapped[list[int]]
     samples: Mapped[int]
-    programme: Mapped[Json]  # gain, limiter and what was reached
-    is_accepted: Mapped[bool]  # else its gain is still that of the mix it revises
+    programme: Mapped[Json]  # gain, limiter, what was reached, and of which revision they are
+    is_accepted: Mapped[bool]  # by the author; until then it has the gain of the mix it revises
     created_at: Mapped[float] = mapped_column(server_default=now_s())
 
 

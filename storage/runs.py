@@ -1,18 +1,32 @@
 """The queue of runs: leases, parking and waking.
 
+Rows are locked in the order clips, runs, story (whose row counts the events), by everyone.
+
 A lease keeps two workers from driving one run at once; it is never what correctness rests on,
 for a stopped worker may wake after its lease was taken over. Clips are guarded by owner and
 attempt, everything else a step writes is idempotent.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Exists, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Exists, and_, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events
-from storage.models import IS_OPEN_CLIP, Clip, ClipState, ClipWant, Run, RunState, now_s
+from storage.lookup import in_parts
+from storage.models import (
+    ACTIVE,
+    IS_OPEN_CLIP,
+    Clip,
+    ClipState,
+    ClipWant,
+    Json,
+    Run,
+    RunState,
+    now_s,
+)
 
+CLIP_REVIEW = "clip review"  # waits for its author, for a clip failed in all its attempts
 MOST_ATTEMPTS = 3  # a run that kills its worker this often is failed
 
 
@@ -24,7 +38,7 @@ async def has_claimable(session: AsyncSession, story_id: str | None = None) -> b
 async def claim(
     session: AsyncSession, owner: str, ttl_s: float, story_id: str | None = None
 ) -> Run | None:
-    """Claim the oldest run that is queued or whose lease has run out.
+    """Claim the most urgent run that is queued or whose lease has run out, the longest queued first.
 
     Args:
         session: a writing session.
@@ -32,8 +46,9 @@ async def claim(
         ttl_s: seconds until the lease runs out unless renewed.
         story_id: claim only this story's run.
     """
-    candidate = select(Run).where(_is_claimable(story_id)).order_by(Run.id).limit(1)
-    run = await session.scalar(candidate.with_for_update())
+    candidate = select(Run).where(_is_claimable(story_id))
+    first = candidate.order_by(Run.nice, Run.queued_at, Run.id).limit(1)
+    run = await session.scalar(first.with_for_update(skip_locked=True))
     if run is None:
         return None
     if run.attempt >= MOST_ATTEMPTS:
@@ -81,30 +96,27 @@ async def park(session: AsyncSession, run_id: int, owner: str, waits_for: str) -
         return
     run.owner = run.expires_at = None
     run.attempt = 0
-    is_ready = waits_for in run.approved
+    is_ready = waits_for in run.approved or bool(run.edits)
     if waits_for == "clips":
-        is_ready = not await session.scalar(select(_has_open_clips(run_id)))
-    run.state = RunState.QUEUED if is_ready else RunState.PARKED
-    run.waits_for = None if is_ready else waits_for
+        is_ready |= not await session.scalar(select(_has_open_clips(run_id)))
+    run.state = RunState.PARKED
+    run.waits_for = waits_for
+    if is_ready:
+        await _wake(session, run)
     await events.append(session, run.story_id, "run.parked", run=run.number, waits_for=waits_for)
 
 
-async def wake_waiting(session: AsyncSession, clip_key: str) -> None:
-    """Queue every parked run whose last open clip this was; call it where the clip is settled."""
-    waiting = (
-        select(ClipWant.run_id)
-        .join(Run, Run.id == ClipWant.run_id)
-        .where(
-            ClipWant.clip_key == clip_key, Run.state == RunState.PARKED, Run.waits_for == "clips"
-        )
-    )
-    for run_id in list(await session.scalars(waiting)):
-        if not await session.scalar(select(_has_open_clips(run_id))):
-            await session.execute(
-                update(Run)
-                .where(Run.id == run_id, Run.state == RunState.PARKED)
-                .values(state=RunState.QUEUED, waits_for=None)
-            )
+async def wake_waiting(session: AsyncSession, run_ids: Collection[int]) -> None:
+    """Queue those of the runs that wait for clips and now have all of them.
+
+    Call it where clips are settled. The rows are locked before they are looked at: a run that is
+    being parked at this moment is seen either here or there.
+    """
+    waiting = select(Run).where(Run.id.in_(run_ids)).order_by(Run.id).with_for_update()
+    for run in list(await session.scalars(waiting)):
+        is_waiting = run.state == RunState.PARKED and run.waits_for == "clips"
+        if is_waiting and not await session.scalar(select(_has_open_clips(run.id))):
+            await _wake(session, run)
 
 
 async def approve(session: AsyncSession, run: Run, review: str) -> None:
@@ -113,14 +125,75 @@ async def approve(session: AsyncSession, run: Run, review: str) -> None:
         run.approved = [*run.approved, review]
         await events.append(session, run.story_id, "review.approved", run=run.number, review=review)
     if run.state == RunState.PARKED and run.waits_for == review:
-        run.state = RunState.QUEUED
-        run.waits_for = None
+        await _wake(session, run)
+
+
+async def ask(session: AsyncSession, run: Run, edits: Sequence[Json]) -> None:
+    """Ask an active run for changes; one that is parked is woken to make them."""
+    run.edits = [*run.edits, *edits]
+    await events.append(session, run.story_id, "change.asked", run=run.number, edits=list(edits))
+    if run.state == RunState.PARKED:
+        await _wake(session, run)
+
+
+async def drop_edit(session: AsyncSession, run: Run, edit: Json) -> None:
+    """Take the first change off the list once it is made or refused, if it is still there."""
+    if run.edits[:1] == [edit]:
+        run.edits = run.edits[1:]
+
+
+async def cancel(session: AsyncSession, run: Run) -> None:
+    """End a run because its author said so.
+
+    Clips that only this run waited for are withdrawn; what is finished is kept. Whoever drives
+    the run, or makes one of those clips, finds out and stops.
+    """
+    wanted = list(
+        await session.scalars(
+            delete(ClipWant).where(ClipWant.run_id == run.id).returning(ClipWant.clip_key)
+        )
+    )
+    await withdraw_unwanted(session, wanted)
+    run = await lock(session, run.id)
+    if run.state in ACTIVE:
+        run.edits = []
+        await _end(session, run, RunState.CANCELLED)
+
+
+async def withdraw_unwanted(session: AsyncSession, keys: Sequence[str]) -> None:
+    """Take those of the clips off the queue that nobody waits for any more."""
+    for some in in_parts(sorted(keys)):
+        await session.execute(
+            update(Clip)
+            .where(
+                Clip.key.in_(some),
+                Clip.state == ClipState.QUEUED,
+                ~exists().where(ClipWant.clip_key == Clip.key),
+            )
+            .values(state=ClipState.WITHDRAWN)
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def is_held(session: AsyncSession, run_id: int, owner: str) -> bool:
+    """Tell whether a worker still drives a run: it was neither taken over nor cancelled."""
+    return bool(
+        await session.scalar(
+            select(
+                exists().where(Run.id == run_id, Run.owner == owner, Run.state == RunState.RUNNING)
+            )
+        )
+    )
 
 
 async def finish(session: AsyncSession, run_id: int, owner: str) -> None:
-    """End a run that has done everything."""
+    """End a run that has done everything; one that was asked for more meanwhile is queued."""
     run = await _get_held(session, run_id, owner)
-    if run is not None:
+    if run is None:
+        return
+    if run.edits:
+        await _wake(session, run)
+    else:
         await _end(session, run, RunState.FINISHED)
 
 
@@ -143,9 +216,10 @@ async def fail_held(
 async def retry(session: AsyncSession, run: Run) -> None:
     """Give an unfinished run all its attempts again, and likewise the clips it waits for.
 
-    Clips that a living worker holds are left alone. Does nothing to a finished run.
+    Clips that a living worker holds are left alone. Does nothing to a run that is finished or was
+    cancelled.
     """
-    if run.state == RunState.FINISHED:
+    if run.state in (RunState.FINISHED, RunState.CANCELLED):
         return
     wanted = select(ClipWant.clip_key).where(ClipWant.run_id == run.id)
     stale = and_(Clip.state == ClipState.CLAIMED, Clip.expires_at < now_s())
@@ -158,14 +232,31 @@ async def retry(session: AsyncSession, run: Run) -> None:
     )
     run.attempt = 0
     if run.state == RunState.FAILED:
-        run.state = RunState.QUEUED
+        await _wake(session, run)
         run.error = run.finished_at = None
         await events.append(session, run.story_id, "run.queued", run=run.number)
+    elif run.state == RunState.PARKED and run.waits_for == CLIP_REVIEW:
+        await _wake(session, run)
 
 
 async def get(session: AsyncSession, run_id: int) -> Run:
     """Get a run that is known to exist."""
     return await session.get_one(Run, run_id)
+
+
+async def lock(session: AsyncSession, run_id: int) -> Run:
+    """Get a run that is known to exist as it is now, and keep it so until the commit."""
+    return await session.get_one(Run, run_id, with_for_update=True, populate_existing=True)
+
+
+async def _wake(session: AsyncSession, run: Run) -> None:
+    run.state = RunState.QUEUED
+    run.waits_for = None
+    run.queued_at = await _now(session)
+
+
+async def _now(session: AsyncSession) -> float:
+    return (await session.execute(select(now_s()))).scalar_one()
 
 
 def _is_claimable(story_id: str | None) -> ColumnElement[bool]:
@@ -183,13 +274,13 @@ async def _get_held(session: AsyncSession, run_id: int, owner: str) -> Run | Non
 
 
 async def _extend(session: AsyncSession, run: Run, ttl_s: float) -> None:
-    run.expires_at = (await session.execute(select(now_s()))).scalar_one() + ttl_s
+    run.expires_at = await _now(session) + ttl_s
 
 
 async def _end(session: AsyncSession, run: Run, state: RunState) -> None:
     run.state = state
     run.owner = run.expires_at = run.waits_for = None
-    run.finished_at = (await session.execute(select(now_s()))).scalar_one()
+    run.finished_at = await _now(session)
     detail = {"error": run.error} if run.error else {}
     await events.append(session, run.story_id, f"run.{state}", run=run.number, **detail)
 

@@ -89,7 +89,7 @@ class Studio:
     async def settle(self, story_id: str) -> None:
         """Wait until a story that workers work on has ended or waits for its author."""
         run = await self.latest_run(story_id)
-        while run.state in ACTIVE and run.waits_for not in ("plan review", "mix review"):
+        while run.state in ACTIVE and run.waits_for in (None, "clips"):
             await asyncio.sleep(0.01)
             run = await self.latest_run(story_id)
 

@@ -19,7 +19,7 @@ from audiostory_core.audio.export import export, wav_bytes
 from audiostory_core.audio.mixdown import Mixdown, Segment
 from audiostory_core.audio.pcm import wav_length
 from audiostory_core.errors import BadInput
-from storage import clips, stories
+from storage import clips, revisions
 from storage.audio_files import AudioFiles
 from storage.errors import NotFound, StoreUnusable
 
@@ -139,7 +139,7 @@ async def _find_clip(session: AsyncSession, audio: AudioFiles, story_id: str, in
     _, _, revision = await load_story(session, story_id)
     if revision is None or index > len(revision.scenes):
         raise NotFound(f"sub-event of story {story_id}", index)
-    scene = await stories.get_scene(session, revision.scenes[index - 1])
+    scene = await revisions.get_scene(session, revision.scenes[index - 1])
     keys = [scene.clip_key] if scene.clip_key else []
     made = await clips.list_by_key(session, keys)
     file = next((clip.file for clip in made.values()), None)

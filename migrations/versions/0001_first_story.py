@@ -137,7 +137,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['parent_id'], ['revision.id'], name=op.f('fk_revision_parent_id')),
     sa.ForeignKeyConstraint(['story_id'], ['story.id'], name=op.f('fk_revision_story_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_revision')),
-    sa.UniqueConstraint('story_id', 'name', name=op.f('uq_revision_story_id')),
+    sa.UniqueConstraint('story_id', 'name', name='uq_revision_name'),
     sa.UniqueConstraint('story_id', 'number', name=op.f('uq_revision_story_id'))
     )
     op.create_table('scene_version',
@@ -155,6 +155,7 @@ def upgrade() -> None:
     sa.Column('condition_id', sa.Text(), nullable=True),
     sa.Column('clip_key', sa.Text(), nullable=True),
     sa.Column('rerolls', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('is_judged', sa.Boolean(), nullable=False),
     sa.Column('flags', sa.JSON(), nullable=False),
     sa.ForeignKeyConstraint(['condition_id'], ['condition.id'], name=op.f('fk_scene_version_condition_id')),
     sa.ForeignKeyConstraint(['story_id'], ['story.id'], name=op.f('fk_scene_version_story_id')),
@@ -247,7 +248,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['scene_id'], ['scene_version.id'], name=op.f('fk_take_scene_id')),
     sa.ForeignKeyConstraint(['sub_event_id'], ['sub_event.id'], name=op.f('fk_take_sub_event_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_take')),
-    sa.UniqueConstraint('sub_event_id', 'clip_key', name=op.f('uq_take_sub_event_id')),
+    sa.UniqueConstraint('sub_event_id', 'clip_key', name='uq_take_clip'),
     sa.UniqueConstraint('sub_event_id', 'number', name=op.f('uq_take_sub_event_id'))
     )
     with op.batch_alter_table('take', schema=None) as batch_op:

@@ -10,7 +10,7 @@ from api.settings import Settings
 from api.store import open_store
 from api.views import open_mix
 from audiostory_core.audio.export import export
-from storage import stories
+from storage import revisions, stories
 from tests.api.observing import assert_problem
 from tests.conftest import Studio
 from tests.fakes import LinePlanner, ToneEngine
@@ -190,7 +190,7 @@ async def test_head_tells_the_length_and_ignores_ranges(client, finished, export
 async def test_clip_is_as_the_engine_made_it(client, studio, finished):
     async with studio.store.database.read() as session:
         story = await stories.get(session, finished)
-        revision = await stories.get_revision(session, story.revision_id)
+        revision = await revisions.get(session, story.revision_id)
     path = f"/v1/stories/{finished}/clips"
 
     for index in range(1, len(revision.scenes) + 1):

@@ -8,10 +8,11 @@ from sqlalchemy import delete
 from api.views import open_mix
 from audiostory_core.engines.protocol import UNWATCHED
 from graph.runs import while_held
+from nodes.errors import RunStopped
 from nodes.interleave import interleave
 from nodes.plan import derive_seed, plan
 from nodes.state import fresh_state
-from storage import clips, runs, stories
+from storage import clips, revisions, runs, stories
 from storage.errors import StoreUnusable
 from storage.models import Mix, RunState, Segment
 
@@ -101,7 +102,8 @@ async def test_worker_that_wakes_late_does_not_undo_a_re_roll(studio):
     assert (await studio.run(story.id)).state == RunState.FINISHED
     before = await _scenes(studio, story.id)
     finished.set()
-    await sleeping
+    with pytest.raises(RunStopped):
+        await sleeping
 
     after = await _scenes(studio, story.id)
     assert [scene.rerolls for scene in after] == [1]
@@ -111,9 +113,7 @@ async def test_worker_that_wakes_late_does_not_undo_a_re_roll(studio):
 async def _scenes(studio, story_id):
     async with studio.store.database.read() as session:
         story = await stories.get(session, story_id)
-        return await stories.list_scenes(
-            session, await stories.get_revision(session, story.revision_id)
-        )
+        return await revisions.list_scenes(session, await revisions.get(session, story.revision_id))
 
 
 @pytest.mark.parametrize("harm", ["deleted", "garbage", "truncated", "torn"])
@@ -164,9 +164,7 @@ async def test_lost_files_are_made_again_before_they_are_mixed(studio, harm):
         await session.execute(delete(Mix))
         if harm != "deleted":  # what was measured before is not read again
             await session.execute(delete(Segment))
-        await stories.queue_run(session, first.id)
-        run = await stories.find_latest_run(session, first.id)
-        run.revision_id = (await stories.get(session, first.id)).revision_id
+        await stories.queue_run(session, await stories.get(session, first.id), review=False)
 
     run = await asyncio.wait_for(studio.run(first.id), 20)
 
@@ -174,15 +172,17 @@ async def test_lost_files_are_made_again_before_they_are_mixed(studio, harm):
     assert await _mix(studio, first.id) == before
 
 
-async def test_clip_whose_file_is_lost_each_time_fails_the_run(studio):
+async def test_clip_whose_file_is_lost_each_time_is_brought_before_the_author(studio):
     story = await studio.add("rain")
     add = studio.store.audio.add
     studio.store.audio.add = lambda suffix, content: _add_and_lose(studio, add, suffix, content)
 
     run = await asyncio.wait_for(studio.run(story.id), 20)
 
-    assert run.state == RunState.FAILED
-    assert "lost or damaged each time" in run.error
+    assert (run.state, run.waits_for) == (RunState.PARKED, runs.CLIP_REVIEW)
+    async with studio.store.database.read() as session:
+        [failed] = await clips.list_failed(session, run.id)
+    assert "lost or damaged each time" in failed.error
     assert len(studio.engine.made) == clips.MOST_ATTEMPTS
 
 

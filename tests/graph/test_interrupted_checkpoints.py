@@ -3,7 +3,7 @@
 from graph.build import build_graph
 from graph.checkpoints import open_checkpoints
 from graph.runs import drive
-from storage import runs, stories
+from storage import revisions, runs, stories
 from storage.models import RunState
 
 SCENES = 2
@@ -61,7 +61,7 @@ async def test_run_goes_on_wherever_its_process_ended(studio):
         assert await work_until_killed(studio, story.id, None)
         async with studio.store.database.read() as session:
             revision_id = (await stories.get(session, story.id)).revision_id
-            assert await stories.find_mix(session, revision_id) is not None
+            assert await revisions.find_mix(session, revision_id) is not None
         kinds = [event.kind for event in await studio.events(story.id)]
         assert kinds.count("clip.finished") == SCENES
         assert kinds[-1] == "run.finished"

@@ -7,7 +7,7 @@ import pytest
 from api.views import list_degradations, open_mix, view_scenes
 from graph.runs import RECURSION_LIMIT
 from nodes.plan import derive_seed
-from storage import runs, stories
+from storage import clips, revisions, runs, stories
 from storage.models import RunState
 
 
@@ -21,7 +21,7 @@ async def _mix(studio, story_id: str) -> np.ndarray:
 async def _scenes(studio, story_id: str):
     async with studio.store.database.read() as session:
         story = await stories.get(session, story_id)
-        revision = await stories.get_revision(session, story.revision_id)
+        revision = await revisions.get(session, story.revision_id)
         return await view_scenes(session, revision)
 
 
@@ -121,11 +121,13 @@ async def test_clip_that_always_fails_its_check_is_flagged_and_the_story_goes_on
     assert (await _mix(studio, story.id)).shape == (2, 6 * 44_100)
 
 
-async def test_clip_that_cannot_be_made_fails_the_run_and_resume_tries_again(studio):
+async def test_clip_that_cannot_be_made_waits_for_the_author_and_resume_tries_again(studio):
     story = await studio.add("rain\nfails")
     run = await studio.run(story.id)
-    assert run.state == RunState.FAILED
-    assert "cannot make 'fails'" in run.error
+    assert (run.state, run.waits_for) == (RunState.PARKED, runs.CLIP_REVIEW)
+    async with studio.store.database.read() as session:
+        [failed] = await clips.list_failed(session, run.id)
+    assert "cannot make 'fails'" in failed.error
     assert sum(r.caption == "rain" for r in studio.engine.made) == 1
 
     studio.engine.made.clear()
@@ -211,7 +213,7 @@ async def test_every_change_is_an_event_in_order(studio):
 
     kinds = [event.kind for event in await studio.events(story.id)]
     assert kinds[:4] == ["story.created", "run.queued", "run.started", "plan.ready"]
-    assert kinds[-2:] == ["mix.ready", "run.finished"]
+    assert kinds[-3:] == ["mix.ready", "mix.accepted", "run.finished"]
     assert kinds.count("clip.queued") == kinds.count("clip.finished") == 2
 
 

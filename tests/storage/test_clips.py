@@ -18,7 +18,7 @@ async def queued(studio):
     async with studio.store.database.write() as session:
         for story in wanting:
             run = await stories.find_latest_run(session, story.id)
-            await clips.want(session, run.id, "key", "tone", "{}")
+            await clips.want(session, run, "key", "tone", "{}")
             run_ids.append(run.id)
     return run_ids
 
@@ -30,7 +30,7 @@ async def _claim(studio, owner: str, lease_s: float = LEASE_S) -> list[Clip]:
 
 async def _complete(studio, clip: Clip) -> bool:
     async with studio.store.database.write() as session:
-        return await clips.complete(session, clip, file="f", figures={}, report={})
+        return await clips.complete(session, clip, file="f", figures={}, report={}, took_s=1.0)
 
 
 async def test_clip_wanted_by_two_stories_is_queued_once(studio, queued):
@@ -115,7 +115,7 @@ async def _drive_to_park(studio, run_id: int) -> None:
 async def test_clip_that_failed_before_is_claimed_alone(studio, queued):
     async with studio.store.database.write() as session:
         for key in ("key 2", "key 3"):
-            await clips.want(session, queued[0], key, "tone", "{}")
+            await clips.want(session, await runs.get(session, queued[0]), key, "tone", "{}")
     batch = await _claim(studio, "a")
     async with studio.store.database.write() as session:
         for clip in batch:

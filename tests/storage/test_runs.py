@@ -13,7 +13,7 @@ async def test_second_active_run_of_a_story_is_refused(studio):
 
     with pytest.raises(IntegrityError):
         async with studio.store.database.write() as session:
-            await stories.queue_run(session, story.id)
+            await stories.queue_run(session, story, review=False)
 
 
 async def test_run_is_claimed_by_one_worker_until_its_lease_runs_out(studio):
@@ -72,7 +72,7 @@ async def test_retry_gives_a_run_and_its_unmade_clips_their_attempts_again(studi
         for _ in range(runs.MOST_ATTEMPTS):
             run = await runs.claim(session, "a", -1.0)
         for key in ("stale", "held", "failed"):
-            await clips.want(session, run.id, key, "tone", "{}")
+            await clips.want(session, run, key, "tone", "{}")
         for clip in await clips.claim(session, "dead", -1.0, ["tone"], 9):
             clip.attempt = clips.MOST_ATTEMPTS
             clip.expires_at = 1e12 if clip.key == "held" else 0.0

@@ -1,0 +1,256 @@
+"""change: what the author asked for becomes a revision, or a take; one change a turn.
+
+A revision keeps the scene versions that the change leaves alone, clips and all. A change that
+cannot be made is refused in an event and leaves everything as it is.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from audiostory_core.changes import CHANGE, ChooseTake, Edits, MoreTakes, Remark, summary_of
+from audiostory_core.editing import Draft, Reason, apply, plan_of, preview
+from audiostory_core.edits import Reword
+from audiostory_core.errors import BadInput
+from nodes.clip_request import has_tail, key_of, seed_of, with_seed
+from nodes.errors import RunStopped
+from nodes.plan import (
+    columns_of,
+    content_of,
+    derive_seed,
+    longest_scene_s,
+    make_plan,
+    planner_of,
+    turn_to,
+)
+from nodes.services import Planned, Services
+from nodes.state import StateUpdate, StoryState
+from storage import clips, events, revisions, runs, stories, takes
+from storage.errors import NotFound
+from storage.models import ClipState, Json, Run, SceneVersion, Story
+from storage.revisions import Content, Scene
+
+KEPT = ("engine", "cast", "condition_id", "clip_key", "rerolls", "is_judged", "flags")
+WORDING = ("caption", "tone", "samples", "continues", "layers", "engine", "cast", "condition_id")
+MOST_REROLLS = 2  # of the check; seeds of takes that are asked for come after those
+
+
+async def change(state: StoryState, services: Services) -> StateUpdate:
+    """Make the first change that was asked for."""
+    async with services.database.read() as session:
+        story = await stories.get(session, state["story_id"])
+        run = await runs.get(session, state["run_id"])
+    if run.edits:
+        try:
+            await _make(story, run, services)
+        except (BadInput, NotFound) as error:
+            await _refuse(run, str(error), services)
+    return await turn_to(state, services)
+
+
+async def _make(story: Story, run: Run, services: Services) -> None:
+    asked = CHANGE.validate_python(run.edits[0])
+    if isinstance(asked, MoreTakes):
+        await _queue_takes(run, asked, services)
+        return
+    if isinstance(asked, Remark):
+        content = await _replan(story, run, asked, services)
+    elif isinstance(asked, ChooseTake):
+        content = await _choose(run, asked, services)
+    else:
+        content = await _edit(story, run, asked, services)
+    async with services.database.write() as session:
+        held = await runs.lock(session, run.id)
+        if held.edits[:1] == run.edits[:1]:
+            held.edits = held.edits[1:]
+            await revisions.add(session, run.id, run.revision_id, content)
+            if isinstance(asked, Remark):
+                held.approved = []
+
+
+async def _refuse(run: Run, error: str, services: Services) -> None:
+    async with services.database.write() as session:
+        held = await runs.lock(session, run.id)
+        if held.edits[:1] == run.edits[:1]:
+            held.edits = held.edits[1:]
+            asked = run.edits[0]
+            await events.append(
+                session, run.story_id, "change.refused", run=run.number, edit=asked, error=error
+            )
+
+
+async def _replan(story: Story, run: Run, asked: Remark, services: Services) -> Content:
+    async with services.database.read() as session:
+        revision = await revisions.get(session, run.revision_id or 0)
+    remarks = [*revision.plan.get("remarks", []), asked.remark]
+    planned = await asyncio.to_thread(make_plan, story, services, remarks)
+    return content_of(planned, story, remarks)
+
+
+async def _edit(story: Story, run: Run, asked: Edits, services: Services) -> Content:
+    planned = await services.planned(run.revision_id or 0)
+    drafts = await asyncio.to_thread(_draft, story, planned, asked, services)
+    reasons = [line.reason for line in preview(planned.plan, drafts, follow=asked.follow)]
+    changed = [
+        place
+        for place, draft in enumerate(drafts)
+        if reasons[place] is not None or draft.event != planned.plan.sub_events[draft.origin or 0]
+    ]
+    async with services.database.read() as session:
+        revision = await revisions.get(session, planned.revision_id)
+        before = await _list_before(session, planned, [drafts[place] for place in changed])
+    scenes: list[Scene] = [planned.scene_ids[draft.origin or 0] for draft in drafts]
+    born = 0
+    for place in changed:
+        draft = drafts[place]
+        scene = _new_version(draft, before, reasons[place])
+        if draft.origin is None:
+            scene["seed"] = derive_seed(story.seed, story.next_ordinal + born)
+            born += 1
+        if draft.seed is not None:
+            scene["seed"] = draft.seed
+        scenes[place] = scene
+    return Content(
+        language=revision.language,
+        samples=sum(draft.event.samples for draft in drafts),
+        plan=revision.plan,
+        scenes=scenes,
+        summary=summary_of(asked),
+        ordinals=born,
+    )
+
+
+def _draft(story: Story, planned: Planned, asked: Edits, services: Services) -> list[Draft]:
+    """Return the edited sub-events, plain words resolved by the planner."""
+    longest_s = longest_scene_s(story, services)
+    drafts = apply(planned.plan, asked.edits, total=asked.total, longest_s=longest_s)
+    if not any(draft.change for draft in drafts):
+        return drafts
+    planner, language = planner_of(story, services), planned.plan.language
+    worded = [
+        replace(draft, event=planner.revise(draft.event, draft.change, language))
+        if draft.change
+        else draft
+        for draft in drafts
+    ]
+    longer = [
+        Reword(sub_event=place, duration_s=after.event.duration_s)
+        for place, (draft, after) in enumerate(zip(drafts, worded, strict=True), 1)
+        if draft.event.samples != after.event.samples
+    ]
+    if not longer:
+        return worded
+    timed = [
+        replace(after, event=after.event.model_copy(update={"duration_s": draft.event.duration_s}))
+        for draft, after in zip(drafts, worded, strict=True)
+    ]
+    balanced = apply(plan_of(planned.plan, timed), longer, total=asked.total, longest_s=longest_s)
+    return [
+        replace(after, event=one.event, is_reworded=after.is_reworded or one.is_reworded)
+        for after, one in zip(worded, balanced, strict=True)
+    ]
+
+
+async def _list_before(
+    session: AsyncSession, planned: Planned, drafts: Sequence[Draft]
+) -> dict[int, SceneVersion]:
+    """Return the scene versions that drafts come from, by their place."""
+    places = sorted(
+        {place for draft in drafts for place in (draft.origin, draft.inherits) if place is not None}
+    )
+    ids = [planned.scene_ids[place] for place in places]
+    found = await revisions.list_some_scenes(session, ids)
+    return dict(zip(places, found, strict=True))
+
+
+def _new_version(draft: Draft, before: dict[int, SceneVersion], reason: Reason | None) -> Json:
+    scene = columns_of(draft.event)
+    if draft.inherits is not None:
+        scene["engine"], scene["cast"] = before[draft.inherits].engine, before[draft.inherits].cast
+    if draft.origin is not None:
+        version = before[draft.origin]
+        scene |= {"sub_event_id": version.sub_event_id, "seed": version.seed}
+        if reason is None:
+            scene |= {name: getattr(version, name) for name in KEPT}
+        elif reason in (Reason.BECOMES_LAST, Reason.STOPS_BEING_LAST):
+            scene |= {name: getattr(version, name) for name in ("engine", "cast", "condition_id")}
+    if draft.engine is not None:
+        scene["engine"] = draft.engine
+    if draft.cast is not None:
+        scene["cast"] = [member.model_dump(mode="json") for member in draft.cast]
+    return scene
+
+
+async def _choose(run: Run, asked: ChooseTake, services: Services) -> Content:
+    """Hear a sub-event as a take; made again only if the take has a tail where none may be."""
+    planned = await services.planned(run.revision_id or 0)
+    index = _index(asked.sub_event, planned)
+    async with services.database.read() as session:
+        revision = await revisions.get(session, planned.revision_id)
+        current = await revisions.get_scene(session, planned.scene_ids[index])
+        take = await takes.get(session, current.sub_event_id, asked.take)
+        version = await revisions.get_scene(session, take.scene_id)
+        clip = (await clips.list_by_key(session, [take.clip_key]))[take.clip_key]
+    if clip.state != ClipState.FINISHED:
+        raise BadInput("take", asked.take, f"is {clip.state}", "Choose one that is finished.")
+    worded = {name: getattr(version, name) for name in WORDING}
+    scene = worded | {"sub_event_id": current.sub_event_id, "seed": seed_of(clip.request)}
+    if has_tail(clip.request) == (index < len(planned.scene_ids) - 1):
+        scene |= {"clip_key": clip.key, "is_judged": True}
+    scenes: list[Scene] = list(planned.scene_ids)
+    scenes[index] = scene
+    return Content(
+        language=revision.language,
+        samples=revision.samples - current.samples + version.samples,
+        plan=revision.plan,
+        scenes=scenes,
+        summary=summary_of(asked),
+    )
+
+
+async def _queue_takes(run: Run, asked: MoreTakes, services: Services) -> None:
+    planned = await services.planned(run.revision_id or 0)
+    scene_id = planned.scene_ids[_index(asked.sub_event, planned)]
+    async with services.database.write() as session:
+        scene = await revisions.get_scene(session, scene_id)
+        if scene.clip_key is None:
+            raise BadInput(
+                "sub_event", asked.sub_event, "has no take yet", "Wait until its clip is queued."
+            )
+        told = (await clips.list_by_key(session, [scene.clip_key]))[scene.clip_key]
+        number, queued = 0, 0
+        while queued < asked.count:
+            number += 1
+            request = with_seed(told.request, derive_seed(scene.seed, MOST_REROLLS + number))
+            key = key_of(request)
+            if await takes.find_by_clip(session, scene.sub_event_id, key) is not None:
+                continue
+            queued += 1
+            clip = await clips.want(session, run, key, told.engine, request)
+            take = await takes.add(session, scene, key, takes.ASKED)
+            kind = "clip.finished" if clip.state == ClipState.FINISHED else "clip.queued"
+            await events.append(
+                session,
+                run.story_id,
+                kind,
+                scene=scene.sub_event_id,
+                take=take.number,
+                clip=key,
+            )
+        held = await runs.lock(session, run.id)
+        if held.edits[:1] != run.edits[:1]:
+            raise RunStopped  # another worker has queued them
+        held.edits = held.edits[1:]
+
+
+def _index(sub_event: int, planned: Planned) -> int:
+    if sub_event > len(planned.scene_ids):
+        raise BadInput(
+            "sub_event",
+            sub_event,
+            f"does not exist; the story has {len(planned.scene_ids)}",
+            f"Give a number from 1 to {len(planned.scene_ids)}.",
+        )
+    return sub_event - 1

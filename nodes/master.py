@@ -1,0 +1,24 @@
+"""master: an accepted mix gets a programme of its own, instead of that of the mix it revises."""
+
+import asyncio
+
+from nodes.services import Services
+from nodes.state import StateUpdate, StoryState
+from nodes.stitch import choose
+from storage import mixes, revisions
+
+
+async def master(state: StoryState, services: Services) -> StateUpdate:
+    """Choose gain and limiting of the mix, unless they are its own already."""
+    async with services.database.read() as session:
+        mix = await revisions.find_mix(session, state["revision_id"])
+        if mix is None or mix.is_accepted:
+            return {}
+        revision = await revisions.get(session, state["revision_id"])
+        programme = mix.programme
+        if programme["of_revision"] != revision.number:
+            ordered = await mixes.list_segments(session, mix)
+            programme = await asyncio.to_thread(choose, ordered, revision.number, services)
+    async with services.database.write() as session:
+        await mixes.accept(session, revision, programme)
+    return {}

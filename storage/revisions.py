@@ -1,0 +1,327 @@
+"""Revisions of a story: immutable, copied on write, and what they list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, delete, desc, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage import events, runs
+from storage.errors import Conflict, NotFound
+from storage.lookup import in_parts, insert_new, list_by
+from storage.models import (
+    Clip,
+    ClipState,
+    ClipWant,
+    Condition,
+    Json,
+    Mix,
+    Revision,
+    Run,
+    SceneVersion,
+    Story,
+    SubEvent,
+    Take,
+)
+
+FRESH: Json = {
+    "engine": None,
+    "cast": None,
+    "condition_id": None,
+    "clip_key": None,
+    "rerolls": 0,
+    "is_judged": False,
+    "flags": [],
+}
+Scene = int | Json  # a scene version that stays, or the columns of a new one
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a new revision says.
+
+    Args:
+        language: of the story.
+        samples: of the whole track.
+        plan: reasoning, cast, directions, notes.
+        scenes: in order; a new one without a `sub_event_id` is a new sub-event.
+        summary: what was changed, in a line.
+        ordinals: sub-events planned with it, for the seeds of later ones.
+    """
+
+    language: str
+    samples: int
+    plan: Json
+    scenes: Sequence[Scene]
+    summary: str
+    ordinals: int = 0
+
+
+async def add(
+    session: AsyncSession, run_id: int, base_id: int | None, content: Content
+) -> Revision:
+    """Store a revision that a run made of `base_id` and make it the story's current one.
+
+    If another worker did so meanwhile, the revision it stored is returned. Clips that only
+    replaced scenes wanted are not waited for any more.
+    """
+    run = await session.get_one(Run, run_id, with_for_update=True)
+    if run.revision_id is not None and run.revision_id != base_id:
+        return await get(session, run.revision_id)
+    story = await session.get_one(Story, run.story_id, with_for_update=True)
+    scene_ids = await _store_scenes(session, story.id, content.scenes)
+    revision = Revision(
+        story_id=story.id,
+        number=story.next_revision,
+        parent_id=base_id,
+        summary=content.summary,
+        language=content.language,
+        samples=content.samples,
+        plan=content.plan,
+        scenes=scene_ids,
+    )
+    session.add(revision)
+    await session.flush()
+    story.next_revision += 1
+    story.next_ordinal += content.ordinals
+    await move_to(session, story, run, revision)
+    kind = "plan.ready" if base_id is None else "revision.ready"
+    await events.append(
+        session,
+        story.id,
+        kind,
+        revision=revision.number,
+        sub_events=len(scene_ids),
+        summary=content.summary,
+    )
+    return revision
+
+
+async def move_to(session: AsyncSession, story: Story, run: Run | None, revision: Revision) -> None:
+    """Make a revision the current one of a story and of its run; a move forward ends redo."""
+    left = story.revision_id
+    story.revision_id = revision.id
+    if revision.parent_id == left:
+        story.redo = story.redo[:-1] if story.redo[-1:] == [revision.id] else []
+    if run is not None:
+        run.revision_id = revision.id
+        run.approved = [review for review in run.approved if review != "mix review"]
+        await _drop_wants(session, run, revision)
+
+
+async def get(session: AsyncSession, revision_id: int) -> Revision:
+    """Get a revision that is known to exist."""
+    return await session.get_one(Revision, revision_id)
+
+
+async def find(session: AsyncSession, story_id: str, named: int | str) -> Revision:
+    """Find a revision of a story by its number or its name.
+
+    Raises:
+        NotFound: if the story has none of that number or name.
+    """
+    told = str(named)
+    is_meant = Revision.name == told
+    if told.isascii() and told.isdigit() and len(told) < 10:
+        is_meant = or_(is_meant, Revision.number == int(told))
+    found = await session.scalar(
+        select(Revision)
+        .where(Revision.story_id == story_id, is_meant)
+        .order_by(Revision.name.is_(None))
+        .limit(1)
+    )
+    if found is None:
+        raise NotFound(f"revision of story {story_id}", named)
+    return found
+
+
+async def list_newest(
+    session: AsyncSession, story_id: str, limit: int = 100, before: int | None = None
+) -> list[Revision]:
+    """List the revisions of a story, newest first.
+
+    Args:
+        session: any session.
+        story_id: of the story.
+        limit: how many at most.
+        before: only those of a lower number.
+    """
+    query = select(Revision).where(Revision.story_id == story_id)
+    if before is not None:
+        query = query.where(Revision.number < before)
+    return list(await session.scalars(query.order_by(desc(Revision.number)).limit(limit)))
+
+
+async def set_name(session: AsyncSession, revision: Revision, name: str | None) -> None:
+    """Name a revision, or take its name away.
+
+    Raises:
+        Conflict: if another revision of the story has that name.
+    """
+    taken = await session.scalar(
+        select(Revision.number).where(
+            Revision.story_id == revision.story_id,
+            Revision.name == name,
+            Revision.id != revision.id,
+        )
+    )
+    if name is not None and taken is not None:
+        raise Conflict(f"Revision {taken} is named {name!r} already. Choose another name.")
+    revision.name = name
+    await events.append(
+        session, revision.story_id, "revision.named", revision=revision.number, name=name
+    )
+
+
+async def list_scenes(session: AsyncSession, revision: Revision) -> list[SceneVersion]:
+    """List the scene versions of a revision in the order they are heard."""
+    found = await list_by(session, SceneVersion, SceneVersion.id, revision.scenes)
+    by_id = {version.id: version for version in found}
+    return [by_id[scene_id] for scene_id in revision.scenes]
+
+
+async def list_some_scenes(session: AsyncSession, scene_ids: Sequence[int]) -> list[SceneVersion]:
+    """List scene versions by id, in the order of the ids."""
+    by_id = {
+        row.id: row for row in await list_by(session, SceneVersion, SceneVersion.id, scene_ids)
+    }
+    return [by_id[scene_id] for scene_id in scene_ids]
+
+
+async def list_unjudged(session: AsyncSession, scene_ids: Sequence[int]) -> list[SceneVersion]:
+    """List those of the scene versions whose clip was not checked yet."""
+    found: list[SceneVersion] = []
+    for some in in_parts(scene_ids):
+        found += await session.scalars(
+            select(SceneVersion).where(SceneVersion.id.in_(some), SceneVersion.is_judged.is_(False))
+        )
+    return found
+
+
+async def find_unmade(session: AsyncSession, scene_ids: Sequence[int]) -> int | None:
+    """Return the place, from 0, of the first scene version whose clip is not finished."""
+    passed = 0
+    for some in in_parts(scene_ids):
+        rows = await session.scalars(
+            select(SceneVersion.id)
+            .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
+            .where(
+                SceneVersion.id.in_(some),
+                or_(Clip.state.is_(None), Clip.state != ClipState.FINISHED),
+            )
+        )
+        unmade = set(rows)
+        for at, scene_id in enumerate(some):
+            if scene_id in unmade:
+                return passed + at
+        passed += len(some)
+    return None
+
+
+async def list_heard(session: AsyncSession, scene_ids: Sequence[int]) -> list[tuple[str, int]]:
+    """Return the file that each scene version is heard from and the scene's samples, in order."""
+    heard: dict[int, tuple[str, int]] = {}
+    for some in in_parts(scene_ids):
+        rows = await session.execute(
+            select(SceneVersion.id, Clip.file, SceneVersion.samples)
+            .join(Clip, Clip.key == SceneVersion.clip_key)
+            .where(SceneVersion.id.in_(some))
+        )
+        heard |= {scene_id: (file or "", samples) for scene_id, file, samples in rows}
+    return [heard[scene_id] for scene_id in scene_ids]
+
+
+async def get_scene(session: AsyncSession, scene_id: int) -> SceneVersion:
+    """Get a scene version that is known to exist."""
+    return await session.get_one(SceneVersion, scene_id)
+
+
+async def list_lineage(session: AsyncSession, scene_ids: Sequence[int]) -> list[int]:
+    """List the sub-event of each scene version, in order."""
+    lineage: dict[int, int] = {}
+    for some in in_parts(scene_ids):
+        rows = await session.execute(
+            select(SceneVersion.id, SceneVersion.sub_event_id).where(SceneVersion.id.in_(some))
+        )
+        lineage |= {row[0]: row[1] for row in rows}
+    return [lineage[scene_id] for scene_id in scene_ids]
+
+
+async def get_condition(session: AsyncSession, condition_id: str) -> Condition:
+    """Get a stored condition that is known to exist."""
+    return await session.get_one(Condition, condition_id)
+
+
+async def add_condition(session: AsyncSession, condition_id: str, data: bytes) -> None:
+    """Store a condition under its content address, unless it is there."""
+    await insert_new(session, Condition, id=condition_id, data=data)
+
+
+async def find_mix(session: AsyncSession, revision_id: int) -> Mix | None:
+    """Find the mix of a revision."""
+    return await session.get(Mix, revision_id)
+
+
+async def find_revised_mix(session: AsyncSession, revision: Revision) -> Mix | None:
+    """Find the mix of the nearest revision before this one that has an accepted one."""
+    parent_id = revision.parent_id
+    while parent_id is not None:
+        mix = await session.get(Mix, parent_id)
+        if mix is not None:
+            return mix
+        parent_id = (await session.get_one(Revision, parent_id)).parent_id
+    return None
+
+
+async def _store_scenes(session: AsyncSession, story_id: str, scenes: Sequence[Scene]) -> list[int]:
+    fresh = [scene for scene in scenes if not isinstance(scene, int)]
+    unborn = [SubEvent(next_take=1) for scene in fresh if scene.get("sub_event_id") is None]
+    session.add_all(unborn)
+    await session.flush()
+    born = iter(unborn)
+    versions: list[SceneVersion] = []
+    for scene in fresh:
+        values: dict[str, Any] = FRESH | scene
+        if values.get("sub_event_id") is None:
+            values["sub_event_id"] = next(born).id
+        versions.append(SceneVersion(story_id=story_id, **values))
+    session.add_all(versions)
+    await session.flush()
+    stored = iter(versions)
+    return [scene if isinstance(scene, int) else next(stored).id for scene in scenes]
+
+
+async def _drop_wants(session: AsyncSession, run: Run, revision: Revision) -> None:
+    """End a run's interest in clips that none of its scenes is heard as any more."""
+    wanted = set(await session.scalars(select(ClipWant.clip_key).where(ClipWant.run_id == run.id)))
+    if not wanted:
+        return
+    for some in in_parts(revision.scenes):
+        heard = await session.scalars(
+            select(SceneVersion.clip_key).where(
+                SceneVersion.id.in_(some), SceneVersion.clip_key.is_not(None)
+            )
+        )
+        wanted -= set(heard)
+    for some in in_parts(sorted(wanted)):
+        asked = await session.scalars(
+            select(Take.clip_key).where(Take.clip_key.in_(some), Take.origin == "asked for")
+        )
+        wanted -= set(asked)
+    for some in in_parts(sorted(wanted)):
+        await session.execute(
+            delete(ClipWant).where(and_(ClipWant.run_id == run.id, ClipWant.clip_key.in_(some)))
+        )
+    await runs.withdraw_unwanted(session, sorted(wanted))
+
+
+async def touch_scenes(session: AsyncSession, scene_ids: Sequence[int], **values: Any) -> None:
+    """Set columns that say where scene versions stand, such as `is_judged`."""
+    for some in in_parts(scene_ids):
+        await session.execute(
+            update(SceneVersion)
+            .where(SceneVersion.id.in_(some))
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )
