@@ -273,6 +273,21 @@ def test_the_last_sound_is_not_removed(planner):
         planner.revise(_scene("a siren wails"), "remove the siren", "en")
 
 
+def test_a_sound_of_the_place_itself_is_not_removed(planner):
+    with pytest.raises(BadInput, match="belongs to the place"):
+        planner.revise(_scene("the forest", "birds sing", "a dog barks"), "no birds", "en")
+
+
+def test_a_place_stays_when_its_last_sound_is_removed(planner, lexicon):
+    scene = _scene("a harbor", "a dog barks", caption="In a harbor, a dog barks")
+
+    changed = planner.revise(scene, "remove the dog", "en")
+
+    assert _texts(changed) == ["a harbor"]
+    assert changed.caption == "In a harbor"
+    assert lexicon.read(changed.caption, "en").ambience
+
+
 def test_a_sound_that_cannot_go_further_is_refused(planner):
     scene = _scene("a siren sounds")
     for _ in range(2):

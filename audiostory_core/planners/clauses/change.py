@@ -13,6 +13,7 @@ from typing import Any
 
 from audiostory_core.engines.foley.sound import Shape
 from audiostory_core.engines.foley.words.lexicon import Lexicon
+from audiostory_core.engines.foley.words.reading import Reading
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.language import CODES, Language, Languages, any_phrase
 from audiostory_core.planners.clauses.layers import LayerReader
@@ -265,18 +266,26 @@ class _Scene:
             return None
         phrase = match["sound"].strip(_LOOSE)
         for kind in self._kinds(phrase):
-            if len(self.sounds()) == 1 and not any(
-                isinstance(layer, SpeechLayer) for layer in self.event.layers
-            ):
-                raise self._refusal("would leave nothing to hear")
-            self.event = self._without(kind)
-            if kind in self._implied():
+            changed = self._without(kind)
+            if kind in self._implied(changed):
                 raise self._refusal("names a sound that belongs to the place told in the scene")
+            if not self._is_heard(changed):
+                raise self._refusal("would leave nothing to hear")
+            self.event = changed
         return self.event
 
-    def _implied(self) -> set[str]:
-        texts = [self.event.caption, *(layer.text for layer in self._layers())]
-        return {bed.kind for text in texts for bed in self.wording.read(text).ambience}
+    def _readings(self, event: SubEvent) -> list[Reading]:
+        texts = [layer.text for layer in event.layers if isinstance(layer, SoundLayer)]
+        return [self.wording.read(text) for text in (event.caption, *texts)]
+
+    def _implied(self, event: SubEvent) -> set[str]:
+        return {bed.kind for reading in self._readings(event) for bed in reading.ambience}
+
+    def _is_heard(self, event: SubEvent) -> bool:
+        return any(isinstance(layer, SpeechLayer) for layer in event.layers) or any(
+            reading.mentions or reading.ambience or reading.silences
+            for reading in self._readings(event)
+        )
 
     def _without(self, kind: str) -> SubEvent:
         caption = self.event.caption
@@ -329,7 +338,7 @@ class _Scene:
                 caption = caption.replace(layer.text, _cased_as(text, layer.text), 1)
             else:
                 anew = tell(caption) if self._names(caption, kind) else None
-                caption = anew or self._told_in.add_with.format(sound=text).join((caption, ""))
+                caption = anew or caption + self._told_in.add_with.format(sound=text)
         if not changed:
             told = tell(caption)
             return None if told is None else self._told(told, layers)
