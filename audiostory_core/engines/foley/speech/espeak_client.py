@@ -23,6 +23,7 @@ from audiostory_core.errors import EngineFailed
 HELPER = Path(__file__).with_name("espeak.py")
 PATIENCE_S = 30.0  # to start and to speak a line, on a busy machine
 PATIENCE_PER_CHARACTER_S = 0.01
+PIPE_ROOM = 1 << 16  # bytes that a pipe holds, so that no more can be read at a time
 LOOK_S = 0.05  # between two looks at whether the answer is still wanted
 
 
@@ -181,7 +182,7 @@ class _Exchange:
         data = bytearray()
         while len(data) < count:
             self._wait(self._stdout, select.POLLIN)
-            piece = os.read(self._stdout, count - len(data))
+            piece = os.read(self._stdout, min(count - len(data), PIPE_ROOM))
             if not piece:
                 raise EOFError("the helper process ended before it answered")
             data += piece

@@ -13,7 +13,14 @@ from pydantic import TypeAdapter
 
 from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.speech.cues import Cues, plain
-from audiostory_core.engines.foley.synthesis.dsp import Array, highpass, lowpass, times
+from audiostory_core.engines.foley.synthesis.dsp import (
+    Array,
+    highpass,
+    lowpass,
+    parts,
+    times,
+    white,
+)
 from audiostory_core.story import SAMPLE_RATE
 
 Timbre = Literal["voiced", "whispered", "shouted", "robotic"]
@@ -22,6 +29,7 @@ FRAME = 1024  # samples of the whisper's spectral frames, 23 ms
 HOP = FRAME // 4
 TRACT_S = 0.002  # what changes slower along the spectrum is the vocal tract, faster the voice
 FRAMES_AT_ONCE = 4096  # 24 s; bounds the memory of a long line
+BREATHS_AT_ONCE = 512  # frames between two checkpoints
 RING_HZ = 55.0  # of the ring modulation that makes a robot
 
 
@@ -88,11 +96,7 @@ def in_timbre(waveform: Array, timbre: Timbre, words: str) -> Array:
     if timbre == "shouted":
         return _shouted(waveform)
     if timbre == "robotic":
-        angle = 2 * np.pi * RING_HZ * times(waveform.size)
-        checkpoint()
-        ring = np.sin(angle)
-        checkpoint()
-        return waveform * (0.35 + 0.65 * ring)
+        return _robotic(waveform)
     return waveform
 
 
@@ -106,14 +110,18 @@ def _entry(table: dict[str, object]) -> tuple[Cues, Manner]:
 def _whispered(waveform: Array, rng: np.random.Generator) -> Array:
     """Excite the vocal tract with noise: keep each frame's spectral envelope, drop its phases."""
     padded = np.pad(waveform, (FRAME, 2 * FRAME))
-    noise = rng.standard_normal(padded.size)
+    noise = white(rng, padded.size)
     whisper = np.zeros(padded.size)
     voiced_frames = sliding_window_view(padded, FRAME)[::HOP]
     noise_frames = sliding_window_view(noise, FRAME)[::HOP]
     for first in range(0, len(voiced_frames), FRAMES_AT_ONCE):
-        checkpoint()
-        block = slice(first, first + FRAMES_AT_ONCE)
-        breath = _breath(voiced_frames[block], noise_frames[block])
+        last = min(first + FRAMES_AT_ONCE, len(voiced_frames))
+        pieces = []
+        for at in range(first, last, BREATHS_AT_ONCE):
+            checkpoint()
+            block = slice(at, min(at + BREATHS_AT_ONCE, last))
+            pieces.append(_breath(voiced_frames[block], noise_frames[block]))
+        breath = np.concatenate(pieces)
         for phase in range(FRAME // HOP):  # every fourth frame at a time: these do not overlap
             joined = breath[phase :: FRAME // HOP].ravel()
             at = (first + phase) * HOP
@@ -133,6 +141,14 @@ def _breath(voiced_frames: Array, noise_frames: Array) -> Array:
     breath = np.fft.irfft(np.fft.rfft(noise_frames * window) * envelopes)
     energies, natural = (np.sum(frames**2, axis=1) for frames in (voiced, breath))
     return breath * np.sqrt(energies / (natural + 1e-12))[:, None] * window
+
+
+def _robotic(waveform: Array) -> Array:
+    ringing = np.empty(waveform.size)
+    for part in parts(waveform.size):
+        t = times(part.stop - part.start, part.start)
+        ringing[part] = waveform[part] * (0.35 + 0.65 * np.sin(2 * np.pi * RING_HZ * t))
+    return ringing
 
 
 def _shouted(waveform: Array) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.speech.kana import Reader
 
 # Unicode script name → the languages written in it; the first is assumed of unknown languages.
@@ -82,7 +83,9 @@ class Pronunciation:
         if not any(character.isalnum() for character in text):
             return []
         runs = []
+        checkpoint()
         for language_of_run, stretch in _by_language(text, language.lower().replace("_", "-")):
+            checkpoint()
             is_japanese = language_of_run.split("-")[0] == "ja"
             read = self._kana(stretch) if is_japanese else stretch
             runs.append(Run(read.strip(), _voices(language_of_run)))
@@ -109,9 +112,10 @@ def _by_language(text: str, language: str) -> Iterator[tuple[str, str]]:
     primary = language.split("-")[0]
     is_kana_written = any(_script(c) in ("HIRAGANA", "KATAKANA") for c in text)
 
+    is_unlisted = all(primary not in others for others in LANGUAGES_BY_SCRIPT.values())
+
     def language_of(script: str) -> str:
         users = LANGUAGES_BY_SCRIPT[script]
-        is_unlisted = all(primary not in others for others in LANGUAGES_BY_SCRIPT.values())
         if script == "CJK" and is_kana_written:
             return "ja"
         if primary in users or (script == "LATIN" and is_unlisted and primary != "und"):

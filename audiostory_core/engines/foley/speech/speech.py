@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import soxr
@@ -16,7 +16,7 @@ from audiostory_core.engines.foley.speech.espeak_client import EspeakClient
 from audiostory_core.engines.foley.speech.manner import Manner, Manners, in_timbre
 from audiostory_core.engines.foley.speech.pronunciation import Pronunciation, Run
 from audiostory_core.engines.foley.speech.speakers import SpeakerWords, Voice
-from audiostory_core.engines.foley.synthesis.dsp import Array, fade, seconds
+from audiostory_core.engines.foley.synthesis.dsp import Array, fade, parts, seconds
 from audiostory_core.errors import EngineFailed
 from audiostory_core.story import SAMPLE_RATE
 
@@ -25,9 +25,12 @@ SLOWEST_WPM, FASTEST_WPM = 80, 450  # of espeak-ng
 NORMAL_DBFS = -20.0  # RMS of a voice that is neither raised nor lowered
 SILENCE_S = 0.1  # what is returned for words that cannot be spoken
 BETWEEN_RUNS_S = 0.06  # where the script changes within a line
+FULL_SCALE = 32768.0  # of espeak-ng's samples
 SILENT = 0.002  # of full scale; espeak-ng's own silence is digital
 VOICE_FRAME = 882  # samples, 20 ms
-RESAMPLED_AT_ONCE = 1 << 20  # samples, three quarters of a minute
+FRAMES_AT_ONCE = 1 << 10  # between two checkpoints
+
+Sample = TypeVar("Sample", np.int16, np.float64)
 
 __all__ = ["FASTEST", "Speech", "Utterance", "Voice", "speech_available"]
 
@@ -95,8 +98,9 @@ class Speech:
                     break
         waveform = in_timbre(spoken, asked.timbre, words)
         level = 10 ** ((NORMAL_DBFS + asked.gain_db) / 20)
+        waveform *= level / _rms_of_voice(waveform)
         return Utterance(
-            waveform=fade(waveform * (level / _rms_of_voice(waveform)), 0.002, 0.01),
+            waveform=fade(waveform, 0.002, 0.01),
             speed=speed,
             is_too_long=longest is not None and spoken.size > longest,
             is_silent=False,
@@ -125,16 +129,17 @@ class Speech:
             pitch_range=_clipped(voice.pitch_range * asked.pitch_range, 0, 99),
             rate_wpm=_clipped(voice.rate_wpm * asked.rate * speed, SLOWEST_WPM, FASTEST_WPM),
         )
-        said = []
+        said: list[NDArray[np.int16]] = []
+        is_heard = False
         for run in runs:
             header, pcm = self._ask(run, pitched)
-            said.append(_trimmed(pcm / 32768.0, header["sample_rate"]))
-            said.append(np.zeros(round(BETWEEN_RUNS_S * header["sample_rate"] / speed)))
-        checkpoint()
-        heard = [piece for piece in said if np.any(piece)]
-        if not heard:
+            words = _trimmed(pcm, header["sample_rate"])
+            is_heard = is_heard or words.size > 0
+            pause = round(BETWEEN_RUNS_S * header["sample_rate"] / speed)
+            said += [words, np.zeros(pause, np.int16)]
+        if not is_heard:
             return np.zeros(0)
-        return _at_full_rate(np.concatenate(said[:-1]), header["sample_rate"])
+        return _at_full_rate(_joined(said[:-1]), header["sample_rate"])
 
     def _ask(
         self, run: Run, voice: Voice, *, wants_phonemes: bool = False
@@ -172,33 +177,47 @@ def _clipped(value: float, lowest: int, highest: int) -> int:
     return min(max(round(value), lowest), highest)
 
 
-def _trimmed(waveform: Array, sample_rate: int) -> Array:
+def _trimmed(pcm: NDArray[np.int16], sample_rate: int) -> NDArray[np.int16]:
     """Cut the silence around the words but for a breath."""
     checkpoint()
-    loud = np.flatnonzero(np.abs(waveform) > SILENT)
-    if loud.size == 0:
-        return waveform[:0]
+    least = math.ceil(SILENT * FULL_SCALE)
+    loud = (pcm >= least) | (pcm <= -least)
+    if not loud.any():
+        return pcm[:0]
     breath = round(0.01 * sample_rate)
-    return waveform[max(0, loud[0] - breath) : loud[-1] + 2 * breath]
+    first, last = int(loud.argmax()), loud.size - 1 - int(loud[::-1].argmax())
+    return pcm[max(0, first - breath) : last + 2 * breath]
 
 
-def _at_full_rate(waveform: Array, sample_rate: int) -> Array:
+def _at_full_rate(pcm: NDArray[np.int16], sample_rate: int) -> Array:
     """Resample to 44.1 kHz, some of it at a time; the result is that of one go."""
     resampling = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float64")
-    pieces = []
-    for at in range(0, waveform.size, RESAMPLED_AT_ONCE):
+    return _joined(
+        [
+            resampling.resample_chunk(pcm[part] / FULL_SCALE, last=part.stop == pcm.size)
+            for part in parts(pcm.size)
+        ]
+    )
+
+
+def _joined(pieces: Sequence[NDArray[Sample]]) -> NDArray[Sample]:
+    joined = np.empty(sum(piece.size for piece in pieces), pieces[0].dtype)
+    at = 0
+    for piece in pieces:
         checkpoint()
-        piece = waveform[at : at + RESAMPLED_AT_ONCE]
-        is_last = at + RESAMPLED_AT_ONCE >= waveform.size
-        pieces.append(resampling.resample_chunk(piece, last=is_last))
-    return np.concatenate(pieces)
+        joined[at : at + piece.size] = piece
+        at += piece.size
+    return joined
 
 
 def _rms_of_voice(waveform: Array) -> float:
     """Return the RMS of the part that is not pauses."""
-    checkpoint()
     frames = waveform[: waveform.size // VOICE_FRAME * VOICE_FRAME].reshape(-1, VOICE_FRAME)
     if frames.size == 0:
         frames = waveform[None, :]
-    energies = np.mean(frames**2, axis=1)
+    energies = np.empty(len(frames))
+    for first in range(0, len(frames), FRAMES_AT_ONCE):
+        checkpoint()
+        block = slice(first, first + FRAMES_AT_ONCE)
+        energies[block] = np.mean(frames[block] ** 2, axis=1)
     return math.sqrt(float(np.mean(energies[energies >= 1e-4 * np.max(energies)]))) or 1.0

@@ -3,6 +3,7 @@
 No BLAS here (`dot`, `@`): its threads would make the last bits depend on the machine's load.
 """
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -14,12 +15,20 @@ from audiostory_core.story import SAMPLE_RATE
 
 Array = NDArray[np.float64]
 Real = NDArray[np.float64] | NDArray[np.float32]
+AT_ONCE = 1 << 20  # samples between two checkpoints: some 10 ms of a filter's work
 F = TypeVar("F", np.float32, np.float64)
 
 
 def seconds(duration_s: float) -> int:
     """Return a duration as samples."""
     return round(duration_s * SAMPLE_RATE)
+
+
+def parts(samples: int) -> Iterator[slice]:
+    """Yield the slices of a long waveform that are computed at a time, a checkpoint before each."""
+    for first in range(0, samples, AT_ONCE):
+        checkpoint()
+        yield slice(first, min(first + AT_ONCE, samples))
 
 
 def times(samples: int, start: int = 0) -> Array:
@@ -29,8 +38,10 @@ def times(samples: int, start: int = 0) -> Array:
 
 def white(rng: np.random.Generator, samples: int) -> Array:
     """Return Gaussian white noise of unit variance, [N]."""
-    checkpoint()
-    return rng.standard_normal(samples)
+    noise = np.empty(samples)
+    for part in parts(samples):
+        rng.standard_normal(out=noise[part])
+    return noise
 
 
 def colored(rng: np.random.Generator, samples: int, slope_db: float) -> Array:
@@ -45,26 +56,34 @@ def colored(rng: np.random.Generator, samples: int, slope_db: float) -> Array:
     return shaped / max(float(np.std(shaped)), 1e-12)
 
 
+def _filtered(sos: Array, waveform: Real) -> Array:
+    if waveform.shape[-1] <= AT_ONCE:
+        checkpoint()
+        return signal.sosfilt(sos, waveform)
+    filtered = np.empty(waveform.shape)
+    state = np.zeros((len(sos), *waveform.shape[:-1], 2))
+    for part in parts(waveform.shape[-1]):
+        filtered[..., part], state = signal.sosfilt(sos, waveform[..., part], zi=state)
+    return filtered
+
+
 def lowpass(waveform: Real, hertz: float, order: int = 2) -> Array:
     """Filter the last axis by a Butterworth low-pass."""
-    checkpoint()
     sos = signal.butter(order, min(hertz, 0.49 * SAMPLE_RATE), "low", fs=SAMPLE_RATE, output="sos")
-    return signal.sosfilt(sos, waveform)
+    return _filtered(sos, waveform)
 
 
 def highpass(waveform: Array, hertz: float, order: int = 2) -> Array:
     """Filter the last axis by a Butterworth high-pass."""
-    checkpoint()
     sos = signal.butter(order, hertz, "high", fs=SAMPLE_RATE, output="sos")
-    return signal.sosfilt(sos, waveform)
+    return _filtered(sos, waveform)
 
 
 def bandpass(waveform: Array, low_hz: float, high_hz: float, order: int = 2) -> Array:
     """Filter the last axis by a Butterworth band-pass."""
-    checkpoint()
     high_hz = min(high_hz, 0.49 * SAMPLE_RATE)
     sos = signal.butter(order, (low_hz, high_hz), "band", fs=SAMPLE_RATE, output="sos")
-    return signal.sosfilt(sos, waveform)
+    return _filtered(sos, waveform)
 
 
 def resonator(waveform: Array, hertz: float, decay_s: float) -> Array:
@@ -117,9 +136,10 @@ def decay(samples: int, decay_s: float, attack_s: float = 0.001) -> Array:
 
 def fade(waveform: NDArray[F], in_s: float, out_s: float) -> NDArray[F]:
     """Return a copy of the waveform with raised-cosine ends."""
-    checkpoint()
-    faded = np.array(waveform)
+    faded = np.empty_like(waveform)
     length = faded.shape[-1]
+    for part in parts(length):
+        faded[..., part] = waveform[..., part]
     head, tail = min(seconds(in_s), length), min(seconds(out_s), length)
     if head:
         faded[..., :head] *= 0.5 - 0.5 * np.cos(np.pi * (np.arange(head) + 0.5) / head)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.words.inflection import (
     Inflection,
     Word,
@@ -15,6 +16,7 @@ from audiostory_core.engines.foley.words.inflection import (
 Label = TypeVar("Label")
 
 _GAP_WORDS = 2
+PARSED_AT_ONCE = 200  # phrases between two checkpoints
 _GAP_IDEOGRAPHS = 6
 _COMPOUND_TAIL = 5  # letters: the least that is recognised at the end of a German compound
 _SPACELESS = ("zh", "ja")
@@ -63,6 +65,8 @@ class PhraseTable(Generic[Label]):
         self._skipped = determiners([language])
         self._by_key: dict[str, list[_Phrase[Label]]] = {}
         for order, (text, label) in enumerate(entries):
+            if order % PARSED_AT_ONCE == 0:
+                checkpoint()
             phrase = self._parse(text, label, order)
             for key in phrase.keys[0]:
                 self._by_key.setdefault(key, []).append(phrase)
