@@ -24,6 +24,7 @@ RESERVED_IPV6 = tuple(
 ALLOW = "set AUDIOSTORY_WEBHOOK_ALLOW_PRIVATE=1 if this server may call its own network"
 
 Resolver = Callable[[str, int], list[str]]  # IP addresses of a host name
+Judge = Callable[[str], bool]  # whether an IP address may be connected to
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -70,15 +71,20 @@ def check_url(url: str, *, allow_private: bool) -> tuple[str, int]:
     return host, port or (443 if parts.scheme == "https" else 80)
 
 
+def judge(*, allow_private: bool) -> Judge:
+    """Return what tells the addresses that may be connected to."""
+    return (lambda address: True) if allow_private else is_public
+
+
 async def find_addresses(
-    host: str, port: int, *, allow_private: bool, resolver: Resolver = resolve
+    host: str, port: int, is_allowed: Judge, resolver: Resolver = resolve
 ) -> list[str]:
     """Resolve a host and check every address it has.
 
     Args:
         host: a name, or an IP address without brackets.
         port: to be connected to.
-        allow_private: whether every address will do.
+        is_allowed: tells which addresses will do.
         resolver: called in a thread; once.
 
     Returns:
@@ -92,7 +98,7 @@ async def find_addresses(
     except (OSError, UnicodeError) as error:
         raise _bad(host, f"cannot be resolved ({error})", "Give a host that exists.") from error
     for address in addresses:
-        if not allow_private and not is_public(address):
+        if not is_allowed(address):
             raise _bad(
                 host,
                 f"is at {address}, which is not an address of the Internet",
@@ -111,7 +117,7 @@ async def check_target(url: str, *, allow_private: bool, resolver: Resolver = re
     """
     host, port = check_url(url, allow_private=allow_private)
     try:
-        await find_addresses(host, port, allow_private=allow_private, resolver=resolver)
+        await find_addresses(host, port, judge(allow_private=allow_private), resolver)
     except BadInput as error:
         raise _bad(url, f"its host {error.problem}", error.remedy) from error
 

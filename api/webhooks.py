@@ -16,7 +16,7 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from urllib.parse import urljoin
 
 import httpcore
 
-from api.addresses import Resolver, check_url, find_addresses, resolve
+from api.addresses import Judge, Resolver, check_url, find_addresses, judge, resolve
 from api.settings import Settings
 from audiostory_core.errors import BadInput
 from storage import webhooks
@@ -64,12 +64,12 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     TLS still verifies the name that the URL has, for httpcore takes that from the URL.
 
     Args:
-        allow_private: whether every address will do.
+        is_allowed: tells which addresses are.
         resolver: of host names; called once a connection.
     """
 
-    def __init__(self, *, allow_private: bool, resolver: Resolver) -> None:
-        self._allow_private = allow_private
+    def __init__(self, is_allowed: Judge, resolver: Resolver) -> None:
+        self._is_allowed = is_allowed
         self._resolver = resolver
         self._network = httpcore.AnyIOBackend()
 
@@ -87,9 +87,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
             BadInput: if one of its addresses is refused.
             ConnectError: if none answers.
         """
-        *others, last = await find_addresses(
-            host, port, allow_private=self._allow_private, resolver=self._resolver
-        )
+        *others, last = await find_addresses(host, port, self._is_allowed, self._resolver)
         for address in others:
             with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
                 return await self._network.connect_tcp(
@@ -104,6 +102,7 @@ class Sender:
     Args:
         database: where they are.
         settings: how long to wait between attempts, and whether private targets will do.
+        is_allowed: tells which addresses may be connected to; None: the settings do.
         resolver: of host names.
         tls: verifies servers; None trusts the usual authorities.
     """
@@ -112,6 +111,7 @@ class Sender:
         self,
         database: Database,
         settings: Settings,
+        is_allowed: Judge | None = None,
         resolver: Resolver = resolve,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -119,7 +119,9 @@ class Sender:
         self._allow_private = settings.webhook_allow_private
         self._waits_s: Sequence[float] = settings.webhook_waits_s
         self._tls = tls or httpcore.default_ssl_context()
-        self._network = CheckedNetwork(allow_private=self._allow_private, resolver=resolver)
+        self._network = CheckedNetwork(
+            is_allowed or judge(allow_private=self._allow_private), resolver
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -217,7 +219,7 @@ class Sender:
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             return Answer(None, f"{type(error).__name__}: {error}")
 
-    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         for _ in range(MOST_REDIRECTS + 1):
             check_url(url, allow_private=self._allow_private)
             status, answered = await self._post_once(url, headers, body)
@@ -228,14 +230,14 @@ class Sender:
         return Answer(status, f"more than {MOST_REDIRECTS} redirects")
 
     async def _post_once(
-        self, url: str, headers: dict[str, str], body: bytes
+        self, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, dict[str, str]]:
         # A pool a request: an address that was checked is used once.
         async with (
             httpcore.AsyncConnectionPool(
                 ssl_context=self._tls, network_backend=self._network
             ) as pool,
-            pool.stream("POST", url, headers=headers, content=body) as response,
+            pool.stream("POST", url, headers=list(headers.items()), content=body) as response,
         ):
             read = 0
             async for chunk in response.aiter_stream():
