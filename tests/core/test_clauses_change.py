@@ -229,6 +229,22 @@ def test_durations_change_only_when_asked_and_exactly(planner, change, duration_
     assert changed.caption == _street().caption
 
 
+@pytest.mark.parametrize("change", ["the siren in a cave", "play it in a cave"])
+def test_a_place_told_in_the_change_is_heard(planner, lexicon, change):
+    changed = planner.revise(_street(), change, "en")
+
+    assert lexicon.read(changed.caption, "en").room == "cave"
+    assert changed.caption.endswith(", in a cave")
+
+
+def test_spoken_lines_are_no_sounds_to_be_turned(planner):
+    line = SpeechLayer(words="Hi.", speaker="Anna")
+    scene = SubEvent(caption='Anna says "Hi."', duration_s=4, layers=(line,))
+
+    with pytest.raises(BadInput):
+        planner.revise(scene, "make it louder", "en")
+
+
 def test_two_changes_in_one_sentence_are_both_made(planner):
     changed = planner.revise(
         _street(), "make the siren more distant and remove the birds, 5 seconds longer", "en"

@@ -218,18 +218,13 @@ class _Scene:
             for layer in self._layers()
             for mention in self.wording.read(layer.text).mentions
         }
-        told = self.wording.read(self._unspoken()).mentions
-        return found or {mention.kind: mention.text for mention in told}
+        if found or any(isinstance(layer, SpeechLayer) for layer in self.event.layers):
+            return found
+        told = self.wording.read(self.event.caption).mentions
+        return {mention.kind: mention.text for mention in told}
 
     def _layers(self) -> list[SoundLayer]:
         return [layer for layer in self.event.layers if isinstance(layer, SoundLayer)]
-
-    def _unspoken(self) -> str:
-        caption = self.event.caption
-        for layer in self.event.layers:
-            if isinstance(layer, SpeechLayer):
-                caption = caption.replace(layer.words, "", 1)
-        return caption
 
     def meant(self, phrase: str) -> list[str]:
         """Return the kinds of the scene that a phrase names."""
@@ -442,11 +437,11 @@ class _Scene:
                 made = self._retold_sound(kind, tell)
                 if made is not None:
                     return made
-        is_foreign = self._asked_code != self._code
-        if is_foreign or any(mention.kind in sounds for mention in reading.mentions):
+        if self._asked_code != self._code:
             return None
-        phrase = self.asked.opening.sub("", part).strip(_LOOSE)
-        if reading.mentions:
+        known = [mention.end for mention in reading.mentions if mention.kind in sounds]
+        phrase = self.asked.opening.sub("", part[max(known, default=0) :]).strip(_LOOSE)
+        if reading.mentions and not known:
             return self._with(phrase)
         caption = f"{self.event.caption.rstrip(' .。')}, {phrase}"
         before, after = self.wording.read(self.event.caption), self.wording.read(caption)
