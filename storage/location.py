@@ -20,7 +20,7 @@ def server_url(location: str) -> URL:
     """Return a server's URL as SQLAlchemy has it, with this program's settings of a connection.
 
     Raises:
-        sqlalchemy.exc.ArgumentError: if it is no URL.
+        sqlalchemy.exc.ArgumentError, ValueError: if it is no URL.
     """
     url = make_url(location)
     return url.set(drivername="postgresql+psycopg", query=CONNECTION | dict(url.query))

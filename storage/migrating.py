@@ -40,14 +40,14 @@ def bring_up_to_date(location: Path | str) -> None:
         return
     try:
         from storage import postgres  # noqa: PLC0415 - its driver is an extra
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise StoreUnusable(
             f"Postgres needs a driver: {error}. Install audiostory-studio[postgres], or unset "
             "AUDIOSTORY_DATABASE_URL."
         ) from error
     try:
         server_url(location)
-    except ArgumentError as error:  # says the URL, and with it the password
+    except (ArgumentError, ValueError) as error:  # says the URL, and with it the password
         raise StoreUnusable(
             "AUDIOSTORY_DATABASE_URL is no URL. Write postgresql://user:password@host/database."
         ) from error

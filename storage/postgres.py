@@ -4,13 +4,14 @@ import asyncio
 import logging
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from storage.changes import Changes, end
 from storage.errors import StoreUnusable
-from storage.location import server_url, shown
+from storage.location import CONNECTION, server_url, shown
 
 CHANNEL = "audiostory"
 PAUSE_S = 0.02  # commits that follow one another this closely wake waiters once
@@ -19,6 +20,9 @@ RECONNECT_S = 0.5
 NOTIFY = text(
     f"SELECT pg_notify('{CHANNEL}', '') WHERE pg_current_xact_id_if_assigned() IS NOT NULL"
 )
+
+# Why a server refuses a connection for a while only, in its own words.
+UNREADY = ("starting up", "shutting down", "terminating", "recovery", "too many", "slots")
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +116,7 @@ class ServerChanges(Changes):
 
 def conninfo(location: str) -> str:
     """Return a server's URL as libpq has it, with this program's settings of a connection."""
-    url = server_url(location).set(drivername="postgresql")
-    return url.render_as_string(hide_password=False)
+    return make_conninfo(**(CONNECTION | conninfo_to_dict(location)))
 
 
 def is_lost(error: object) -> bool:
@@ -124,8 +127,11 @@ def is_lost(error: object) -> bool:
     """
     if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return False
-    state = error.sqlstate or ""  # none: there was no server to say one
-    return not state or state[:2] in ("08", "40", "55", "57") or state in ("53300", "25P03")
+    state = error.sqlstate
+    if state is None:  # the server said none, or there was no server to say one
+        is_refused = "FATAL:" in str(error)
+        return not is_refused or any(sign in str(error) for sign in UNREADY)
+    return state[:2] in ("08", "40", "55", "57") or state in ("53300", "25P03")
 
 
 def unusable(location: str, error: Exception, *, is_passing: bool = False) -> StoreUnusable:

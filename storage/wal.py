@@ -61,14 +61,14 @@ class WriteAheadLog:
             return  # somebody else does it, or cannot: the commit before it is safe in the log
 
 
-def checkpoint(path: Path) -> None:
+def checkpoint(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
     """Copy the log into the file while no writer can write.
 
     Raises:
-        sqlite3.OperationalError: if a writer holds the lock for longer than `BUSY_TIMEOUT_S`.
+        sqlite3.OperationalError: if a writer holds the lock for longer than `busy_timeout_s`.
     """
     with (
-        closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)) as writer,
+        closing(sqlite3.connect(path, isolation_level=None, timeout=busy_timeout_s)) as writer,
         closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as copier,
     ):
         for connection in (writer, copier):

@@ -26,8 +26,6 @@ from tests.postgres import postgres, postgres_template, postgres_url
 
 __all__ = ["postgres", "postgres_template", "postgres_url"]  # fixtures for every test
 
-ON_BOTH_DATABASES = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
-
 
 @dataclass
 class Studio:
@@ -121,7 +119,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str | None:
-    """Where the studio's truth lies: None is SQLite. See `ON_BOTH_DATABASES`."""
+    """Where the studio's truth lies: None is SQLite. See tests/postgres.py."""
     if getattr(request, "param", "sqlite") == "sqlite":
         return None
     return request.getfixturevalue("postgres_url")

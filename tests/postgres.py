@@ -13,6 +13,9 @@ from psycopg import sql
 
 from storage.migrating import migrate
 
+# Marks a test, or a module's tests, of the `studio` fixture.
+ON_BOTH_DATABASES = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+ON_POSTGRES = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 NUMBERS = count(1)
 
 
@@ -39,8 +42,12 @@ class Server:
     def execute(self, statement: str, *names: str) -> None:
         """Execute a statement outside any database of a test; `{}` stands for a name."""
         composed = sql.SQL(statement).format(*map(sql.Identifier, names))
-        with psycopg.connect(self.url(), autocommit=True) as connection:
+        with self.connect(self.url()) as connection:
             connection.execute(composed)
+
+    def connect(self, url: str) -> psycopg.Connection:
+        """Connect to one of its databases, past the code under test; each statement commits."""
+        return psycopg.connect(url, autocommit=True)
 
     def stop(self) -> None:
         """Stop it; whoever is connected is cut off."""

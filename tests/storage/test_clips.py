@@ -3,7 +3,7 @@ from sqlalchemy import event
 
 from storage import clips, runs, stories
 from storage.models import Clip, ClipState, Run, RunState
-from tests.conftest import ON_BOTH_DATABASES
+from tests.postgres import ON_BOTH_DATABASES
 
 pytestmark = ON_BOTH_DATABASES
 
