@@ -81,9 +81,11 @@ async def _deliveries(studio, webhook):
 
 async def _settled(studio, webhook):
     deadline = time.monotonic() + 10
-    while any(row.state == "due" for row in (rows := await _deliveries(studio, webhook))):
+    rows = await _deliveries(studio, webhook)
+    while any(row.state == "due" for row in rows):
         assert time.monotonic() < deadline, [(row.state, row.error) for row in rows]
         await asyncio.sleep(0.02)
+        rows = await _deliveries(studio, webhook)
     return rows
 
 
