@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.edge import Edge, HasEdge
 from api.errors import problem
 from api.keys import KeyScope
-from api.limits import SAFE_METHODS, Buckets, drain
+from api.limits import SAFE_METHODS, Buckets, refuse
 from storage import keys
 from storage.database import Database
 from storage.errors import NotFound, StoreError
@@ -141,8 +141,7 @@ class Door:
                 answer = _unknown(_given_key(headers) is not None)
             scope.setdefault("state", {})["caller"] = caller
         if answer is not None:
-            await drain(headers, receive)
-            await answer(scope, receive, send)
+            await refuse(answer, scope, receive, send)
             return
         await self.app(scope, receive, send)
 

@@ -11,7 +11,7 @@ from api.errors import problem
 from storage.errors import StoreError
 
 MOST_BODY_BYTES = 4 << 20  # the longest instruction as JSON, and a plan beside it
-MOST_READ_BYTES = 64 << 20  # of a body that is refused
+MOST_READ_BYTES = 256 << 20  # of a body that is refused
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 MOST_BUCKETS = 10_000
 MINUTE_S = 60.0
@@ -114,8 +114,6 @@ class BodyLimit:
         if is_small:
             await self.app(scope, _replayed(bytes(body), receive), send)
             return
-        if has_more:
-            await drain(headers, receive)
         answer = problem(
             413,
             f"The body is larger than {MOST_BODY_BYTES >> 20} MiB.",
@@ -124,22 +122,27 @@ class BodyLimit:
             value=f"more than {MOST_BODY_BYTES} bytes",
             remedy="Make several stories of it.",
         )
-        await answer(scope, receive, send)
+        await (refuse(answer, scope, receive, send) if has_more else answer(scope, receive, send))
 
 
-async def drain(headers: Headers, receive: Receive) -> None:
-    """Receive what a client still sends of a refused request, up to `MOST_READ_BYTES`, unkept.
+async def refuse(answer: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer at once, then receive what the client still sends, up to `MOST_READ_BYTES`, unkept.
 
-    A client that is answered, and cut off, in the middle of sending may never read the answer.
-    One that asks before it sends (curl does) has sent nothing, and will not.
+    Many a client looks for an answer only once it has sent everything, and never finds it if it is
+    cut off before. One that asks first (`Expect`, as curl does) has sent nothing, and will not.
     """
-    if headers.get("expect", "").lower() == "100-continue":
-        return
-    length, has_more = 0, True
+
+    async def send_unfinished(message: Message) -> None:
+        await send(message | {"more_body": True} if "body" in message else message)
+
+    await answer(scope, receive, send_unfinished)
+    has_more = Headers(scope=scope).get("expect", "").lower() != "100-continue"
+    length = 0
     while has_more and length <= MOST_READ_BYTES:
         message = await receive()
         length += len(message.get("body", b""))
         has_more = message["type"] == "http.request" and message.get("more_body", False)
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _foreign(scope: Scope) -> ASGIApp | None:
