@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from audiostory_core.errors import BadInput
 
 ENGINES = {"foley": "audiostory_core.engines.foley.engine:Foley"}
+LONGEST_CLIP_S = {"foley": 33.0}  # as each engine's capabilities say; a test compares
 PLANNERS = {"clauses": "audiostory_core.planners.clauses.planner:Clauses"}
 
 

@@ -89,3 +89,17 @@ async def list_light(session: AsyncSession, mix: Mix) -> dict[str, tuple[int, st
         )
         found |= {key: (segment_id, file) for key, segment_id, file in rows}
     return found
+
+
+async def copy(session: AsyncSession, mix: Mix, revision: Revision) -> None:
+    """Hear another story's revision as this mix."""
+    session.add(
+        Mix(
+            revision_id=revision.id,
+            segments=mix.segments,
+            samples=mix.samples,
+            programme=mix.programme | {"of_revision": revision.number},
+            is_accepted=mix.is_accepted,
+        )
+    )
+    await session.flush()

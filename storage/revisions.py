@@ -110,6 +110,23 @@ async def move_to(session: AsyncSession, story: Story, run: Run | None, revision
         await _drop_wants(session, run, revision)
 
 
+async def copy(session: AsyncSession, story: Story, revision: Revision) -> Revision:
+    """Begin a story with a revision of another one: one row, the same scene versions."""
+    copied = ("language", "samples", "plan", "scenes")
+    first = Revision(
+        story_id=story.id,
+        number=story.next_revision,
+        parent_id=None,
+        summary=f"branched from story {revision.story_id}, revision {revision.number}",
+        **{field: getattr(revision, field) for field in copied},
+    )
+    session.add(first)
+    await session.flush()
+    story.next_revision += 1
+    story.revision_id = first.id
+    return first
+
+
 async def get(session: AsyncSession, revision_id: int) -> Revision:
     """Get a revision that is known to exist."""
     return await session.get_one(Revision, revision_id)

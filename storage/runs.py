@@ -102,7 +102,7 @@ async def park(session: AsyncSession, run_id: int, owner: str, waits_for: str) -
     run.state = RunState.PARKED
     run.waits_for = waits_for
     if is_ready:
-        await _wake(session, run)
+        await wake(session, run)
     await events.append(session, run.story_id, "run.parked", run=run.number, waits_for=waits_for)
 
 
@@ -116,7 +116,7 @@ async def wake_waiting(session: AsyncSession, run_ids: Collection[int]) -> None:
     for run in list(await session.scalars(waiting)):
         is_waiting = run.state == RunState.PARKED and run.waits_for == "clips"
         if is_waiting and not await session.scalar(select(_has_open_clips(run.id))):
-            await _wake(session, run)
+            await wake(session, run)
 
 
 async def approve(session: AsyncSession, run: Run, review: str) -> None:
@@ -125,7 +125,7 @@ async def approve(session: AsyncSession, run: Run, review: str) -> None:
         run.approved = [*run.approved, review]
         await events.append(session, run.story_id, "review.approved", run=run.number, review=review)
     if run.state == RunState.PARKED and run.waits_for == review:
-        await _wake(session, run)
+        await wake(session, run)
 
 
 async def ask(session: AsyncSession, run: Run, edits: Sequence[Json]) -> None:
@@ -133,7 +133,7 @@ async def ask(session: AsyncSession, run: Run, edits: Sequence[Json]) -> None:
     run.edits = [*run.edits, *edits]
     await events.append(session, run.story_id, "change.asked", run=run.number, edits=list(edits))
     if run.state == RunState.PARKED:
-        await _wake(session, run)
+        await wake(session, run)
 
 
 async def drop_edit(session: AsyncSession, run: Run, edit: Json) -> None:
@@ -192,7 +192,7 @@ async def finish(session: AsyncSession, run_id: int, owner: str) -> None:
     if run is None:
         return
     if run.edits:
-        await _wake(session, run)
+        await wake(session, run)
     else:
         await _end(session, run, RunState.FINISHED)
 
@@ -232,11 +232,11 @@ async def retry(session: AsyncSession, run: Run) -> None:
     )
     run.attempt = 0
     if run.state == RunState.FAILED:
-        await _wake(session, run)
+        await wake(session, run)
         run.error = run.finished_at = None
         await events.append(session, run.story_id, "run.queued", run=run.number)
     elif run.state == RunState.PARKED and run.waits_for == CLIP_REVIEW:
-        await _wake(session, run)
+        await wake(session, run)
 
 
 async def get(session: AsyncSession, run_id: int) -> Run:
@@ -249,7 +249,8 @@ async def lock(session: AsyncSession, run_id: int) -> Run:
     return await session.get_one(Run, run_id, with_for_update=True, populate_existing=True)
 
 
-async def _wake(session: AsyncSession, run: Run) -> None:
+async def wake(session: AsyncSession, run: Run) -> None:
+    """Queue a parked run: what it waits for may have happened, or is wanted no more."""
     run.state = RunState.QUEUED
     run.waits_for = None
     run.queued_at = await _now(session)

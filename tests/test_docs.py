@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from api.cli import BAD_INPUT, DEGRADED, FAILED, INTERRUPTED, app
+from api.cli.main import BAD_INPUT, DEGRADED, FAILED, INTERRUPTED, app
 from api.routes import audio, events, health, stories
 from api.settings import Settings
 from audiostory_core.engines.foley.catalog import load_kinds
