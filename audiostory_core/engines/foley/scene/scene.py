@@ -101,6 +101,7 @@ class SceneRenderer:
         performance.play_turns()
         performance.play_music()
         events, under = performance.heard()
+        advance(work.of_mixing(order.samples) / 2)
         for bed in beds:
             heard = _muffled(bed, self._kinds[bed.kind], order.state.room)
             heard = _nearer(heard, self._kinds[bed.kind], order.script)
