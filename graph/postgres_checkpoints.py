@@ -22,7 +22,7 @@ from storage.migrating import LOOK_S, SERVER_LOCK
 from storage.postgres import conninfo, is_lost, unusable
 
 MOST_CONNECTIONS = 2  # the saver uses one at a time
-WAIT_S = 10.0  # for a connection, before the server counts as gone
+WAIT_S = 5.0  # for a connection, before the server counts as gone
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]
 

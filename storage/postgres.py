@@ -136,9 +136,9 @@ def is_lost(error: object) -> bool:
 
 def unusable(location: str, error: Exception, *, is_passing: bool = False) -> StoreUnusable:
     """Explain why a server cannot be used, and what to do about it."""
-    reason = str(getattr(error, "orig", None) or error).strip()
+    reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     remedy = (
-        "Nothing is lost; start the server if it is down, then try again."
+        "Nothing is lost: try again, and start the server if it is down."
         if is_passing
         else "Mend it there, or name another server in AUDIOSTORY_DATABASE_URL."
     )

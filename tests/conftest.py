@@ -22,9 +22,9 @@ from storage.migrating import migrate
 from storage.models import ACTIVE, Event, Run, Story
 from storage.presence import Presence
 from tests.fakes import LinePlanner, ToneEngine
-from tests.postgres import postgres, postgres_template, postgres_url
+from tests.postgres import ON_BOTH_DATABASES, postgres, postgres_template, postgres_url
 
-__all__ = ["postgres", "postgres_template", "postgres_url"]  # fixtures for every test
+__all__ = ["ON_BOTH_DATABASES", "postgres", "postgres_template", "postgres_url"]  # for every test
 
 
 @dataclass
