@@ -6,6 +6,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.lookup import in_parts
 from storage.models import Revision, SceneVersion, Story, Take
 
+CONDITION = '"condition":"'  # in a request, which is canonical JSON: quotes in texts are escaped
+ID_LENGTH = 64
+
+
+def condition_of(request: str) -> str:
+    """Return the id of the condition that a clip's request names; empty if it names none."""
+    return request.partition(CONDITION)[2][:ID_LENGTH]
+
 
 async def list_sub_events(session: AsyncSession, story_id: str) -> list[int]:
     """List the sub-events that a revision of the story has, or had when it was made."""

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.audio_files import AudioFiles
+from storage.belongings import condition_of
 from storage.database import Database
 from storage.lookup import in_parts
 from storage.models import (
@@ -34,7 +35,6 @@ from storage.models import (
 )
 
 AT_REST = (ClipState.WITHDRAWN, ClipState.FAILED, ClipState.FINISHED)
-NAME_IN_REQUEST = '"condition":"'  # requests are canonical JSON, of one spelling
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ async def _sweep_clips(database: Database, min_age_s: float) -> list[str]:
                 .returning(Clip.key)
                 .execution_options(synchronize_session=False)
             )
-            gone += deleted.all()
+            gone += sorted(deleted)
     return gone
 
 
@@ -218,9 +218,8 @@ async def _loose_conditions(session: AsyncSession, leaving: Sequence[str] = ()) 
     if loose:
         leaves = frozenset(leaving)
         async for key, request in await session.stream(select(Clip.key, Clip.request)):
-            _, _, told = request.partition(NAME_IN_REQUEST)
             if key not in leaves:
-                loose.discard(told[:64])
+                loose.discard(condition_of(request))
     return sorted(loose)
 
 

@@ -1,0 +1,314 @@
+"""A story's rows, taken out of one store and put into another.
+
+Columns that say who works on a row, or whom a story belongs to here, are left out. Ids that the
+database counts are replaced when the rows are put in; content addresses stay what they are.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import delete, inspect, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage import belongings, events, runs, stories
+from storage.lookup import in_parts, insert_new, list_by
+from storage.models import (
+    ACTIVE,
+    Clip,
+    ClipState,
+    ClipWant,
+    Condition,
+    Event,
+    Json,
+    Mix,
+    Revision,
+    Run,
+    RunState,
+    SceneVersion,
+    Segment,
+    Story,
+    SubEvent,
+    Table,
+    Take,
+)
+
+TABLES: Final[dict[str, type[Table]]] = {
+    "story": Story,
+    "revision": Revision,
+    "sub_event": SubEvent,
+    "scene": SceneVersion,
+    "take": Take,
+    "clip": Clip,
+    "segment": Segment,
+    "mix": Mix,
+    "run": Run,
+    "event": Event,
+}
+LEFT_OUT: Final[dict[str, frozenset[str]]] = {
+    "story": frozenset({"owner_key", "branched_from", "idempotency_key", "request_digest"}),
+    "clip": frozenset({"owner", "attempt", "expires_at", "nice", "turn", "progress"}),
+    "run": frozenset(
+        {"owner", "attempt", "expires_at", "nice", "turn", "edits", "waits_for", "queued_at"}
+    ),
+}
+SETTLED = (ClipState.FINISHED, ClipState.FAILED)
+
+
+@dataclass(frozen=True)
+class StoryRows:
+    """The rows of one story by the names in `TABLES`, as plain columns, and what they name."""
+
+    rows: dict[str, list[Json]]
+    conditions: tuple[str, ...]  # ids
+    files: tuple[str, ...]  # content names
+
+    @property
+    def story(self) -> Json:
+        """The one row of the story itself."""
+        return self.rows["story"][0]
+
+
+async def gather(session: AsyncSession, story_id: str) -> StoryRows:
+    """Gather what a story is made of: every revision, every take, every mix.
+
+    Raises:
+        NotFound: if there is no such story.
+    """
+    story = await stories.get(session, story_id)
+    sub_events = await belongings.list_sub_events(session, story_id)
+    scenes = await list_by(session, SceneVersion, SceneVersion.sub_event_id, sub_events)
+    scenes.sort(key=lambda scene: scene.id)
+    takes = await list_by(session, Take, Take.sub_event_id, sub_events)
+    takes.sort(key=lambda take: take.id)
+    clips = await list_by(session, Clip, Clip.key, await belongings.list_clips(session, story_id))
+    clips.sort(key=lambda clip: clip.key)
+    revisions = await _list_of(session, Revision, story_id)
+    mixes = await list_by(session, Mix, Mix.revision_id, [revision.id for revision in revisions])
+    mixes.sort(key=lambda mix: mix.revision_id)
+    segment_ids = sorted({segment_id for mix in mixes for segment_id in mix.segments})
+    segments = await list_by(session, Segment, Segment.id, segment_ids)
+    segments.sort(key=lambda segment: segment.id)
+    found: dict[str, Sequence[Table]] = {
+        "story": [story],
+        "revision": revisions,
+        "sub_event": await list_by(session, SubEvent, SubEvent.id, sub_events),
+        "scene": scenes,
+        "take": takes,
+        "clip": clips,
+        "segment": segments,
+        "mix": mixes,
+        "run": await _list_of(session, Run, story_id),
+        "event": await _list_of(session, Event, story_id),
+    }
+    conditions = {scene.condition_id for scene in scenes} - {None}
+    conditions |= set(await _conditions_of(session, clips))
+    files = {clip.file for clip in clips if clip.state == ClipState.FINISHED}
+    files |= {segment.file for segment in segments}
+    return StoryRows(
+        {name: [_plain(name, row) for row in rows] for name, rows in found.items()},
+        tuple(sorted(condition for condition in conditions if condition is not None)),
+        tuple(sorted(file for file in files if file is not None)),
+    )
+
+
+@dataclass
+class _NewIds:
+    """What the ids of a bundle are in this store."""
+
+    sub_events: dict[int, int] = field(default_factory=dict)
+    scenes: dict[int, int] = field(default_factory=dict)
+    revisions: dict[int, int] = field(default_factory=dict)
+    segments: dict[int, int] = field(default_factory=dict)
+
+
+async def put_in(
+    session: AsyncSession, bundle: StoryRows, read_condition: Callable[[str], bytes]
+) -> str:
+    """Store the rows of a story whose files are in place; return the story's id in this store.
+
+    The id is the old one unless that is taken. Nothing is queued: clips that were still to be made
+    are withdrawn, and a run that was active is cancelled, until the author resumes it.
+
+    Args:
+        session: a writing session.
+        bundle: rows whose references are known to be sound.
+        read_condition: returns the data of a condition.
+    """
+    for condition_id in bundle.conditions:
+        await insert_new(session, Condition, id=condition_id, data=read_condition(condition_id))
+    await _put_clips(session, bundle.rows["clip"])
+    story = dict(bundle.story)
+    was = story["id"]
+    if await session.get(Story, was) is not None:
+        story["id"] = "".join(secrets.choice(stories.ID_ALPHABET) for _ in range(len(was)))
+    current, redo = story.pop("revision_id"), story.pop("redo")
+    row = Story(**story, revision_id=None, redo=[])
+    session.add(row)
+    await session.flush()
+    new = _NewIds()
+    await _put_scenes(session, row.id, bundle, new)
+    await _put_revisions(session, row.id, bundle, new)
+    await _put_mixes(session, bundle, new)
+    row.revision_id = new.revisions.get(current)
+    row.redo = [new.revisions[old] for old in redo if old in new.revisions]
+    for told in bundle.rows["run"]:
+        session.add(_run(row, told, new))
+    for told in bundle.rows["event"]:
+        session.add(Event(**told | {"story_id": row.id, "data": _event_data(told["data"], new)}))
+    await session.flush()
+    await events.append(session, row.id, "story.restored", was=was)
+    return row.id
+
+
+async def _put_clips(session: AsyncSession, clips: Sequence[Json]) -> None:
+    """Store clips; one that this store has not made yet is made by that, for whoever waits."""
+    adopted: list[str] = []
+    for told in sorted(clips, key=lambda clip: str(clip["key"])):
+        values = told if told["state"] in SETTLED else told | {"state": ClipState.WITHDRAWN}
+        unmade = {"attempt": 0, "nice": 0, "turn": 0}
+        is_new = await insert_new(session, Clip, **(values | unmade))
+        if not is_new and told["state"] == ClipState.FINISHED:
+            adopted += await _adopt(session, told)
+    waiting: set[int] = set()
+    for some in in_parts(adopted):
+        wants = delete(ClipWant).where(ClipWant.clip_key.in_(some)).returning(ClipWant.run_id)
+        waiting.update(await session.scalars(wants))
+    await runs.wake_waiting(session, sorted(waiting))
+    for key in adopted:
+        for story_id, sub_event_id in await belongings.list_hearing(session, key):
+            await events.append(session, story_id, "clip.finished", scene=sub_event_id, clip=key)
+
+
+async def _adopt(session: AsyncSession, told: Json) -> Sequence[str]:
+    made = {name: told[name] for name in ("file", "figures", "report", "took_s", "finished_at")}
+    idle = {"owner": None, "expires_at": None, "progress": None, "error": None}
+    updated = await session.scalars(
+        update(Clip)
+        .where(Clip.key == told["key"], Clip.state != ClipState.FINISHED)
+        .values(state=ClipState.FINISHED, **made, **idle)
+        .returning(Clip.key)
+        .execution_options(synchronize_session=False)
+    )
+    return updated.all()
+
+
+async def _put_scenes(
+    session: AsyncSession, story_id: str, bundle: StoryRows, new: _NewIds
+) -> None:
+    new.sub_events = await _add_counted(session, SubEvent, bundle.rows["sub_event"])
+    scenes = [
+        told | {"story_id": story_id, "sub_event_id": new.sub_events[told["sub_event_id"]]}
+        for told in bundle.rows["scene"]
+    ]
+    new.scenes = await _add_counted(session, SceneVersion, scenes)
+    takes = [
+        told
+        | {
+            "sub_event_id": new.sub_events[told["sub_event_id"]],
+            "scene_id": new.scenes[told["scene_id"]],
+        }
+        for told in bundle.rows["take"]
+    ]
+    await _add_counted(session, Take, takes)
+
+
+async def _put_revisions(
+    session: AsyncSession, story_id: str, bundle: StoryRows, new: _NewIds
+) -> None:
+    told = bundle.rows["revision"]
+    fresh = [
+        row
+        | {
+            "story_id": story_id,
+            "parent_id": None,
+            "scenes": [new.scenes[scene_id] for scene_id in row["scenes"]],
+        }
+        for row in told
+    ]
+    new.revisions = await _add_counted(session, Revision, fresh)
+    for row in told:
+        if row["parent_id"] in new.revisions:
+            revision = await session.get_one(Revision, new.revisions[row["id"]])
+            revision.parent_id = new.revisions[row["parent_id"]]
+
+
+async def _put_mixes(session: AsyncSession, bundle: StoryRows, new: _NewIds) -> None:
+    for told in bundle.rows["segment"]:
+        new.segments[told["id"]] = await _put_segment(session, told)
+    for told in bundle.rows["mix"]:
+        mapped = {
+            "revision_id": new.revisions[told["revision_id"]],
+            "segments": [new.segments[segment_id] for segment_id in told["segments"]],
+        }
+        session.add(Mix(**told | mapped))
+
+
+async def _put_segment(session: AsyncSession, told: Json) -> int:
+    """Store a segment, or find the equal one that is there.
+
+    One of the same key may differ, if another processor rendered it: this one is then kept beside
+    it under a key that no stitch asks for, so that the mix stays what it was to the bit.
+    """
+    values = {name: value for name, value in told.items() if name != "id"}
+    shape = {name: told[name] for name in ("file", "offset", "samples")}
+    beside = hashlib.sha256(repr((told["key"], *shape.values())).encode()).hexdigest()
+    for key in (told["key"], beside):
+        await insert_new(session, Segment, **values | {"key": key})
+        equal = [getattr(Segment, name) == value for name, value in shape.items()]
+        found = await session.scalar(select(Segment.id).where(Segment.key == key, *equal))
+        if found is not None:
+            return found
+    raise RuntimeError(f"segment {told['key']} was changed within the transaction")
+
+
+async def _add_counted(
+    session: AsyncSession, table: type[Table], rows: Sequence[Json]
+) -> dict[int, int]:
+    """Add rows without their ids; return the new id of each old one."""
+    added: list[Any] = [
+        table(**{name: value for name, value in row.items() if name != "id"}) for row in rows
+    ]
+    session.add_all(added)
+    await session.flush()
+    return {told["id"]: row.id for told, row in zip(rows, added, strict=True)}
+
+
+def _run(story: Story, told: Json, new: _NewIds) -> Run:
+    values = {name: value for name, value in told.items() if name != "id"}
+    if values["state"] in ACTIVE:
+        values["state"] = RunState.CANCELLED
+    values |= {"story_id": story.id, "revision_id": new.revisions.get(told["revision_id"])}
+    return Run(**values, edits=[], attempt=0, nice=-story.priority, turn=0)
+
+
+def _event_data(data: Json, new: _NewIds) -> Json:
+    scene = data.get("scene")
+    return data | {"scene": new.sub_events.get(scene, scene)} if isinstance(scene, int) else data
+
+
+async def _conditions_of(session: AsyncSession, clips: Sequence[Clip]) -> list[str]:
+    """List the stored conditions that requests name, for clips that are made again."""
+    named = {belongings.condition_of(clip.request) for clip in clips}
+    found: list[str] = []
+    for some in in_parts(sorted(named)):
+        found += await session.scalars(select(Condition.id).where(Condition.id.in_(some)))
+    return found
+
+
+async def _list_of(
+    session: AsyncSession, table: type[Revision] | type[Run] | type[Event], story_id: str
+) -> list[Any]:
+    """List the rows that carry a story's id, in the order of their numbers."""
+    rows = select(table).where(table.story_id == story_id).order_by(table.number)
+    return list(await session.scalars(rows))
+
+
+def _plain(name: str, row: Table) -> Json:
+    left_out = LEFT_OUT.get(name, frozenset())
+    columns = inspect(type(row)).column_attrs
+    return {
+        column.key: getattr(row, column.key) for column in columns if column.key not in left_out
+    }
