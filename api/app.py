@@ -10,7 +10,7 @@ from api.document import DocumentedApi
 from api.edge import Edge
 from api.errors import PROBLEMS, explain_errors
 from api.limits import BodyLimit, LoopbackOnly
-from api.routes import audio, audit, events, health, keys, stories
+from api.routes import audio, audit, events, health, keys, revising, stories, webhooks
 
 DESCRIPTION = """Turns one instruction into a long audio story. `POST /v1/stories`, follow its
 events, then read its mix. Every error is a problem (RFC 9457) that says what to do."""
@@ -35,7 +35,7 @@ def create_app(edge: Edge) -> FastAPI:
     app.add_middleware(Door, edge=edge, keyring=keyring)
     app.add_middleware(LoopbackOnly, is_key_needed=keyring.is_needed)
     explain_errors(app)
-    for routes in (stories, audio, events, keys, audit):
+    for routes in (stories, revising, audio, events, webhooks, keys, audit):
         app.include_router(
             routes.router, prefix=PREFIX, responses=PROBLEMS, dependencies=list(GUARDS)
         )

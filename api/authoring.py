@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Callable
 
 from api.composition import build_worker
+from api.revising import resume
 from api.settings import Settings
 from api.store import OpenStore
-from api.views import load_story
-from storage import events, runs, stories
+from storage import events, stories
 from storage.database import Database
 from storage.models import ACTIVE, Event, Run, RunState
 
-FOLLOW_S = 0.05  # between two looks at the event log
+FOLLOW_S = 1.0  # the longest between two looks at the event log
 Listener = Callable[[Event], None]
 
 
@@ -21,8 +21,8 @@ async def make_story(
     """Work on a story until it is finished, has failed, or waits for its author.
 
     A worker elsewhere may do some or all of the work; the listener hears of everything either
-    way, from the story's first event on. What failed, or lost its worker, has all its attempts
-    again.
+    way, from the story's first event on. What failed, was cancelled or lost its worker, has all
+    its attempts again.
 
     Returns:
         The run as it then stands.
@@ -32,9 +32,7 @@ async def make_story(
     """
     async with build_worker(store, settings, story_id) as worker:
         await worker.take_over_dead()
-        async with store.database.write() as session:
-            _, run, _ = await load_story(session, story_id)
-            await runs.retry(session, run)
+        await resume(store.database, story_id)
         working = asyncio.create_task(worker.work())
         following = asyncio.create_task(_follow(store.database, story_id, listener))
         try:
@@ -51,15 +49,18 @@ async def make_story(
 async def _follow(database: Database, story_id: str, listener: Listener) -> Run:
     heard = 0
     while True:
+        seen = database.changes()
         async with database.read() as session:
             run = await stories.find_latest_run(session, story_id)
             fresh = await events.list_after(session, story_id, heard)
         for event in fresh:
             listener(event)
             heard = event.number
-        if not fresh and run is not None and _is_settled(run):
+        if fresh:
+            continue
+        if run is not None and _is_settled(run):
             return run
-        await asyncio.sleep(0 if fresh else FOLLOW_S)
+        await database.wait_for_change(seen, FOLLOW_S)
 
 
 def _is_settled(run: Run) -> bool:

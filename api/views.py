@@ -1,5 +1,8 @@
 """What an author sees of a story, for CLI and HTTP alike."""
 
+import json
+import math
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -8,10 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
 from audiostory_core.story import Layer, seconds_of
-from storage import clips, mixes, revisions, stories
+from storage import clips, mixes, revisions, stories, takes
 from storage.audio_files import AudioFiles
 from storage.errors import NotFound
-from storage.models import Clip, ClipState, Revision, Run, RunState, SceneVersion, Story
+from storage.models import Clip, ClipState, Revision, Run, RunState, SceneVersion, Story, Take
+from storage.runs import CLIP_REVIEW
+
+TAKE_LUFS = -16.0  # takes are compared as loud as programmes are made
+TAKE_PEAK_DBTP = -1.0
 
 
 class Status(StrEnum):
@@ -38,7 +45,8 @@ class StoryView(BaseModel):
     planner: str
     created_at: float  # seconds since 1970
     sub_events: int | None
-    waits_for: str | None
+    revision: int | None  # number of the current one
+    waits_for: str | None  # "clips", or what its author is to decide
     error: str | None
 
 
@@ -54,8 +62,9 @@ class SceneView(BaseModel):
     layers: list[Layer]
     continues: bool
     seed: int
+    engine: str | None  # instead of the story's
     rerolls: int
-    status: str  # planned, queued, claimed, finished or failed
+    status: str  # planned, queued, claimed, finished, failed or withdrawn
     clip: str | None  # its key
     matched: list[str]
     unmatched: list[str]
@@ -65,12 +74,46 @@ class SceneView(BaseModel):
     error: str | None
 
 
+class TakeView(BaseModel):
+    """One clip of a sub-event, with everything it was made from."""
+
+    take: int  # from 1, in the order they were asked for
+    is_heard: bool  # the mix has this one
+    origin: str  # made, re-rolled or asked for
+    status: str  # queued, claimed, finished, failed or withdrawn
+    caption: str
+    duration_s: float
+    recipe: dict[str, Any]  # engine and revision, layers, seed, parameters: all the engine read
+    clip: str
+    figures: dict[str, Any] | None
+    warnings: list[str]
+    matched_gain_db: float  # brings it to the loudness of the others, for comparing
+    took_s: float | None  # wall time of making it
+    error: str | None
+    created_at: float
+
+
+class RevisionView(BaseModel):
+    """A version of a story."""
+
+    revision: int
+    name: str | None
+    summary: str  # what was changed
+    parent: int | None
+    is_current: bool
+    sub_events: int
+    duration_s: float
+    created_at: float
+
+
 class StoryDetail(StoryView):
     """A story with its plan's remarks and its mix's figures."""
 
     reasoning: str
     directions: list[str]
     notes: list[str]
+    revision_name: str | None
+    is_accepted: bool | None  # the mix; until then it has the gain of the mix it revises
     programme: dict[str, Any] | None  # gain, loudness and peak of the mix
     degradations: list[str]  # what was asked for and could not be made
 
@@ -95,6 +138,7 @@ def view_story(story: Story, run: Run, revision: Revision | None) -> StoryView:
         planner=story.planner,
         created_at=story.created_at,
         sub_events=len(revision.scenes) if revision else None,
+        revision=revision.number if revision else None,
         waits_for=run.waits_for,
         error=run.error,
     )
@@ -126,8 +170,13 @@ async def detail_story(session: AsyncSession, story_id: str) -> tuple[StoryDetai
     scenes = await view_scenes(session, revision)
     mix = await revisions.find_mix(session, revision.id) if revision else None
     plan = revision.plan if revision else {}
+    glance = view_story(story, run, revision).model_dump()
+    if glance["waits_for"] == CLIP_REVIEW:
+        glance["error"] = next((scene.error for scene in scenes if scene.status == "failed"), None)
     detail = StoryDetail(
-        **view_story(story, run, revision).model_dump(),
+        **glance,
+        revision_name=revision.name if revision else None,
+        is_accepted=mix.is_accepted if mix else None,
         reasoning=plan.get("reasoning", ""),
         directions=plan.get("directions", []),
         notes=plan.get("notes", []),
@@ -163,6 +212,32 @@ def list_degradations(scenes: list[SceneView]) -> list[str]:
     return lines
 
 
+async def view_revisions(
+    session: AsyncSession, story_id: str, limit: int, before: int | None = None
+) -> list[RevisionView]:
+    """Return the revisions of a story, newest first.
+
+    Raises:
+        NotFound: if there is no such story.
+    """
+    story = await stories.get(session, story_id)
+    listed = await revisions.list_newest(session, story_id, limit, before)
+    numbers = await revisions.list_numbers(session, story_id)
+    return [
+        RevisionView(
+            revision=revision.number,
+            name=revision.name,
+            summary=revision.summary,
+            parent=numbers.get(revision.parent_id or 0),
+            is_current=revision.id == story.revision_id,
+            sub_events=len(revision.scenes),
+            duration_s=seconds_of(revision.samples),
+            created_at=revision.created_at,
+        )
+        for revision in listed
+    ]
+
+
 async def list_seams(session: AsyncSession, revision_id: int) -> list[dict[str, Any]]:
     """List the figures of a mix's seams in order, each with where it begins, `at_s`."""
     mix = await revisions.find_mix(session, revision_id)
@@ -193,6 +268,61 @@ async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> M
     return Mixdown(segments, Programme(mix.programme["gain_db"], mix.programme["limiting"]))
 
 
+async def view_takes(
+    session: AsyncSession, story_id: str, index: int
+) -> tuple[SceneVersion, list[TakeView]]:
+    """Return the takes of sub-event `index`, from 1, and the scene as it is heard now.
+
+    Raises:
+        NotFound: if there is no such story or sub-event.
+    """
+    _, _, revision = await load_story(session, story_id)
+    if revision is None or not 1 <= index <= len(revision.scenes):
+        raise NotFound(f"sub-event of story {story_id}", index)
+    scene = await revisions.get_scene(session, revision.scenes[index - 1])
+    listed = await takes.list_of(session, scene.sub_event_id)
+    target = matched_loudness([clip for _, _, clip in listed])
+    return scene, [_view_take(take, version, clip, scene, target) for take, version, clip in listed]
+
+
+def matched_loudness(made: Sequence[Clip]) -> float | None:
+    """Return the loudness in LUFS at which takes are compared; None if none has one.
+
+    It is the target of programmes, or as near to it as leaves every take's true peak below
+    `TAKE_PEAK_DBTP`.
+    """
+    reachable = [TAKE_LUFS]
+    for clip in made:
+        figures = clip.figures or {}
+        if figures.get("loudness_lufs") is not None and figures["true_peak"] > 0:
+            peak_dbtp = 20 * math.log10(figures["true_peak"])
+            reachable.append(figures["loudness_lufs"] + TAKE_PEAK_DBTP - peak_dbtp)
+    return min(reachable) if len(reachable) > 1 else None
+
+
+def _view_take(
+    take: Take, version: SceneVersion, clip: Clip, scene: SceneVersion, target: float | None
+) -> TakeView:
+    figures, report = clip.figures or {}, clip.report or {}
+    loudness = figures.get("loudness_lufs")
+    return TakeView(
+        take=take.number,
+        is_heard=clip.key == scene.clip_key,
+        origin=take.origin,
+        status=clip.state,
+        caption=version.caption,
+        duration_s=seconds_of(version.samples),
+        recipe=json.loads(clip.request),
+        clip=clip.key,
+        figures=clip.figures,
+        warnings=report.get("warnings", []),
+        matched_gain_db=0.0 if target is None or loudness is None else target - loudness,
+        took_s=clip.took_s,
+        error=clip.error,
+        created_at=take.created_at,
+    )
+
+
 def _view_scene(index: int, start: int, version: SceneVersion, clip: Clip | None) -> SceneView:
     report = (clip.report if clip else None) or {}
     return SceneView.model_validate(
@@ -206,6 +336,7 @@ def _view_scene(index: int, start: int, version: SceneVersion, clip: Clip | None
             "layers": version.layers,
             "continues": version.continues,
             "seed": version.seed,
+            "engine": version.engine,
             "rerolls": version.rerolls,
             "status": ClipState(clip.state) if clip else "planned",
             "clip": version.clip_key,

@@ -4,7 +4,8 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,10 +18,13 @@ from nodes.plan import is_changed
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
 from storage import clips, revisions, runs
+from storage.errors import StoreUnusable
 from storage.models import Clip
 
+Result = TypeVar("Result")
 WAITS_FOR_CLIPS = "clips"
 LOOK_S = 0.1  # between two looks whether anybody still waits
+RETRY_S = 1.0  # before a database that is away is asked again
 PROGRESS_S = 1.0  # between two notes of progress
 
 
@@ -53,13 +57,11 @@ async def make_clips(claimed: Sequence[Clip], services: Services) -> int:
     try:
         results = await asyncio.to_thread(engine.synthesize, requests, watch)
     except EngineFailed as error:
-        async with services.database.write() as session:
-            for clip in claimed:
-                await clips.fail(session, clip, str(error))
+        reason = str(error)
+        await patiently(lambda: _fail(claimed, reason, services))
         return 0
     except Cancelled:
-        async with services.database.write() as session:
-            await clips.give_back(session, claimed)
+        await patiently(lambda: _give_back(claimed, services))
         return 0
     finally:
         watch.lose()  # whatever ended this, the engine's thread ends too
@@ -99,15 +101,23 @@ async def _watch(claimed: Sequence[Clip], watch: Interest, services: Services) -
     noted = time.monotonic()
     while True:
         await asyncio.sleep(LOOK_S)
-        async with services.database.read() as session:
-            if not await clips.has_interest(session, keys):
-                watch.lose()
-                return
+        if not await patiently(lambda: _is_wanted(keys, services)):
+            watch.lose()
+            return
         if time.monotonic() - noted >= PROGRESS_S:
             noted = time.monotonic()
-            async with services.database.write() as session:
-                for clip, share in zip(claimed, watch.shares, strict=True):
-                    await clips.note_progress(session, clip, share)
+            await patiently(lambda: _note(claimed, watch.shares, services))
+
+
+async def _is_wanted(keys: Sequence[str], services: Services) -> bool:
+    async with services.database.read() as session:
+        return await clips.has_interest(session, keys)
+
+
+async def _note(claimed: Sequence[Clip], shares: Sequence[float], services: Services) -> None:
+    async with services.database.write() as session:
+        for clip, share in zip(claimed, shares, strict=True):
+            await clips.note_progress(session, clip, share)
 
 
 async def _load_request(clip: Clip, services: Services) -> ClipRequest:
@@ -130,10 +140,35 @@ async def _store(
         "warnings": list(result.warnings),
         "is_silence": result.is_silence,
     }
+    kept = {"file": file, "figures": figures.as_dict(), "report": report, "took_s": took_s}
+    return await patiently(lambda: _complete(clip, kept, services))
+
+
+async def _complete(clip: Clip, kept: dict[str, Any], services: Services) -> bool:
     async with services.database.write() as session:
-        return await clips.complete(
-            session, clip, file=file, figures=figures.as_dict(), report=report, took_s=took_s
-        )
+        return await clips.complete(session, clip, **kept)
+
+
+async def _fail(claimed: Sequence[Clip], error: str, services: Services) -> None:
+    async with services.database.write() as session:
+        for clip in claimed:
+            await clips.fail(session, clip, error)
+
+
+async def _give_back(claimed: Sequence[Clip], services: Services) -> None:
+    async with services.database.write() as session:
+        await clips.give_back(session, claimed)
+
+
+async def patiently(attempt: Callable[[], Awaitable[Result]]) -> Result:
+    """Attempt again and again while the database is away: what is made is not lost with it."""
+    while True:
+        try:
+            return await attempt()
+        except StoreUnusable as error:
+            if not error.is_passing:
+                raise
+            await asyncio.sleep(RETRY_S)
 
 
 def make_playable(waveform: Waveform, samples: int) -> Waveform:

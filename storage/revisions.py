@@ -170,6 +170,14 @@ async def list_newest(
     return list(await session.scalars(query.order_by(desc(Revision.number)).limit(limit)))
 
 
+async def list_numbers(session: AsyncSession, story_id: str) -> dict[int, int]:
+    """Return the number of each revision of a story by its id."""
+    rows = await session.execute(
+        select(Revision.id, Revision.number).where(Revision.story_id == story_id)
+    )
+    return {revision_id: number for revision_id, number in rows}
+
+
 async def set_name(session: AsyncSession, revision: Revision, name: str | None) -> None:
     """Name a revision, or take its name away.
 

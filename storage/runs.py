@@ -77,9 +77,13 @@ async def renew(session: AsyncSession, run_id: int, owner: str, ttl_s: float) ->
     return renewed.scalar_one_or_none() is not None
 
 
-async def release_owner(session: AsyncSession, owners: Collection[str]) -> None:
-    """End the leases of owners that are known to be dead."""
-    for table in (Run, Clip):
+async def release_owner(
+    session: AsyncSession,
+    owners: Collection[str],
+    tables: Sequence[type[Run | Clip]] = (Clip, Run),
+) -> None:
+    """End the leases of owners that are known to be dead, or that gave up what they held."""
+    for table in tables:
         held = RunState.RUNNING if table is Run else ClipState.CLAIMED
         await session.execute(
             update(table)

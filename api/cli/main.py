@@ -12,7 +12,7 @@ from api.cli import keys, making, running, webhooks
 from audiostory_core.errors import BadInput, StudioError
 from storage.errors import StoreError
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, BAD_INPUT, DEGRADED, INTERRUPTED = 1, 2, 3, 130
 
 app = typer.Typer(
     name="audiostory",

@@ -9,14 +9,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi import Path as PathParameter
+from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.byte_range import Body, respond
 from api.edge import Edge, HasEdge
 from api.media_type import AudioKind, choose_kind
-from api.views import load_story, open_mix
+from api.views import TakeView, load_story, open_mix, view_takes
 from audiostory_core.audio.export import export, wav_bytes
-from audiostory_core.audio.mixdown import Mixdown, Segment
+from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
 from audiostory_core.audio.pcm import wav_length
 from audiostory_core.errors import BadInput
 from storage import clips, revisions
@@ -34,6 +35,7 @@ AUDIO: dict[int | str, dict[str, Any]] = {
     304: {"description": "The client has it"},
 }
 Accept = Annotated[str, Header(description="Which of audio/wav and audio/flac; WAV if both.")]
+Place = Annotated[int, PathParameter(ge=1, le=1_000_000, description="Counts from 1.")]
 Index = Annotated[str, PathParameter(description="Counts from 1, perhaps with .wav or .flac.")]
 Suffix = Annotated[str, PathParameter(json_schema_extra={"enum": list(AudioKind)})]
 
@@ -74,6 +76,38 @@ async def get_clip(
         return await respond(request, _file_body(path, etag, name))
     segment = await asyncio.to_thread(Segment.whole, path)
     return await respond(request, _wav_body(Mixdown([segment]), etag, name))
+
+
+@router.get(
+    "/{story_id}/sub-events/{index}/takes", response_class=JSONResponse, summary="Its takes"
+)
+async def get_takes(story_id: str, index: Place, edge: HasEdge) -> list[TakeView]:
+    """Return every clip ever wanted for a sub-event with its recipe, oldest first."""
+    async with edge.store.database.read() as session:
+        _, listed = await view_takes(session, story_id, index)
+    return listed
+
+
+@router.get(
+    "/{story_id}/sub-events/{index}/takes/{take}", responses=AUDIO, summary="A take, to compare"
+)
+@router.head("/{story_id}/sub-events/{index}/takes/{take}", include_in_schema=False)
+async def get_take(
+    story_id: str, index: Place, take: Place, request: Request, edge: HasEdge, matched: bool = True
+) -> Response:
+    """Return a take as WAV, as loud as the other takes unless `matched` is false."""
+    async with edge.store.database.read() as session:
+        _, listed = await view_takes(session, story_id, index)
+        found = next((one for one in listed if one.take == take), None)
+        made = await clips.list_by_key(session, [found.clip] if found else [])
+    file = next((clip.file for clip in made.values()), None)
+    if found is None or file is None:
+        raise NotFound(f"take of story {story_id} at sub-event {index}", take)
+    gain_db = found.matched_gain_db if matched else 0.0
+    segment = await asyncio.to_thread(Segment.whole, edge.store.audio.path(file))
+    mix = Mixdown([segment], Programme(gain_db, limiting=False))
+    etag = f'"{found.clip[:32]}-{gain_db:.3f}"'
+    return await respond(request, _wav_body(mix, etag, f"{story_id}-{index}-take-{take}.wav"))
 
 
 async def _mix(story_id: str, kind: AudioKind, request: Request, edge: Edge) -> Response:

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel
 
-from api import decisions
 from api.access import HasCaller
 from api.edge import HasEdge
 from api.new_story import NewStory, create_story
@@ -19,7 +18,6 @@ from api.views import (
     view_story,
 )
 from storage import stories
-from storage.errors import Conflict
 
 router = APIRouter(prefix="/stories", tags=["stories"])
 
@@ -80,13 +78,3 @@ async def get_sub_events(story_id: str, edge: HasEdge) -> list[SceneView]:
     async with edge.store.database.read() as session:
         _, _, revision = await load_story(session, story_id)
         return await view_scenes(session, revision)
-
-
-@router.post("/{story_id}/approve", summary="Approve what it waits for")
-async def post_approval(story_id: str, edge: HasEdge) -> StoryView:
-    """Approve the plan or the mix that the story waits for; 409 if it waits for neither."""
-    review = await decisions.approve(edge.store.database, story_id)
-    if review is None:
-        raise Conflict("The story does not wait for a review; its status tells what it does.")
-    async with edge.store.database.read() as session:
-        return view_story(*await load_story(session, story_id))
