@@ -116,7 +116,8 @@ class ServerChanges(Changes):
 
 def conninfo(location: str) -> str:
     """Return a server's URL as libpq has it, with this program's settings of a connection."""
-    return make_conninfo(**(CONNECTION | conninfo_to_dict(location)))
+    given = conninfo_to_dict(location)
+    return make_conninfo(location, **{k: v for k, v in CONNECTION.items() if k not in given})
 
 
 def is_lost(error: object) -> bool:
