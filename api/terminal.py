@@ -1,7 +1,7 @@
 """What the command line shows: progress on stderr, tables and reports on stdout."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from api.authoring import Listener
 from api.views import SceneView, StoryDetail, StoryView
 from audiostory_core.audio.seams import FLOOR_DB
 from audiostory_core.story import SpeechLayer, StoryPlan, SubEvent
@@ -35,7 +34,7 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def story_progress(is_shown: bool) -> Iterator[Listener]:
+def story_progress(is_shown: bool) -> Iterator[Callable[[Event], None]]:
     """Show the progress of a story from its events; an ETA from the clips' measured pace."""
     progress = Progress(
         SpinnerColumn(),

@@ -15,6 +15,7 @@ from api.serving import _Server
 from api.settings import Settings
 from api.store import open_store
 from storage.database import Database
+from tests.api.knocking import make_key
 from tests.conftest import Studio
 from tests.fakes import LinePlanner, ToneEngine
 
@@ -62,3 +63,19 @@ async def socket_client(edge) -> AsyncIterator[httpx.AsyncClient]:
         server.should_exit = True
         edge.closing.set()
         await serving
+
+
+@pytest.fixture
+async def admin(studio):
+    _, headers = await make_key(studio, "admin", name="operator")
+    return headers
+
+
+@pytest.fixture
+async def ada(studio):
+    return await make_key(studio, "read", "write", name="Ada")
+
+
+@pytest.fixture
+async def bob(studio):
+    return await make_key(studio, "read", "write", name="Bob")

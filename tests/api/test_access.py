@@ -3,22 +3,17 @@
 import asyncio
 import json
 import logging
-import os
 import re
-import subprocess
-import sys
 
 import httpx
-import psutil
 import pytest
 from sqlalchemy import text
 
 from api.app import create_app
 from api.edge import Edge
-from api.limits import MOST_BUCKETS, Buckets
-from api.settings import Settings
 from storage import keys
-from tests.api.observing import PATIENCE_S, assert_problem, serving
+from tests.api.knocking import make_key, over
+from tests.api.observing import assert_problem
 
 JSON = {"content-type": "application/json"}
 TRICKS = [
@@ -34,39 +29,10 @@ TRICKS = [
 ]
 
 
-async def _make_key(studio, *scopes, name="someone"):
-    async with studio.store.database.write() as session:
-        row, key = await keys.add(session, name=name, scopes=scopes)
-    return row.id, {"Authorization": f"Bearer {key}"}
-
-
 async def _audit(studio):
     async with studio.store.database.read() as session:
         rows = await keys.list_audit(session, 1000)
     return [(row.key_id, row.action, row.target, row.status) for row in reversed(rows)]
-
-
-def _over(studio, **limits):
-    """Return a client of an application with limits of its own."""
-    settings = Settings(home=studio.settings.home, **limits)
-    transport = httpx.ASGITransport(create_app(Edge(studio.store, settings, lambda: 1)))
-    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
-
-
-@pytest.fixture
-async def admin(studio):
-    _, headers = await _make_key(studio, "admin", name="operator")
-    return headers
-
-
-@pytest.fixture
-async def ada(studio):
-    return await _make_key(studio, "read", "write", name="Ada")
-
-
-@pytest.fixture
-async def bob(studio):
-    return await _make_key(studio, "read", "write", name="Bob")
 
 
 async def test_nobody_needs_a_key_where_there_is_none(client):
@@ -86,7 +52,7 @@ async def test_key_that_is_wrong_is_refused_even_where_none_is_needed(client):
 async def test_first_key_closes_the_service_without_a_restart(client, studio):
     assert (await client.get("/v1/stories")).status_code == 200
 
-    _, headers = await _make_key(studio, "read")
+    _, headers = await make_key(studio, "read")
 
     assert (await client.get("/v1/stories", headers=headers)).status_code == 200
     await asyncio.sleep(1.1)
@@ -94,10 +60,10 @@ async def test_first_key_closes_the_service_without_a_restart(client, studio):
 
 
 async def test_last_key_that_is_revoked_opens_a_service_of_this_machine_alone(studio):
-    key_id, headers = await _make_key(studio, "admin")
+    key_id, headers = await make_key(studio, "admin")
     async with studio.store.database.write() as session:
         await keys.revoke(session, key_id)
-    async with _over(studio) as private:
+    async with over(studio) as private:
         assert (await private.get("/v1/stories")).status_code == 200
         assert_problem(await private.get("/v1/stories", headers=headers), 401)
 
@@ -146,7 +112,7 @@ async def test_health_is_no_way_around_the_door(client, admin, path):
     ],
 )
 async def test_key_is_taken_from_either_header(client, studio, header, value):
-    _, headers = await _make_key(studio, "read")
+    _, headers = await make_key(studio, "read")
     key = headers["Authorization"].removeprefix("Bearer ")
 
     response = await client.get("/v1/stories", headers={header: value.format(key)})
@@ -171,7 +137,7 @@ async def test_wrong_key_is_refused(client, admin, headers):
 
 
 async def test_revoked_key_is_refused_at_once(client, studio, admin):
-    key_id, headers = await _make_key(studio, "read")
+    key_id, headers = await make_key(studio, "read")
     assert (await client.get("/v1/stories", headers=headers)).status_code == 200
 
     revoked = await client.delete(f"/v1/keys/{key_id}", headers=admin)
@@ -190,7 +156,7 @@ async def test_revoked_key_is_refused_at_once(client, studio, admin):
     ],
 )
 async def test_scopes_say_what_a_key_may_do(client, studio, scopes, statuses):
-    _, headers = await _make_key(studio, *scopes)
+    _, headers = await make_key(studio, *scopes)
 
     responses = [
         await client.get("/v1/stories", headers=headers),
@@ -317,7 +283,7 @@ async def test_key_that_cannot_be_made_is_a_problem_of_its_field(client, body, f
 
 
 async def test_last_key_is_not_revoked_from_afar(client, studio):
-    key_id, headers = await _make_key(studio, "admin")
+    key_id, headers = await make_key(studio, "admin")
 
     response = await client.delete(f"/v1/keys/{key_id}", headers=headers)
 
@@ -330,105 +296,6 @@ async def test_service_with_keys_answers_to_any_name(client, admin):
 
     assert (await client.get("/v1/stories", headers=admin | asked)).status_code == 200
     assert_problem(await client.get("/v1/stories", headers=asked), 401)
-
-
-async def test_too_many_requests_of_a_key_have_to_wait(studio, ada, bob):
-    async with _over(studio, rate_per_minute=3) as client:
-        statuses = [(await client.get("/v1/stories", headers=ada[1])).status_code for _ in range(4)]
-        late = await client.get("/v1/stories", headers=ada[1])
-        other = await client.get("/v1/stories", headers=bob[1])
-
-    assert statuses == [200, 200, 200, 429]
-    assert_problem(late, 429)
-    assert 1 <= int(late.headers["retry-after"]) <= 21
-    assert other.status_code == 200
-
-
-async def test_requests_that_start_work_have_a_limit_of_their_own(studio, ada):
-    async with _over(studio, starts_per_minute=2) as client:
-        statuses = [
-            (
-                await client.post("/v1/stories", json={"instruction": "Rain"}, headers=ada[1])
-            ).status_code
-            for _ in range(3)
-        ]
-        read = await client.get("/v1/stories", headers=ada[1])
-
-    assert statuses == [202, 202, 429]
-    assert read.status_code == 200
-
-
-async def test_without_a_key_an_address_is_counted(studio):
-    async with _over(studio, rate_per_minute=2) as client:
-        statuses = [(await client.get("/v1/stories")).status_code for _ in range(3)]
-
-    assert statuses == [200, 200, 429]
-
-
-async def test_who_tries_keys_is_stopped(studio, admin):
-    async with _over(studio, rate_per_minute=2) as client:
-        statuses = [
-            (await client.get("/v1/stories", headers={"X-API-Key": f"as_{n}"})).status_code
-            for n in range(3)
-        ]
-        honest = await client.get("/v1/stories", headers=admin)
-
-    assert statuses == [401, 401, 429]
-    assert honest.status_code == 200
-
-
-def test_bucket_fills_evenly_up_to_a_minutes_worth():
-    buckets = Buckets(60)
-    assert [buckets.take("a", 100.0) for _ in range(60)] == [0.0] * 60
-
-    assert buckets.take("a", 100.0) == pytest.approx(1.0)
-    assert buckets.take("a", 100.5) == pytest.approx(0.5)
-    assert buckets.take("b", 100.5) == 0.0
-    assert buckets.take("a", 101.01) == 0.0
-    assert buckets.take("a", 101.01) > 0.9
-    assert [buckets.take("a", 1000.0) for _ in range(60)] == [0.0] * 60
-    assert buckets.take("a", 1000.0) > 0.9
-
-
-def test_names_that_are_idle_are_forgotten_and_their_number_is_bounded():
-    buckets = Buckets(60)
-    for n in range(2 * MOST_BUCKETS):
-        buckets.take(str(n), 0.001 * n)
-    crowded = len(buckets)
-
-    buckets.take("late", 1000.0)
-
-    assert (crowded, len(buckets)) == (MOST_BUCKETS, 1)
-
-
-async def test_streams_of_a_key_have_a_limit_until_they_end(studio, edge, socket_client):
-    key_id, headers = await _make_key(studio, "read")
-    _, other = await _make_key(studio, "admin")
-    story = await studio.add("rain", owner_key=key_id)
-    url, most = f"/v1/stories/{story.id}/events", edge.settings.streams_per_key
-    limits = httpx.Limits(max_connections=2 * most)
-    async with httpx.AsyncClient(base_url=socket_client.base_url, limits=limits) as client:
-        opened = [
-            await client.send(client.build_request("GET", url, headers=headers), stream=True)
-            for _ in range(most)
-        ]
-        assert {response.status_code for response in opened} == {200}
-
-        refused = await client.get(url, headers=headers)
-        assert_problem(refused, 429)
-        assert refused.headers["retry-after"]
-        async with client.stream("GET", url, headers=other) as response:
-            assert response.status_code == 200
-        for response in opened:
-            await response.aclose()
-
-        deadline = asyncio.get_running_loop().time() + PATIENCE_S
-        status = 429
-        while status == 429 and asyncio.get_running_loop().time() < deadline:
-            async with client.stream("GET", url, headers=headers) as response:
-                status = response.status_code
-            await asyncio.sleep(0.05)
-        assert status == 200
 
 
 async def test_every_request_that_may_change_something_is_written_down(client, studio, ada, admin):
@@ -512,45 +379,6 @@ async def test_clip_is_named_by_a_number_alone(client, studio, name):
     assert_problem(await client.send(request), 404)
 
 
-@pytest.mark.parametrize("is_announced", [True, False])
-@pytest.mark.parametrize("is_known", [True, False])
-async def test_hundred_megabytes_are_refused_unread(
-    socket_client, studio, ada, is_announced, is_known
-):
-    process = psutil.Process()
-    before, chunk, sent = process.memory_info().rss, b" " * 65_536, 0
-
-    async def chunks():
-        nonlocal sent
-        for _ in range(1600):
-            sent += len(chunk)
-            yield chunk
-
-    headers = (ada[1] if is_known else {}) | JSON
-    if is_announced:
-        headers["content-length"] = str(1600 * len(chunk))
-    response = await socket_client.post("/v1/stories", content=chunks(), headers=headers)
-
-    assert_problem(response, 413 if is_known else 401)
-    assert process.memory_info().rss - before < 32 << 20
-    assert (await socket_client.get("/v1/health/live")).status_code == 200
-
-
-async def test_client_that_asks_first_sends_nothing_of_a_large_body(socket_client):
-    url = socket_client.base_url
-    reader, writer = await asyncio.open_connection(url.host, url.port)
-    writer.write(
-        b"POST /v1/stories HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        b"Content-Length: 104857600\r\nExpect: 100-continue\r\n\r\n"
-    )
-
-    answer = await asyncio.wait_for(reader.read(100), PATIENCE_S)
-
-    assert answer.startswith(b"HTTP/1.1 413")
-    writer.close()
-    await writer.wait_closed()
-
-
 def test_document_tells_how_to_say_who_one_is_and_what_may_be_refused(edge):
     document = create_app(edge).openapi()
 
@@ -569,74 +397,3 @@ def test_document_tells_how_to_say_who_one_is_and_what_may_be_refused(edge):
             assert ("404" in told) == ("{" in path)
             assert ("413" in told) == ("requestBody" in operation)
             assert set(operation["responses"]["429"]["content"]) == {"application/problem+json"}
-
-
-def _audiostory(home, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "api", *arguments],
-        env=os.environ | {"AUDIOSTORY_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
-
-
-def test_keys_are_made_listed_and_revoked_on_the_command_line(tmp_path):
-    home = tmp_path / "home"
-    made = _audiostory(home, "keys", "create", "Ada", "--scope", "read", "--scope", "write")
-    key = made.stdout.strip()
-    key_id = key.split("_")[1]
-    assert made.returncode == 0, made.stderr
-    assert re.fullmatch(r"as_\w{8}_[0-9a-f]{64}", key)
-    assert key_id in made.stderr
-
-    listed = _audiostory(home, "keys", "list", "--json")
-    assert key not in listed.stdout
-    (row,) = json.loads(listed.stdout)
-    assert (row["id"], row["name"], row["scopes"]) == (key_id, "Ada", ["read", "write"])
-    revoked = _audiostory(home, "keys", "revoke", key_id)
-    assert (revoked.returncode, "last key" in revoked.stderr) == (0, True)
-
-    audit = json.loads(_audiostory(home, "keys", "audit", "--json").stdout)
-    assert [(row["action"], row["target"], row["key_id"]) for row in audit] == [
-        ("keys revoke", key_id, None),
-        ("keys create", key_id, None),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["create", "Ada", "--scope", "root"], "scope"),
-        (["create", ""], "name"),
-        (["create", "a\nb"], "name"),
-        (["revoke", "nosuch"], "key 'nosuch' does not exist"),
-        (["revoke", "as_abc_secret"], "is a key, not its id"),
-        (["audit", "--limit", "0"], "limit"),
-    ],
-)
-def test_keys_command_refuses_what_it_cannot_use(tmp_path, arguments, said):
-    finished = _audiostory(tmp_path / "home", "keys", *arguments)
-
-    assert finished.returncode == 2
-    assert said in finished.stderr
-    assert len(finished.stderr.splitlines()) == 1
-    assert "secret" not in finished.stderr
-
-
-def test_address_that_others_can_reach_is_served_once_there_is_a_key(tmp_path):
-    home = tmp_path / "home"
-    key = _audiostory(home, "keys", "create", "Ada", "--scope", "admin").stdout.strip()
-
-    with serving(home, "--host", "0.0.0.0") as server:
-        warning = server.process.stderr.readline()
-        url = server.url.replace("0.0.0.0", "127.0.0.1")
-        assert_problem(httpx.get(f"{url}/v1/stories"), 401)
-        headers = {"Authorization": f"Bearer {key}", "Host": "studio.example"}
-        assert httpx.get(f"{url}/v1/stories", headers=headers).status_code == 200
-        _audiostory(home, "keys", "revoke", key.split("_")[1])
-        assert_problem(httpx.get(f"{url}/v1/stories", headers=headers), 401)
-        assert_problem(httpx.get(f"{url}/v1/stories"), 401)
-
-    assert "TLS" in warning

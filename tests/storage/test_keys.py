@@ -6,6 +6,9 @@ import pytest
 from storage import keys
 from storage.errors import NotFound
 from storage.models import ApiKey
+from tests.postgres import ON_BOTH_DATABASES
+
+pytestmark = ON_BOTH_DATABASES
 
 
 async def _add(studio, **values):
