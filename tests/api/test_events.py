@@ -1,6 +1,7 @@
 import asyncio
 import json
-from contextlib import asynccontextmanager
+import random
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -69,25 +70,36 @@ async def test_stream_goes_on_after_the_last_event_heard(socket_client, studio):
             assert [event.number for event in told] == stored[last:]
 
 
-async def test_listeners_that_come_and_go_miss_nothing_while_a_story_is_made(socket_client, studio):
-    story = await studio.add("\n".join(f"rain {n}" for n in range(8)), duration_s=8.0)
+async def _hear_until_cut_off(client, story_id, told, patience_s):
+    """Listen for a while, and leave in the middle of whatever is going on."""
+    with suppress(TimeoutError):
+        async with (
+            asyncio.timeout(patience_s),
+            _listening(client, story_id, told[-1].number if told else None) as heard,
+        ):
+            async for event in heard:
+                told.append(event)
+                if event.kind == "run.finished":
+                    return
+
+
+async def test_listener_cut_off_at_random_hears_every_event_once_in_order(socket_client, studio):
+    chance = random.Random(3)
+    story = await studio.add("\n".join(f"rain {n}" for n in range(12)), duration_s=12.0)
+    studio.engine.pause_s = 0.1
+    visits = 0
 
     async def listen_in_short_visits():
-        told, kind = [], None
-        while kind != "run.finished":
-            async with _listening(socket_client, story.id, len(told)) as heard:
-                for event in await _take(heard, 1 if len(told) % 3 else 2):
-                    told.append(event)
-                    kind = event.kind
-                    if kind == "run.finished":
-                        break
+        nonlocal visits
+        told = []
+        while not told or told[-1].kind != "run.finished":
+            visits += 1
+            await _hear_until_cut_off(socket_client, story.id, told, chance.uniform(0.005, 0.1))
         return told
 
     async def listen_all_along():
         told = []
-        async with _listening(socket_client, story.id) as heard:
-            while not told or told[-1].kind != "run.finished":
-                told += await _take(heard, 1)
+        await _hear_until_cut_off(socket_client, story.id, told, 60.0)
         return told
 
     listening = [
@@ -98,6 +110,49 @@ async def test_listeners_that_come_and_go_miss_nothing_while_a_story_is_made(soc
     numbers = [event.number for event in await studio.events(story.id)]
     for told in await asyncio.gather(*listening):
         assert [event.number for event in told] == numbers
+    assert visits > 20
+
+
+async def test_stream_begins_after_the_number_in_the_address_unless_a_header_says_more(
+    socket_client, studio
+):
+    story = await studio.add("rain")
+    for n in range(3):
+        async with studio.store.database.write() as session:
+            await events.append(session, story.id, "note", n=n)
+
+    async def first(path, **headers):
+        path = f"/v1/stories/{story.id}/events{path}"
+        async with socket_client.stream("GET", path, headers=headers) as response:
+            return (await _take(_read(response.aiter_lines()), 1))[0].number
+
+    assert await first("?after=3") == 4
+    assert await first("?after=2", **{"Last-Event-ID": "4"}) == 5
+
+
+async def test_stream_with_progress_tells_it_without_a_number(socket_client, studio):
+    story = await studio.add("rain\nthunder")
+    await studio.run(story.id)
+    path = f"/v1/stories/{story.id}/events?progress=true"
+
+    fields = {}
+    async with asyncio.timeout(10), socket_client.stream("GET", path) as response:
+        async for line in response.aiter_lines():
+            if not line and fields["event"] == "progress":
+                break
+            name, _, value = line.partition(": ")
+            fields = fields | {name: value} if line else {}
+
+    assert "id" not in fields
+    told = json.loads(fields["data"])
+    assert told == (await socket_client.get(f"/v1/stories/{story.id}/progress")).json()
+    assert (told["clips_total"], told["clips_finished"], told["share"]) == (2, 2, 1.0)
+    assert told["eta_s"] == 0.0
+    assert told["speed_x"] > 0
+
+
+async def test_progress_of_an_unknown_story_is_a_problem(client):
+    assert_problem(await client.get("/v1/stories/nosuch/progress"), 404, "story")
 
 
 async def test_stream_of_many_events_is_replayed_in_pages(socket_client, studio):
