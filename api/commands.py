@@ -3,7 +3,7 @@
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,36 +24,41 @@ from api.views import (
 from audiostory_core.audio.export import export
 from audiostory_core.errors import BadInput
 from storage import stories
+from storage.models import Event
+from storage.runs import CLIP_REVIEW
 
 DONE, FAILED, BAD_INPUT, DEGRADED = 0, 1, 2, 3
 
 
 async def create(wanted: NewStory, target: Path, *, as_json: bool) -> int:
     """Make a story and write it; return the exit code."""
-    async with _opened() as (store, settings):
+    async with opened() as (store, settings):
         story = await create_story(store.database, wanted, settings.tail_s)
         terminal.err.print(f"story {story.id}, seed {story.seed}")
-        return await _make_and_write(store, settings, story.id, target, as_json=as_json)
+        return await make_and_write(store, settings, story.id, target, as_json=as_json)
 
 
 async def resume(story_id: str, target: Path | None, *, as_json: bool) -> int:
     """Go on with a story and write it; return the exit code."""
-    async with _opened() as (store, settings):
-        return await _make_and_write(store, settings, story_id, target, as_json=as_json)
+    async with opened() as (store, settings):
+        return await make_and_write(store, settings, story_id, target, as_json=as_json)
 
 
-async def approve(story_id: str) -> None:
-    """Approve what a story waits for."""
-    async with _opened() as (store, _):
+async def approve(story_id: str, target: Path | None, *, as_json: bool) -> int:
+    """Approve what a story waits for, and go on with it if asked; return the exit code."""
+    async with opened() as (store, settings):
         review = await decisions.approve(store.database, story_id)
+        if review is not None and target is not None:
+            return await make_and_write(store, settings, story_id, target, as_json=as_json)
     if review is None:
         raise BadInput("story", story_id, "does not wait for a review", "See `audiostory show ID`.")
     terminal.out.print(f"{review} approved; go on with: audiostory resume {story_id}")
+    return DONE
 
 
 async def show(story_id: str, plot: Path | None, *, as_json: bool) -> None:
     """Print a story, and draw it if asked."""
-    async with _opened() as (store, _):
+    async with opened() as (store, _):
         async with store.database.read() as session:
             detail, scenes = await detail_story(session, story_id)
             _, _, revision = await load_story(session, story_id)
@@ -71,7 +76,7 @@ async def show(story_id: str, plot: Path | None, *, as_json: bool) -> None:
 
 async def list_newest(limit: int, *, as_json: bool) -> None:
     """Print the newest stories."""
-    async with _opened() as (store, _), store.database.read() as session:
+    async with opened() as (store, _), store.database.read() as session:
         rows = await stories.list_newest(session, limit)
     views = [view_story(*row) for row in rows]
     if as_json:
@@ -100,7 +105,12 @@ def write_text(path: Path, content: str) -> None:
 
 
 @asynccontextmanager
-async def _opened() -> AsyncIterator[tuple[OpenStore, Settings]]:
+async def opened() -> AsyncIterator[tuple[OpenStore, Settings]]:
+    """Open the data folder for the time of a command.
+
+    Raises:
+        StoreError: if it cannot be used.
+    """
     settings = read_settings()
     store = await open_store(settings)
     try:
@@ -109,23 +119,49 @@ async def _opened() -> AsyncIterator[tuple[OpenStore, Settings]]:
         await store.database.close()
 
 
-async def _make_and_write(
-    store: OpenStore, settings: Settings, story_id: str, target: Path | None, *, as_json: bool
+async def make_and_write(
+    store: OpenStore,
+    settings: Settings,
+    story_id: str,
+    target: Path | None,
+    *,
+    as_json: bool,
+    is_reported: bool = True,
+    listener: Callable[[Event], None] | None = None,
 ) -> int:
+    """Work on a story until it settles, write its mix, and report; return the exit code.
+
+    Args:
+        store: the open data folder.
+        settings: of this installation.
+        story_id: of the story.
+        target: where the mix goes, accepted or not; None writes none.
+        as_json: print JSON, and no progress.
+        is_reported: print the story as it then is.
+        listener: hears of every event of the story, from its first on.
+    """
+
+    def listen(event: Event) -> None:
+        show_progress(event)
+        if listener is not None:
+            listener(event)
+
     try:
-        with terminal.story_progress(is_shown=not as_json) as listener:
-            run = await authoring.make_story(store, settings, story_id, listener)
+        with terminal.story_progress(is_shown=not as_json) as show_progress:
+            run = await authoring.make_story(store, settings, story_id, listen)
     except asyncio.CancelledError:
         terminal.show_interrupted(story_id, target)
         raise
     async with store.database.read() as session:
         detail, scenes = await detail_story(session, story_id)
-    if detail.status == Status.FAILED:
+    if detail.status == Status.FAILED or run.waits_for == CLIP_REVIEW:
         terminal.err.print(f"audiostory: {detail.error}", markup=False, soft_wrap=True)
         return BAD_INPUT if run.is_bad_input else FAILED
-    if detail.status == Status.FINISHED and target is not None:
-        await _write(store, story_id, target, is_shown=not as_json)
-    await _report(store, detail, scenes, target, as_json=as_json)
+    written = target if detail.is_accepted is not None else None
+    if written is not None:
+        await _write(store, story_id, written, is_shown=not as_json)
+    if is_reported:
+        await _report(store, detail, scenes, written, as_json=as_json)
     return DEGRADED if detail.degradations else DONE
 
 
@@ -154,15 +190,14 @@ async def _report(
     terminal.show_scenes(scenes)
     for note in detail.notes:
         terminal.show_note(note)
-    if detail.status == Status.IN_REVIEW:
-        terminal.show_review(detail)
-        return
     terminal.show_seams(seams)
     if detail.programme is not None:
         terminal.out.print(terminal.programme_line(detail.programme), markup=False)
     terminal.show_degradations(detail.degradations)
     if target is not None:
         terminal.show_written(target, detail)
+    if detail.status == Status.IN_REVIEW:
+        terminal.show_review(detail)
 
 
 async def _draw(store: OpenStore, story_id: str, plot: Path, scenes: list[SceneView]) -> None:

@@ -66,7 +66,7 @@ async def ask(
         run = await runs.lock(session, latest.id)
         if story.revision_id != read.revision.id:
             raise Conflict("The story has just changed. Look at it again, then ask again.")
-        edit = asked.model_dump(mode="json", exclude_defaults=True) | {"kind": asked.kind}
+        edit = asked.model_dump(mode="json", exclude_none=True)
         if run.state not in ACTIVE:
             is_heard = accept or isinstance(asked, MoreTakes)
             return await stories.queue_run(

@@ -127,6 +127,8 @@ def show_story(detail: StoryDetail) -> None:
 def programme_line(programme: dict[str, Any]) -> str:
     """Return loudness and peak of a mix in one line."""
     loudness, peak = programme["loudness_lufs"], programme["true_peak_dbtp"]
+    if loudness is peak is None and programme["reason"] and "until accepted" in programme["reason"]:
+        return f"gain {programme['gain_db']:+.1f} dB; {programme['reason']}"
     parts = [
         "loudness undefined" if loudness is None else f"loudness {loudness:.1f} LUFS",
         "silence" if peak is None else f"true peak {peak:.1f} dBTP",
@@ -196,10 +198,8 @@ def show_interrupted(story_id: str, target: Path | None) -> None:
 
 def show_review(detail: StoryDetail) -> None:
     """Print what a story waits for and how to go on."""
-    out.print(
-        f"waits for {detail.waits_for}; go on with: "
-        f"audiostory approve {detail.id} && audiostory resume {detail.id} -o story.wav"
-    )
+    approve = f"audiostory approve {detail.id} -o story.wav"
+    out.print(f"waits for {detail.waits_for}; go on with: {approve}", soft_wrap=True)
 
 
 def _plan_table(title: str) -> Table:

@@ -70,7 +70,7 @@ def summary_of(change: Edits | Remark | MoreTakes | ChooseTake) -> str:
 def _summary_of_edit(edit: Edit) -> str:
     match edit.op:
         case "reword":
-            told = {name for name in edit.model_fields_set if name not in ("op", "sub_event")}
+            told = set(edit.model_dump(exclude_none=True)) - {"op", "sub_event"}
             what = edit.change or edit.caption or ", ".join(sorted(told)).replace("_s", "")
             return f"scene {edit.sub_event}: {_short(what)}"
         case "insert":

@@ -143,8 +143,12 @@ def resume(story_id: StoryId, output: Output = None, as_json: AsJson = False) ->
 
 
 @app.command()
-def approve(story_id: StoryId) -> None:
-    """Approve the plan or the mix that a story made with --review waits for."""
+def approve(story_id: StoryId, output: Output = None, as_json: AsJson = False) -> None:
+    """Approve the plan or the mix that a story waits with; with -o, go on and write the mix."""
     from api import commands
+    from audiostory_core.audio.export import check_destination
 
-    asyncio.run(commands.approve(story_id))
+    if output is not None:
+        check_destination(output)
+        share_one_arena()
+    raise typer.Exit(asyncio.run(commands.approve(story_id, output, as_json=as_json)))

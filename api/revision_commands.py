@@ -1,0 +1,152 @@
+"""What the commands that revise a story do once their input is known to be good."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from api import commands, revising, revision_tables, terminal
+from api.commands import BAD_INPUT, DONE, opened
+from api.store import OpenStore
+from api.views import load_story, view_revisions, view_story, view_takes
+from audiostory_core.changes import ChooseTake, Edits, MoreTakes, Remark
+from audiostory_core.editing import Preview
+from audiostory_core.story import seconds_of
+from storage.database import Database
+from storage.models import Event, Revision
+
+Moved = Callable[[Database], Awaitable[Revision]]
+
+
+async def change(
+    story_id: str,
+    asked: Edits | Remark | MoreTakes | ChooseTake,
+    target: Path | None,
+    *,
+    accept: bool,
+    as_json: bool,
+    is_reported: bool = True,
+) -> int:
+    """Ask for a change, make it, and write the mix if asked; return the exit code.
+
+    Args:
+        story_id: of the story.
+        asked: the change.
+        target: a file for the mix, accepted or not; None writes none.
+        accept: do not wait for the author's approval.
+        as_json: print JSON.
+        is_reported: print the story as it then is.
+    """
+    refused: list[str] = []
+    known = 0
+
+    def listen(event: Event) -> None:
+        if event.kind == "change.refused" and event.number > known:
+            refused.append(event.data["error"])
+
+    async with opened() as (store, settings):
+        async with store.database.read() as session:
+            story, _, _ = await load_story(session, story_id)
+            known = story.next_event - 1
+        await revising.ask(store.database, story_id, asked, accept=accept)
+        code = await commands.make_and_write(
+            store,
+            settings,
+            story_id,
+            target,
+            as_json=as_json,
+            is_reported=is_reported,
+            listener=listen,
+        )
+    for error in refused:
+        terminal.err.print(f"audiostory: {error}", markup=False, soft_wrap=True)
+    return BAD_INPUT if refused else code
+
+
+async def preview(story_id: str, asked: Edits, *, as_json: bool) -> int:
+    """Print what edits would do; return the exit code."""
+    async with opened() as (store, _):
+        lines = await revising.look_ahead(store.database, story_id, asked)
+    if as_json:
+        terminal.print_json([_as_json(line) for line in lines])
+    else:
+        revision_tables.show_preview(lines)
+        terminal.out.print(revising.describe(lines))
+    return DONE
+
+
+async def list_takes(story_id: str, scene: int, *, as_json: bool) -> None:
+    """Print the takes of a scene."""
+    async with opened() as (store, _), store.database.read() as session:
+        _, listed = await view_takes(session, story_id, scene)
+    if as_json:
+        terminal.print_json([take.model_dump(mode="json") for take in listed])
+    else:
+        revision_tables.show_takes(listed)
+
+
+async def move(story_id: str, moved: Moved, *, as_json: bool) -> None:
+    """Make another revision the current one and tell which."""
+    async with opened() as (store, _):
+        revision = await moved(store.database)
+        await _tell_revision(store, story_id, revision, as_json=as_json)
+
+
+async def history(story_id: str, limit: int, *, as_json: bool) -> None:
+    """Print the revisions of a story, newest first."""
+    async with opened() as (store, _), store.database.read() as session:
+        listed = await view_revisions(session, story_id, limit)
+    if as_json:
+        terminal.print_json([revision.model_dump(mode="json") for revision in listed])
+    else:
+        revision_tables.show_history(listed)
+
+
+async def difference(story_id: str, before: str, after: str) -> None:
+    """Print how two revisions differ."""
+    async with opened() as (store, _):
+        text = await revising.difference(store.database, story_id, before, after)
+    terminal.out.print(text, markup=False, soft_wrap=True)
+
+
+async def branch(story_id: str, named: str | None, *, as_json: bool) -> None:
+    """Begin a story as a revision of another and print its id."""
+    async with opened() as (store, _):
+        begun = await revising.branch(store.database, story_id, named, owner_key=None)
+        async with store.database.read() as session:
+            view = view_story(*await load_story(session, begun.id))
+    if as_json:
+        terminal.print_json(view.model_dump(mode="json"))
+    else:
+        terminal.out.print(f"story {begun.id}; go on with: audiostory resume {begun.id}")
+
+
+async def cancel(story_id: str) -> None:
+    """Stop what is being done for a story."""
+    async with opened() as (store, _):
+        await revising.cancel(store.database, story_id)
+    terminal.out.print(f"cancelled; go on with: audiostory resume {story_id}")
+
+
+async def _tell_revision(
+    store: OpenStore, story_id: str, revision: Revision, *, as_json: bool
+) -> None:
+    async with store.database.read() as session:
+        view = view_story(*await load_story(session, story_id))
+    if as_json:
+        terminal.print_json(view.model_dump(mode="json"))
+        return
+    named = f" “{revision.name}”" if revision.name else ""
+    length = f"{len(revision.scenes)} scenes, {seconds_of(revision.samples):g} s"
+    told = f"revision {revision.number}{named}: {revision.summary} ({length})"
+    terminal.out.print(told, markup=False)
+    if view.status != "finished":
+        terminal.out.print(f"go on with: audiostory resume {story_id}", markup=False)
+
+
+def _as_json(line: Preview) -> dict[str, object]:
+    return {
+        "number": line.number,
+        "was": line.was,
+        "sub_event": line.event.model_dump(mode="json"),
+        "is_made_again": line.is_remade,
+        "reason": line.reason,
+    }
