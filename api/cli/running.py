@@ -50,7 +50,7 @@ def migrate() -> None:
     from storage.migrating import SCHEMA
 
     settings = read_settings()
-    Database.open(settings.database_file)
+    Database.open(settings.database)
     out.print(f"{settings.home} is at schema {SCHEMA}")
 
 
