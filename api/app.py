@@ -10,7 +10,21 @@ from api.document import DocumentedApi
 from api.edge import Edge
 from api.errors import PROBLEMS, explain_errors
 from api.limits import BodyLimit, LoopbackOnly
-from api.routes import audio, audit, events, health, keys, revising, stories, webhooks
+from api.metrics import RequestFigures, Timed
+from api.readiness import Folder
+from api.routes import (
+    audio,
+    audit,
+    bundles,
+    deleting,
+    events,
+    health,
+    keys,
+    metrics,
+    revising,
+    stories,
+    webhooks,
+)
 
 DESCRIPTION = """Turns one instruction into a long audio story. `POST /v1/stories`, follow its
 events, then read its mix. Every error is a problem (RFC 9457) that says what to do."""
@@ -29,13 +43,27 @@ def create_app(edge: Edge) -> FastAPI:
     app.state.edge = edge
     app.state.keyring = keyring
     app.state.streams = Counter()
+    app.state.folder = Folder()
+    app.state.figures = figures = RequestFigures()
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimit)
     app.add_middleware(Audited, database=edge.store.database)
     app.add_middleware(Door, edge=edge, keyring=keyring)
     app.add_middleware(LoopbackOnly, is_key_needed=keyring.is_needed)
+    app.add_middleware(Timed, figures=figures)
     explain_errors(app)
-    for routes in (stories, revising, audio, events, webhooks, keys, audit):
+    for routes in (
+        stories,
+        revising,
+        deleting,
+        audio,
+        bundles,
+        events,
+        webhooks,
+        keys,
+        audit,
+        metrics,
+    ):
         app.include_router(
             routes.router, prefix=PREFIX, responses=PROBLEMS, dependencies=list(GUARDS)
         )

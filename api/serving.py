@@ -13,8 +13,10 @@ import uvicorn
 
 from api.app import create_app
 from api.edge import Edge
-from api.settings import Settings
+from api.logs import configure
+from api.settings import LogLevel, Settings
 from api.store import open_store
+from api.webhooks import Sender
 from audiostory_core.errors import BadInput
 from storage import keys
 
@@ -101,6 +103,7 @@ def serve_forever(settings: Settings, host: str, port: int, workers: int | None)
             host or port cannot be had.
         StoreError: if the data folder cannot be used.
     """
+    configure(settings.log, settings.log_level or LogLevel.INFO)
     is_public = not _is_loopback(host)
     if is_public and not asyncio.run(_has_keys(settings)):
         raise BadInput(
@@ -125,7 +128,7 @@ async def _serve(settings: Settings, host: str, port: int, workers: int, is_publ
     supervisor = Supervisor(workers)
     edge = Edge(store, settings, supervisor.count_alive, is_public)
     config = uvicorn.Config(
-        create_app(edge), log_level="warning", lifespan="off", timeout_graceful_shutdown=GRACE_S
+        create_app(edge), log_config=None, lifespan="off", timeout_graceful_shutdown=GRACE_S
     )
     server = _Server(config)
 
@@ -140,7 +143,7 @@ async def _serve(settings: Settings, host: str, port: int, workers: int, is_publ
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
-        async with supervisor.running():
+        async with supervisor.running(), Sender(store.database, settings).running():
             address = f"http://{_shown(host)}:{listening.getsockname()[1]}"
             print(f"{address}/docs  (Ctrl-C stops)", file=sys.stderr, flush=True)
             if is_public:

@@ -1,6 +1,7 @@
 """Settings of this installation; the only reader of the environment."""
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,22 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from audiostory_core.errors import BadInput
 
 SECRET = re.compile(r"://.*@")  # user and password of a URL
+
+
+class LogFormat(StrEnum):
+    """How a line of the log is written."""
+
+    CONSOLE = "console"  # for people
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """What is worth a line."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 def _split(told: object) -> object:
@@ -37,6 +54,11 @@ class Settings(BaseSettings):
     webhook_waits_s: Annotated[  # before each further attempt; one more attempt than waits
         tuple[float, ...], NoDecode, BeforeValidator(_split), Field(max_length=20)
     ] = (5.0, 30.0, 300.0, 1800.0, 7200.0, 21600.0, 21600.0)
+
+    gc_min_age_h: Annotated[float, Field(ge=1.0, le=10_000.0)] = 24.0  # what is younger stays
+    least_free_mb: Annotated[int, Field(ge=0, le=10_000_000)] = 200  # on the disk, to be ready
+    log: LogFormat = LogFormat.CONSOLE
+    log_level: LogLevel | None = None  # None: what the command takes
 
     @property
     def database_file(self) -> Path:

@@ -5,9 +5,11 @@ import signal
 import sys
 
 from api.composition import build_worker
-from api.settings import read_settings
+from api.logs import configure
+from api.settings import LogLevel, read_settings
 from api.store import open_store
 from graph.worker import Worker
+from nodes.context import bound
 
 
 async def work_forever(supervised: bool) -> None:
@@ -16,6 +18,7 @@ async def work_forever(supervised: bool) -> None:
     What is being done is finished first; a second signal ends at once.
     """
     settings = read_settings()
+    configure(settings.log, settings.log_level or LogLevel.INFO, bound)
     store = await open_store(settings)
     try:
         async with build_worker(store, settings) as worker:

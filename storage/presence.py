@@ -45,6 +45,11 @@ class Presence:
         self._lock.close()
 
 
+def count_alive(folder: Path) -> int:
+    """Count the workers of this host whose sign of life is in the folder."""
+    return sum(not _is_free(path) for path in folder.glob(f"{socket.gethostname()}-*"))
+
+
 def _is_free(path: Path) -> bool:
     try:
         file: TextIOWrapper = path.open("r+")

@@ -1,0 +1,89 @@
+"""Logs on stderr, a line each: JSON for machines or text for people.
+
+Whatever logs through the standard library ends up here. Secrets are struck out of the finished
+line, wherever in it they are.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from api.settings import LogFormat, LogLevel
+
+OURS = ("api", "graph", "nodes", "audiostory_core", "storage")
+SERVER = ("uvicorn", "uvicorn.error", "uvicorn.access")
+SECRETS = re.compile(
+    r"(?P<key>\bas_[0-9a-z]+_)[0-9a-f]+|(?P<hook>\bwhsec_)[\w+/=-]+"
+    r"|(?P<user>://[^\s/:@]*:)[^\s/@]+(?=@)",
+    re.ASCII,
+)
+Bound = Callable[[], Mapping[str, str | int]]
+
+
+def configure(form: LogFormat, level: LogLevel, bound: Bound = dict) -> None:
+    """Log to stderr from now on; what was configured before is replaced.
+
+    Args:
+        form: of a line.
+        level: of our own modules and of the server; other libraries only warn.
+        bound: returns the ids of what is being worked on where a line is logged.
+    """
+
+    def add_bound(logger: object, name: str, event: EventDict) -> EventDict:
+        return {**event, **bound()}
+
+    plain = structlog.dev.plain_traceback  # others show local variables, secrets among them
+    is_json = form == LogFormat.JSON
+    colors = sys.stderr.isatty()
+    rendering: list[Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if is_json
+        else [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            pass_foreign_args=True,
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                _tell_request,
+                add_bound,
+            ],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *rendering,
+                _strike_secrets,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    for name in (*OURS, *SERVER):
+        logger = logging.getLogger(name)
+        logger.handlers = []
+        logger.propagate = True
+        logger.setLevel(level.upper())
+
+
+def _tell_request(logger: object, name: str, event: EventDict) -> EventDict:
+    """Take a line of the access log apart; what follows ? is left out, for it may be private."""
+    given = event.pop("positional_args", ())
+    if event["_record"].name != "uvicorn.access" or len(given) != 5:
+        return event
+    client, method, path, _, status = given
+    told = {"client": client, "method": method, "path": path.partition("?")[0], "status": status}
+    return {**event, "event": "request", **told}
+
+
+def _strike_secrets(logger: object, name: str, line: Any) -> str:
+    """Replace secrets in the text that the processor before has made of an event."""
+    return SECRETS.sub(lambda found: f"{found[found.lastgroup or 0]}…", line)
