@@ -28,7 +28,8 @@ from storage.database import Database
 from storage.errors import NotFound, StoreError
 
 OPEN_PATHS = "/v1/health/"
-STARTING_PATHS = "/v1/stories"  # a POST there has something made
+STARTING_PATHS = "/v1/stories"  # a POST there has something made,
+STARTING_NOTHING = "/preview"  # but for this one
 FRESH_S = 1.0  # for so long nobody looks again whether there are keys
 STORY_ID = re.compile(r"[0-9a-z]{1,40}", re.ASCII)
 STREAM_RETRY_S = 5
@@ -115,7 +116,8 @@ class Keyring:
 class Door:
     """Lets in those who are known and do not come too often; a route finds out who it was.
 
-    What is refused here is not in the audit: nobody without a key shall fill the database.
+    What is refused here is not in the audit: nobody without a key shall fill the database. What is
+    sent by `NOBODY`, to the paths that are open, is not either.
     """
 
     def __init__(self, app: ASGIApp, edge: Edge, keyring: Keyring) -> None:
@@ -149,7 +151,7 @@ class Door:
         name = name_of(scope, caller)
         now = time.monotonic()
         wait_s = self._requests.take(name, now)
-        if wait_s == 0.0 and scope["method"] == "POST" and scope["path"].startswith(STARTING_PATHS):
+        if wait_s == 0.0 and _starts_work(scope):
             wait_s = self._starts.take(name, now)
         return None if wait_s == 0.0 else _later(wait_s)
 
@@ -255,6 +257,12 @@ def _given_key(headers: Headers) -> str | None:
     if scheme.lower() == "bearer":
         return credentials.strip()
     return headers.get("x-api-key")
+
+
+def _starts_work(scope: Scope) -> bool:
+    path: str = scope["path"]
+    is_starting = path.startswith(STARTING_PATHS) and not path.endswith(STARTING_NOTHING)
+    return is_starting and scope["method"] == "POST"
 
 
 def _require(caller: Caller, scope: KeyScope) -> None:

@@ -6,6 +6,7 @@ import re
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.access import NOBODY
 from api.limits import SAFE_METHODS
 from storage import keys
 from storage.database import Database
@@ -31,7 +32,8 @@ class Audited:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and write down what became of it."""
-        if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
+        is_watched = scope["type"] == "http" and scope["method"] not in SAFE_METHODS
+        if not is_watched or scope["state"]["caller"] is NOBODY:
             await self.app(scope, receive, send)
             return
 

@@ -109,7 +109,7 @@ async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     source, *inner = (str(part) for part in first["loc"])
     is_json = first["type"] != "json_invalid"  # else the rest of loc is a position in the text
-    where = ".".join(inner) if inner and is_json else source
+    where = (".".join(inner) if is_json else "") or source
     message = first["msg"].removeprefix("Value error, ")
     return problem(
         422,

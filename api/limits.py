@@ -133,7 +133,7 @@ async def refuse(answer: ASGIApp, scope: Scope, receive: Receive, send: Send) ->
     """
 
     async def send_unfinished(message: Message) -> None:
-        await send(message | {"more_body": True} if "body" in message else message)
+        await send({**message, "more_body": True} if "body" in message else message)
 
     await answer(scope, receive, send_unfinished)
     has_more = Headers(scope=scope).get("expect", "").lower() != "100-continue"

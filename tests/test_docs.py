@@ -73,7 +73,9 @@ def test_documents_are_plain_text_of_the_project(document):
 def test_commands_and_their_options_exist(document):
     for call in studio_calls(document.read_text("utf-8")):
         assert call[0] in COMMANDS, call
-        known = {option for parameter in COMMANDS[call[0]].params for option in parameter.opts}
+        command = COMMANDS[call[0]]
+        command = getattr(command, "commands", {}).get(call[1], command) if call[1:] else command
+        known = {option for parameter in command.params for option in parameter.opts}
         used = {word for word in call[1:] if word.startswith("-") and word != "-"}
         assert used <= known, call
 

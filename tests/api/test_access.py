@@ -308,6 +308,7 @@ async def test_every_request_that_may_change_something_is_written_down(client, s
     await client.post("/v1/keys", json={"name": "x", "scopes": ["read"]}, headers=headers)
     await client.post("/v1/stories", content=b" " * 5_000_000, headers=headers)
     await client.put("/nosuch", headers=headers)
+    await client.post("/v1/health/live")
     await client.post("/v1/stories", json={"instruction": "Rain"})
 
     assert await _audit(studio) == [

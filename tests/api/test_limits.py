@@ -39,6 +39,19 @@ async def test_requests_that_start_work_have_a_limit_of_their_own(studio, ada):
     assert read.status_code == 200
 
 
+async def test_to_look_ahead_starts_nothing(studio, ada):
+    story = await studio.add("rain", owner_key=ada[0])
+    async with over(studio, starts_per_minute=1) as client:
+        statuses = {
+            (
+                await client.post(f"/v1/stories/{story.id}/preview", json={}, headers=ada[1])
+            ).status_code
+            for _ in range(3)
+        }
+
+    assert 429 not in statuses
+
+
 async def test_without_a_key_an_address_is_counted(studio):
     async with over(studio, rate_per_minute=2) as client:
         statuses = [(await client.get("/v1/stories")).status_code for _ in range(3)]

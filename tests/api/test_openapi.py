@@ -65,7 +65,9 @@ _OF_TYPE = {
 def send(tmp_path):
     """Sends a request to the application; anything it did not foresee is raised."""
     loop = asyncio.new_event_loop()
-    configured = Settings(home=tmp_path / "home")
+    configured = Settings(
+        home=tmp_path / "home", rate_per_minute=100_000, starts_per_minute=100_000
+    )
     store = loop.run_until_complete(open_store(configured))
     transport = httpx.ASGITransport(create_app(Edge(store, configured, lambda: 1)))
     client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
