@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from api import authoring, decisions, terminal
+from api.measuring import measuring
 from api.new_story import NewStory, create_story
 from api.settings import Settings, read_settings
 from api.store import OpenStore, open_store
@@ -142,13 +143,14 @@ async def make_and_write(
     """
 
     def listen(event: Event) -> None:
-        show_progress(event)
+        bar.hear(event)
         if listener is not None:
             listener(event)
 
     try:
-        with terminal.story_progress(is_shown=not as_json) as show_progress:
-            run = await authoring.make_story(store, settings, story_id, listen)
+        with terminal.story_progress(is_shown=not as_json) as bar:
+            async with measuring(store.database, story_id, bar.show):
+                run = await authoring.make_story(store, settings, story_id, listen)
     except asyncio.CancelledError:
         terminal.show_interrupted(story_id, target)
         raise

@@ -1,7 +1,7 @@
 """What the command line shows: progress on stderr, tables and reports on stdout."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -23,6 +23,14 @@ from api.views import SceneView, StoryDetail, StoryView
 from audiostory_core.audio.seams import FLOOR_DB
 from audiostory_core.story import SpeechLayer, StoryPlan, SubEvent
 from storage.models import Event
+from storage.progress import Progress as Measured
+
+STEPS = {  # that an event begins, as the author reads it
+    "run.started": "planning",
+    "plan.ready": "making clips",
+    "revision.ready": "making clips",
+    "mix.ready": "mixed",
+}
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -33,39 +41,59 @@ def print_json(value: Any) -> None:
     out.print_json(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
+class StoryBar:
+    """A line that tells how far a story is.
+
+    Args:
+        line: what draws it.
+    """
+
+    def __init__(self, line: Progress) -> None:
+        self._line = line
+        self._task = line.add_task("planning", total=None, clips="", left="")
+
+    def hear(self, event: Event) -> None:
+        """Tell which step an event begins."""
+        if event.kind in STEPS:
+            self._line.update(self._task, description=STEPS[event.kind])
+
+    def show(self, measured: Measured) -> None:
+        """Tell how far the clips are, and how long they will take at the pace that was measured."""
+        if not measured.clips_total:
+            return
+        left = "" if measured.eta_s is None else f"{_clock(measured.eta_s, 0)} left"
+        self._line.update(
+            self._task, total=1.0, completed=measured.share, clips=clips_line(measured), left=left
+        )
+
+
+def clips_line(measured: Measured) -> str:
+    """Return how far the clips are, such as "3/8 clips, 2 in the making (40 %)"."""
+    line = f"{measured.clips_finished}/{measured.clips_total} clips"
+    if measured.working_share is not None:
+        line += f", {measured.working} in the making ({measured.working_share:.0%})"
+    if measured.clips_failed:
+        line += f", {measured.clips_failed} failed"
+    return line
+
+
 @contextmanager
-def story_progress(is_shown: bool) -> Iterator[Callable[[Event], None]]:
-    """Show the progress of a story from its events; an ETA from the clips' measured pace."""
-    progress = Progress(
+def story_progress(is_shown: bool) -> Iterator[StoryBar]:
+    """Show the progress of a story."""
+    line = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("clips"),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[clips]}"),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
         console=err,
         disable=not is_shown,
         transient=True,
     )
-    task = progress.add_task("planning", total=None)
-    finished: set[int] = set()
-
-    def listen(event: Event) -> None:
-        if event.kind == "plan.ready":
-            progress.update(task, description="making clips", total=event.data["sub_events"])
-        elif event.kind == "clip.finished":
-            finished.add(event.data["scene"])
-            progress.update(task, completed=len(finished))
-        elif event.kind == "clip.rerolled":
-            finished.discard(event.data["scene"])
-            progress.update(task, completed=len(finished))
-        elif event.kind == "mix.ready":
-            progress.update(task, description="mixed")
-
-    with progress:
-        yield listen
+    with line:
+        yield StoryBar(line)
 
 
 @contextmanager
@@ -217,10 +245,11 @@ def _telling(event: SubEvent) -> str:
     return "\n".join([event.caption, *lines])
 
 
-def _clock(at_s: float) -> str:
-    minutes, rest = divmod(at_s, 60)
+def _clock(at_s: float, decimals: int = 1) -> str:
+    minutes, rest = divmod(round(at_s, decimals), 60)
     hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+    seconds = f"{rest:0{3 + decimals if decimals else 2}.{decimals}f}"
+    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
 
 
 def _level(level_db: float) -> str:

@@ -37,6 +37,7 @@ class Progress:
     clips_failed: int
     share: float  # 0 … 1 of their sound, what is done of clips in the making included
     working: int  # clips in the making now
+    working_share: float | None  # 0 … 1, what is done of them in the mean; None: there are none
     speed_x: float | None  # seconds of sound a worker makes in a second; None: never measured
     eta_s: float | None  # until the last clip is made at this pace; None: nobody knows
 
@@ -50,6 +51,7 @@ class _Clips:
     failed: int
     working: int
     workers: int
+    progress: float  # sum of the shares that are done of those in the making
     samples: float
     samples_done: float  # of the failed ones, none
     samples_failed: float
@@ -75,6 +77,7 @@ async def measure(session: AsyncSession, story_id: str) -> Progress:
         clips_failed=clips.failed,
         share=share,
         working=clips.working,
+        working_share=clips.progress / clips.working if clips.working else None,
         speed_x=speed_x,
         eta_s=_eta(clips, speed_x) if story.revision_id is not None else None,
     )
@@ -95,6 +98,7 @@ async def _count(session: AsyncSession, story: Story) -> _Clips:
             _count_of(is_failed).label("failed"),
             _count_of(is_working).label("working"),
             func.count(distinct(case((is_working, Clip.owner)))).label("workers"),
+            _sum(case((is_working, Clip.progress))).label("progress"),
             _sum(SceneVersion.samples).label("samples"),
             _sum(SceneVersion.samples * done).label("samples_done"),
             _sum(case((is_failed, SceneVersion.samples), else_=0)).label("samples_failed"),

@@ -38,7 +38,7 @@ async def test_story_without_a_plan_has_no_clips_and_nobody_knows_how_long(studi
 
     told = await _measure(studio, story)
 
-    assert told == progress.Progress(0, 0, 0, 0.0, 0, None, None)
+    assert told == progress.Progress(0, 0, 0, 0.0, 0, None, None, None)
 
 
 async def test_progress_of_an_unknown_story_is_an_error(studio):
@@ -61,6 +61,7 @@ async def test_share_counts_what_is_done_of_clips_in_the_making(studio):
 
     assert (told.clips_total, told.clips_finished, told.working) == (4, 1, 2)
     assert told.share == pytest.approx(1.5 / 4)
+    assert told.working_share == pytest.approx(0.25)
     assert told.speed_x == pytest.approx(SCENE_S / 0.5)
     assert told.eta_s == pytest.approx(2.5 * SCENE_S / (told.speed_x * 2))
 
