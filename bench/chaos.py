@@ -1,0 +1,67 @@
+"""Stories whose processes are killed at random instants, until enough kills have counted.
+
+    python -m bench.chaos --kills 200 --database sqlite
+    python -m bench.chaos --kills 200 --database postgres
+
+Each story has 20 clips of which each takes 50 to 300 ms longer, and is revised once it is
+finished. Two processes, `audiostory worker` or `audiostory resume` by chance, work on it until one
+is killed and replaced. See tests/acceptance/killing.py for what counts, and for what is asserted.
+"""
+
+import argparse
+import asyncio
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from storage.migrating import migrate
+from tests.acceptance.killing import Chaos
+from tests.conftest import Studio
+from tests.postgres import Server
+
+
+async def measure(kills: int, url: str | None, folder: Path, seed: int) -> None:
+    """Kill until `kills` have counted while clips of a first version were made; print figures."""
+    studio = await Studio.make(folder / "home", url)
+    chaos = Chaos(studio, folder, random.Random(seed))
+    started = time.monotonic()
+    while chaos.figures.counted_making < kills:
+        seed += 1
+        await chaos.play(seed)
+        print(f"{time.monotonic() - started:.0f} s: {chaos.figures.as_text()}", flush=True)
+    await studio.store.database.close()
+
+
+@contextmanager
+def server_url() -> Iterator[str]:
+    """Give the URL of a migrated database of a server that lives for the block."""
+    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
+        server = Server(Path(folder))
+        try:
+            server.execute("CREATE DATABASE bench")
+            migrate(server.url("bench"))
+            yield server.url("bench")
+        finally:
+            server.close()
+
+
+def main() -> None:
+    """Print a line per story; the last one has the sums."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if given.database == "sqlite":
+            asyncio.run(measure(given.kills, None, Path(folder), given.seed))
+        else:
+            with server_url() as url:
+                asyncio.run(measure(given.kills, url, Path(folder), given.seed))
+
+
+if __name__ == "__main__":
+    main()
