@@ -19,7 +19,7 @@ from api.addresses import check_url, find_addresses, is_public
 from api.settings import Settings
 from api.webhooks import Sender
 from audiostory_core.errors import BadInput
-from storage import events, webhooks
+from storage import events, keys, webhooks
 from storage.models import Delivery, Story, Webhook
 from tests.api.observing import assert_problem, serving
 from tests.api.receiving import receiving
@@ -527,6 +527,60 @@ async def test_webhook_is_made_listed_and_removed(client, studio, story):
         assert list(await session.scalars(select(Delivery))) == []
     for gone in (client.get(path), client.delete(path), client.get(f"{path}/deliveries")):
         assert_problem(await gone, 404, "webhook")
+
+
+async def _make_key(studio, *scopes):
+    async with studio.store.database.write() as session:
+        row, key = await keys.add(session, name="somebody", scopes=scopes)
+    return row.id, {"Authorization": f"Bearer {key}"}
+
+
+async def test_webhook_exists_for_its_own_key_alone(client, studio):
+    mine, as_me = await _make_key(studio, "read", "write")
+    _, as_other = await _make_key(studio, "read", "write")
+    await _make_key(studio, "admin")
+    body = {"url": f"https://{PUBLIC}/hook"}
+    made = (await client.post("/v1/webhooks", json=body, headers=as_me)).json()
+    path = f"/v1/webhooks/{made['id']}"
+
+    assert (await client.get("/v1/webhooks", headers=as_other)).json() == []
+    assert len((await client.get("/v1/webhooks", headers=as_me)).json()) == 1
+    assert_problem(await client.get(path, headers=as_other), 404, "webhook")
+    assert_problem(await client.delete(path, headers=as_other), 404, "webhook")
+    assert_problem(await client.post(f"{path}/test", headers=as_other), 404, "webhook")
+    assert_problem(await client.get("/v1/webhooks"), 401)
+    async with studio.store.database.read() as session:
+        assert (await webhooks.get(session, made["id"])).owner_key == mine
+
+
+async def test_webhook_hears_of_its_owners_stories_until_the_key_is_revoked(studio, story):
+    owner, _ = await _make_key(studio, "read", "write")
+    webhook = await _add(studio, "https://a.example/", owner_key=owner)
+    own = await _add_story(studio, "story00002")
+    async with studio.store.database.write() as session:
+        await session.execute(update(Story).where(Story.id == own.id).values(owner_key=owner))
+    await _tell(studio, "a.b")
+    await _tell(studio, "a.b", story_id=own.id)
+    async with studio.store.database.write() as session:
+        await keys.revoke(session, owner)
+    await _tell(studio, "a.b", story_id=own.id)
+
+    heard = [(row.story_id, row.event_number) for row in await _deliveries(studio, webhook)]
+    assert heard == [(own.id, 1)]
+
+
+async def test_command_line_refuses_a_private_target_with_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDIOSTORY_HOME", str(tmp_path / "home"))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "api", "webhooks", "add", "https://127.0.0.1/",
+        stdout=PIPE, stderr=PIPE,
+    )  # fmt: skip
+    said, complained = await process.communicate()
+
+    assert process.returncode == 2
+    assert said == b""
+    assert complained.decode().count("\n") == 1
+    assert "AUDIOSTORY_WEBHOOK_ALLOW_PRIVATE" in complained.decode()
 
 
 async def test_owner_may_not_have_webhooks_without_end(client, studio):
