@@ -77,6 +77,7 @@ def configure(form: LogFormat, level: LogLevel, bound: Bound = dict) -> None:
 def _tell_request(logger: object, name: str, event: EventDict) -> EventDict:
     """Take a line of the access log apart; what follows ? is left out, for it may be private."""
     given = event.pop("positional_args", ())
+    event.pop("color_message", None)  # uvicorn's, the same text again
     if event["_record"].name != "uvicorn.access" or len(given) != 5:
         return event
     client, method, path, _, status = given

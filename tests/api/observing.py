@@ -21,7 +21,7 @@ class Serve:
     def __init__(self, home: Path, *arguments: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "api", "serve", "--port", "0", *arguments],
-            env=os.environ | {"AUDIOSTORY_HOME": str(home)},
+            env=os.environ | {"AUDIOSTORY_HOME": str(home), "AUDIOSTORY_LOG_LEVEL": "warning"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
