@@ -14,8 +14,8 @@ from api.views import load_story
 from audiostory_core.changes import ChooseTake, Edits, MoreTakes, Remark
 from audiostory_core.editing import Preview, apply, diff, preview
 from audiostory_core.errors import BadInput
+from audiostory_core.stored import plan_of, sub_event_of
 from audiostory_core.story import StoryPlan
-from nodes.stored_plan import plan_of, sub_event_of
 from storage import clips, events, mixes, revisions, runs, stories, takes
 from storage.database import Database
 from storage.errors import Conflict
@@ -335,7 +335,7 @@ async def _movable(session: AsyncSession, story_id: str) -> tuple[Story, Revisio
     story, revision = await _read(session, story_id)
     _, latest, _ = await load_story(session, story_id)
     run = await runs.lock(session, latest.id)
-    is_busy = run.state in (RunState.QUEUED, RunState.RUNNING) or run.waits_for == "clips"
+    is_busy = run.state == RunState.RUNNING or run.waits_for == "clips" or bool(run.edits)
     if is_busy and run.state in ACTIVE:
         raise Conflict("The story is being worked on. Wait until it is done, or cancel it first.")
     return story, revision
@@ -346,10 +346,10 @@ async def _go_to(session: AsyncSession, story: Story, revision: Revision) -> Non
     active = run if run is not None and run.state in ACTIVE else None
     await revisions.move_to(session, story, active, revision)
     await events.append(session, story.id, "revision.current", revision=revision.number)
-    is_mixed = await revisions.find_mix(session, revision.id) is not None
+    mix = await revisions.find_mix(session, revision.id)
     if active is not None:
         await runs.wake(session, active)
-    elif not is_mixed:
+    elif mix is None or not mix.is_accepted:
         await stories.queue_run(session, story, review=True, approved=[PLAN_REVIEW])
 
 

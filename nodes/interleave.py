@@ -32,8 +32,9 @@ async def interleave(state: StoryState, services: Services) -> StateUpdate:
         before = await _condition_before(planned, index, services)
         engine = services.engine(scene.engine or planned.engine)
         condition = await asyncio.to_thread(engine.interleave, planned.plan, index, before)
-    await _queue(state, planned, index, condition, services)
-    return {"cursor": index + 1}
+    if await _queue(state, planned, index, condition, services):
+        return {"cursor": index + 1}
+    return {"cursor": len(planned.scene_ids)}  # synthesize goes back for what the author wants
 
 
 async def _next_unmade(session: AsyncSession, planned: Planned, cursor: int) -> int | None:
@@ -51,17 +52,18 @@ async def _queue(
     index: int,
     condition: Condition | None,
     services: Services,
-) -> None:
+) -> bool:
+    """Queue a scene's clip; False if the author wants something else meanwhile."""
     async with services.database.write() as session:
         run = await runs.get(session, state["run_id"])
         if run.state != RunState.RUNNING:
             raise RunStopped
         if is_changed(state, run):
-            return  # the author wants something else; synthesize goes back for it
+            return False
         scene = await revisions.get_scene(session, planned.scene_ids[index])
         if scene.clip_key is not None:
             await clips.want_again(session, run, scene.clip_key)
-            return
+            return True
         if condition is not None and scene.condition_id is None:
             await revisions.add_condition(session, condition.id, condition.data)
             scene.condition_id = condition.id
@@ -82,6 +84,7 @@ async def _queue(
             take=take.number,
             clip=scene.clip_key,
         )
+        return True
 
 
 async def _condition_before(planned: Planned, index: int, services: Services) -> Condition | None:
