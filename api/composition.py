@@ -1,12 +1,13 @@
 """Putting a worker together: the one place where engines, planners, store and graph meet."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from api.building import build_engine, build_planner, why_unusable
-from api.catalog import ENGINES, PLANNERS
+from api.catalog import ENGINES, PLANNERS, check_name
 from api.settings import Settings
 from api.store import OpenStore
+from audiostory_core.errors import BadInput
 from graph.build import build_graph
 from graph.checkpoints import open_checkpoints
 from graph.worker import Worker
@@ -16,7 +17,10 @@ from storage.presence import Presence
 
 @asynccontextmanager
 async def build_worker(
-    store: OpenStore, settings: Settings, story_id: str | None = None
+    store: OpenStore,
+    settings: Settings,
+    story_id: str | None = None,
+    only: Sequence[str] = (),
 ) -> AsyncIterator[Worker]:
     """Build a worker with every engine and planner that is usable here.
 
@@ -24,7 +28,15 @@ async def build_worker(
         store: the open data folder.
         settings: of this installation.
         story_id: work on this story only.
+        only: make clips of these engines only; it drives runs of all.
+
+    Raises:
+        BadInput: if one of those engines is not known, or not usable here.
     """
+    for name in only:
+        why = why_unusable(ENGINES[check_name("engine", name, ENGINES)])
+        if why:
+            raise BadInput("engine", name, "is not usable here", why)
     engines = {
         name: build_engine(name) for name, target in ENGINES.items() if not why_unusable(target)
     }
@@ -40,6 +52,7 @@ async def build_worker(
                 Presence(store.workers),
                 batch=settings.batch,
                 story_id=story_id,
+                engines=only,
             )
     finally:
         for engine in engines.values():

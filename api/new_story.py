@@ -44,6 +44,9 @@ class NewStory(BaseModel):
     review: Annotated[
         bool, Field(description="Stop for the author after the plan and after the mix.")
     ] = False
+    priority: Annotated[
+        int, Field(ge=-100, le=100, description="The higher, the sooner its clips are made.")
+    ] = 0
     plan: Annotated[
         StoryPlan | None, Field(description="A plan of one's own, instead of the planner's.")
     ] = None
@@ -104,6 +107,7 @@ async def create_story(
             planner=wanted.planner,
             tail_s=tail_s,
             review=wanted.review,
+            priority=wanted.priority,
             given_plan=None if wanted.plan is None else wanted.plan.model_dump(mode="json"),
             idempotency_key=idempotency_key,
             request_digest=digest if idempotency_key else None,

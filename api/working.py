@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 
 from api.composition import build_worker
 from api.logs import configure
@@ -12,16 +13,25 @@ from graph.worker import Worker
 from nodes.context import bound
 
 
-async def work_forever(supervised: bool) -> None:
+async def work_forever(
+    supervised: bool, engines: Sequence[str] = (), batch: int | None = None
+) -> None:
     """Work until SIGTERM, Ctrl-C or, if supervised, until standard input closes.
 
     What is being done is finished first; a second signal ends at once.
+
+    Args:
+        supervised: `serve` started this process.
+        engines: make clips of these only; empty: of all that are usable here.
+        batch: clips handed to an engine at once; None: as the settings say.
     """
     settings = read_settings()
+    if batch is not None:
+        settings = settings.model_copy(update={"batch": batch})
     configure(settings.log, settings.log_level or LogLevel.INFO, bound)
     store = await open_store(settings)
     try:
-        async with build_worker(store, settings) as worker:
+        async with build_worker(store, settings, only=engines) as worker:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, _stop, worker)

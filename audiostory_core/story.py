@@ -49,20 +49,24 @@ class SoundKind(StrEnum):
     MUSIC = "music"
 
 
+Words = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]  # Postgres cannot store NUL
+Prose = Annotated[str, Field(pattern=r"^[^\x00]*$")]  # may be empty
+
+
 class SoundLayer(Frozen):
     """A sound, told in words."""
 
     kind: SoundKind
-    text: Annotated[str, Field(min_length=1)]
+    text: Words
 
 
 class SpeechLayer(Frozen):
     """Words to be spoken, exactly as written."""
 
     kind: Literal["speech"] = "speech"
-    words: Annotated[str, Field(min_length=1)]
-    speaker: str | None = None  # a name of the cast; None is the narrator or an unnamed voice
-    manner: str | None = None  # as written, e.g. "whispering", "tired"
+    words: Words
+    speaker: Words | None = None  # a name of the cast; None is the narrator or an unnamed voice
+    manner: Words | None = None  # as written, e.g. "whispering", "tired"
 
 
 Layer = SoundLayer | SpeechLayer
@@ -71,16 +75,16 @@ Layer = SoundLayer | SpeechLayer
 class CastMember(Frozen):
     """A named voice of the story."""
 
-    name: Annotated[str, Field(min_length=1)]
-    description: str = ""  # the words around the first mention, e.g. "a tired woman"
+    name: Words
+    description: Prose = ""  # the words around the first mention, e.g. "a tired woman"
 
 
 class SubEvent(Frozen):
     """One timed unit of the plan; the studio shows it as a scene."""
 
-    caption: Annotated[str, Field(min_length=1)]
+    caption: Words
     duration_s: Annotated[float, Field(ge=SHORTEST_SUB_EVENT_S - SLACK_S, allow_inf_nan=False)]
-    tone: str = "neutral"
+    tone: Words = "neutral"
     layers: tuple[Layer, ...] = ()
     continues: bool = False  # carries on the sub-event before it, split only for its length
 
@@ -97,16 +101,18 @@ class StoryPlan(Frozen):
     whole samples on reading; more is an error.
     """
 
-    instruction: Annotated[str, Field(min_length=1, max_length=LONGEST_INSTRUCTION)]
-    language: str  # BCP 47 primary subtag: en, es, fr, de, zh, ja, … or und
+    instruction: Annotated[Words, Field(max_length=LONGEST_INSTRUCTION)]
+    language: Words  # BCP 47 primary subtag: en, es, fr, de, zh, ja, … or und
     duration_s: Annotated[
         float, Field(ge=SHORTEST_STORY_S, le=LONGEST_STORY_S, allow_inf_nan=False)
     ]
-    reasoning: str = ""
+    reasoning: Prose = ""
     sub_events: Annotated[tuple[SubEvent, ...], Field(min_length=1)]
     cast: tuple[CastMember, ...] = ()
-    directions: tuple[str, ...] = ()  # words of the instruction addressed to the planner, verbatim
-    notes: tuple[str, ...] = ()  # what the author should know: scaled times, merged clauses, …
+    directions: tuple[
+        Prose, ...
+    ] = ()  # words of the instruction addressed to the planner, verbatim
+    notes: tuple[Prose, ...] = ()  # what the author should know: scaled times, merged clauses, …
 
     @model_validator(mode="after")
     def _snap_to_samples(self) -> Self:
@@ -163,6 +169,8 @@ def check_instruction(instruction: str) -> str:
             f"has {len(instruction):,} characters; the most is {LONGEST_INSTRUCTION:,}",
             "Make several stories of it.",
         )
+    if "\x00" in instruction:
+        raise BadInput("instruction", instruction, "has a NUL character", "Take it out.")
     try:
         instruction.encode("utf-8")
     except UnicodeEncodeError:

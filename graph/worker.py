@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
 from graph.build import Graph
@@ -31,6 +31,7 @@ class Worker:
         presence: sign of life; its owner name is what claims carry.
         batch: clips handed to an engine at once.
         story_id: work for this story only.
+        engines: make clips of these engines only; empty: of all there are.
     """
 
     graph: Graph
@@ -38,6 +39,7 @@ class Worker:
     presence: Presence
     batch: int = 1
     story_id: str | None = None
+    engines: Sequence[str] = ()
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def work(self) -> None:
@@ -122,7 +124,7 @@ class Worker:
         return True
 
     async def _make_batch(self) -> bool:
-        engines = list(self.services.engines)
+        engines = list(self.engines or self.services.engines)
         async with self.services.database.read() as session:
             if not await clips.has_claimable(session, engines, self.story_id):
                 return False

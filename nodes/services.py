@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.planners.protocol import Planner
+from audiostory_core.stored import plan_of, sub_event_of
 from audiostory_core.story import StoryPlan, samples_of
 from nodes.errors import StepFailed
-from nodes.stored_plan import plan_of, sub_event_of
 from storage import revisions, stories
 from storage.audio_files import AudioFiles
 from storage.database import Database

@@ -38,6 +38,9 @@ def create(
     review: Annotated[
         bool, typer.Option("--review", help="Stop for you after the plan and after the mix.")
     ] = False,
+    priority: Annotated[
+        int, typer.Option(min=-100, max=100, help="The higher, the sooner its clips are made.")
+    ] = 0,
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
@@ -62,6 +65,7 @@ def create(
         engine=engine,
         planner=planner,
         review=review,
+        priority=priority,
         plan=given,
     )
     target = output or Path("story.wav")

@@ -30,6 +30,15 @@ def serve(
 
 @app.command()
 def worker(
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--engine", metavar="NAME", help="Make clips of this engine only; repeatable."
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Clips handed to an engine at once.")
+    ] = None,
     supervised: Annotated[
         bool, typer.Option("--supervised", help="Stop when standard input closes.", hidden=True)
     ] = False,
@@ -38,7 +47,7 @@ def worker(
     from api.working import work_forever
 
     share_one_arena()
-    asyncio.run(work_forever(supervised))
+    asyncio.run(work_forever(supervised, engine or (), batch))
 
 
 @app.command()
