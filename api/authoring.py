@@ -9,6 +9,7 @@ from api.settings import Settings
 from api.store import OpenStore
 from storage import events, stories
 from storage.database import Database
+from storage.holding import Holding
 from storage.models import ACTIVE, Event, Run, RunState
 
 FOLLOW_S = 1.0  # the longest between two looks at the event log
@@ -16,13 +17,25 @@ Listener = Callable[[Event], None]
 
 
 async def make_story(
-    store: OpenStore, settings: Settings, story_id: str, listener: Listener
+    store: OpenStore,
+    settings: Settings,
+    story_id: str,
+    listener: Listener,
+    on_held: Callable[[str], None],
 ) -> Run:
     """Work on a story until it is finished, has failed, or waits for its author.
 
     A worker elsewhere may do some or all of the work; the listener hears of everything either
     way, from the story's first event on. What failed, was cancelled or lost its worker, has all
-    its attempts again.
+    its attempts again. While another process does the same for this story, it is followed; if it
+    ends before the story has settled, this one goes on.
+
+    Args:
+        store: the open data folder.
+        settings: of this installation.
+        story_id: of the story.
+        listener: hears of every event.
+        on_held: is told which process is followed, if one is.
 
     Returns:
         The run as it then stands.
@@ -30,37 +43,69 @@ async def make_story(
     Raises:
         NotFound: if there is no such story.
     """
+    async with store.database.read() as session:
+        await stories.get(session, story_id)
+    following = _Following(store.database, story_id, listener)
+    with Holding(store.workers, story_id) as holding:
+        if not holding.take():
+            on_held(holding.holder())
+            await following.hear()
+            known = following.heard
+            await following.until(lambda run: holding.take())
+            run = await following.hear()
+            if _is_settled(run) and following.heard > known:
+                return run
+        return await _work(store, settings, story_id, following)
+
+
+async def _work(
+    store: OpenStore, settings: Settings, story_id: str, following: "_Following"
+) -> Run:
     async with build_worker(store, settings, story_id) as worker:
         await worker.take_over_dead()
         await resume(store.database, story_id)
         working = asyncio.create_task(worker.work())
-        following = asyncio.create_task(_follow(store.database, story_id, listener))
+        settling = asyncio.create_task(following.until(_is_settled))
         try:
-            await asyncio.wait({working, following}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({working, settling}, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 working.result()
-            return await following
+            return await settling
         finally:
-            following.cancel()
+            settling.cancel()
             worker.stop()
             await asyncio.gather(working, return_exceptions=not working.done())
 
 
-async def _follow(database: Database, story_id: str, listener: Listener) -> Run:
-    heard = 0
-    while True:
-        seen = database.changes()
-        async with database.read() as session:
-            run = await stories.find_latest_run(session, story_id)
-            fresh = await events.list_after(session, story_id, heard)
-        for event in fresh:
-            listener(event)
-            heard = event.number
-        if fresh:
-            continue
-        if run is not None and _is_settled(run):
-            return run
-        await database.wait_for_change(seen, FOLLOW_S)
+class _Following:
+    """Tells a listener what happens to a story."""
+
+    def __init__(self, database: Database, story_id: str, listener: Listener) -> None:
+        self.heard = 0  # number of the last event
+        self._database = database
+        self._story_id = story_id
+        self._listener = listener
+
+    async def hear(self) -> Run:
+        """Tell of everything up to now; return the newest run as it then stands."""
+        while True:
+            async with self._database.read() as session:
+                run = await stories.find_latest_run(session, self._story_id)
+                fresh = await events.list_after(session, self._story_id, self.heard)
+            for event in fresh:
+                self._listener(event)
+                self.heard = event.number
+            if run is not None and not fresh:
+                return run
+
+    async def until(self, is_over: Callable[[Run], bool]) -> Run:
+        """Tell of everything until something is true of the newest run."""
+        while True:
+            seen = self._database.changes()
+            run = await self.hear()
+            if is_over(run):
+                return run
+            await self._database.wait_for_change(seen, FOLLOW_S)
 
 
 def _is_settled(run: Run) -> bool:

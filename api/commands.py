@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from api import authoring, decisions, terminal
@@ -150,7 +151,9 @@ async def make_and_write(
     try:
         with terminal.story_progress(is_shown=not as_json) as bar:
             async with measuring(store.database, story_id, bar.show):
-                run = await authoring.make_story(store, settings, story_id, listen)
+                run = await authoring.make_story(
+                    store, settings, story_id, listen, partial(terminal.show_held, story_id)
+                )
     except asyncio.CancelledError:
         terminal.show_interrupted(story_id, target)
         raise

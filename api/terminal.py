@@ -224,6 +224,12 @@ def show_interrupted(story_id: str, target: Path | None) -> None:
     err.print(f"go on with: audiostory resume {story_id}{where}", markup=False, soft_wrap=True)
 
 
+def show_held(story_id: str, holder: str) -> None:
+    """Print who works on a story while this process follows it."""
+    told = f"story {story_id} is being worked on by another process ({holder}); following it"
+    err.print(told, markup=False, soft_wrap=True)
+
+
 def show_review(detail: StoryDetail) -> None:
     """Print what a story waits for and how to go on."""
     approve = f"audiostory approve {detail.id} -o story.wav"

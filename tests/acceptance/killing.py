@@ -31,7 +31,7 @@ SCENES = 20
 LOOK_S = 0.005  # between two looks at the log of the engines
 PATIENCE_S = 60.0  # without a line in the log before a process is killed all the same
 CLOCK_S = 0.01  # SQLite's clock counts milliseconds
-MOST_KILLS = 60  # of one story: what is killed again and again has to come to its end
+MOST_KILLS = {SCENES: 40, SCENES + 1: 6}  # of one story as it is made, and as it is revised
 
 
 @dataclass
@@ -149,7 +149,7 @@ class _Play:
             is_late = len(before) == wanted and rng.random() < 0.5
             lines = rng.choice([0, 1] if wanted > SCENES else [0, 1, 2, 3, 4])
             more_s = rng.uniform(0.0, 0.2)
-            if is_late or self._kills >= MOST_KILLS:
+            if is_late or self._kills >= MOST_KILLS[wanted]:
                 lines = 10**9  # left in peace
             if await self._wait(lines, more_s):
                 before = await self._kill_one(before, wanted)

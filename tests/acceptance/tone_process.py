@@ -148,7 +148,7 @@ async def _run(crew: Crew, story_id: str | None) -> None:
         if story_id is None:
             await _work(store, crew.settings)
         else:
-            await make_story(store, crew.settings, story_id, partial(bool))
+            await make_story(store, crew.settings, story_id, partial(bool), partial(bool))
     finally:
         await store.database.close()
 
