@@ -127,6 +127,7 @@ class Sender:
     async def running(self) -> AsyncIterator[None]:
         """Send for the duration of the block; what is then on its way is sent again later."""
         sending = asyncio.create_task(self.send_forever())
+        sending.add_done_callback(_tell_if_broken)
         try:
             yield
         finally:
@@ -249,6 +250,12 @@ class Sender:
                 for name, value in response.headers
             }
             return response.status, answered
+
+
+def _tell_if_broken(sending: asyncio.Task[None]) -> None:
+    """Log what nobody foresaw at once, and not only when the service stops."""
+    if not sending.cancelled() and sending.exception() is not None:
+        log.error("webhooks are sent no more", exc_info=sending.exception())
 
 
 def body_of(outgoing: Outgoing) -> bytes:
