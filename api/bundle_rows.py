@@ -64,12 +64,13 @@ class Line(BaseModel):
 class PlanParts(BaseModel):
     """What a revision keeps of its plan."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="allow")
 
     reasoning: str
     cast: list[CastMember]
     directions: list[str]
     notes: list[str]
+    remarks: list[str] = []
 
 
 class Report(BaseModel):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from api import bundles, restoring, terminal
+from api import bundles, mending, restoring, terminal
 from api.settings import Settings, read_settings
 from api.store import OpenStore, open_store
 from audiostory_core.errors import BadInput
@@ -79,25 +79,30 @@ async def verify(story_id: str | None, *, should_repair: bool, as_json: bool) ->
             async with store.database.read() as session:
                 await stories.get(session, story_id)
         damages = await verifying.verify(store.database, store.audio, story_id)
-        queued = 0
+        queued = mended = 0
         if should_repair:
             for damage in damages:
                 queued += await verifying.repair(store.database, store.audio, damage)
+                mended += not damage.clips and await mending.mend_seam(store, damage)
     if as_json:
         listed = [
             {"file": damage.file, "found": damage.found, "clips": list(damage.clips)}
             for damage in damages
         ]
-        terminal.print_json({"damaged": listed, "queued": queued})
+        terminal.print_json({"damaged": listed, "queued": queued, "mended": mended})
         return len(damages)
     for damage in damages:
         what = "clip" if damage.clips else "seam"
         terminal.out.print(f"{damage.found}: {what} {damage.file}", soft_wrap=True)
     if not damages:
         terminal.out.print("every audio file is what its name says")
-    elif queued:
-        terminal.err.print(f"{queued} clips are queued again; a worker makes them.")
-    elif not should_repair:
+    elif should_repair:
+        terminal.err.print(
+            f"{queued} clips are queued again, for a worker to make; {mended} seams are mended. "
+            "A seam beside a damaged clip is mended by verifying again once the clip is made.",
+            soft_wrap=True,
+        )
+    else:
         told = f" {story_id}" if story_id else ""
         terminal.err.print(f"Have them made again with: audiostory verify{told} --repair")
     return len(damages)

@@ -29,7 +29,7 @@ def served(home: Path) -> Iterator[tuple[httpx.Client, float]]:
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "api", "serve", "--port", "0"],
-        env=os.environ | {"AUDIOSTORY_HOME": str(home)},
+        env=os.environ | {"AUDIOSTORY_HOME": str(home), "AUDIOSTORY_LOG_LEVEL": "warning"},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -3,6 +3,7 @@ import contextlib
 import json
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 import zipfile
@@ -19,7 +20,7 @@ from api.edge import Edge
 from api.settings import LogFormat, LogLevel, Settings
 from nodes.context import bind, bound
 from storage import events, keys
-from storage.models import Clip, ClipState, ClipWant, Run, RunState
+from storage.models import Clip, ClipState, ClipWant, Run, RunState, Segment
 from storage.presence import Presence
 from storage.verifying import repair, verify
 from tests.shelf import branch, hear, shelve
@@ -320,7 +321,53 @@ async def test_commands_keep_a_store_in_order(studio, tmp_path):
     await break_clip(store, story.clip_keys[0])
     listed = audiostory(studio, "verify", story.id, "--json", exit_code=1)
     assert len(json.loads(listed.stdout)["damaged"]) == 1
-    assert "1 clips are queued" in audiostory(studio, "verify", "--repair", exit_code=1).stderr
+    assert (
+        "1 clips are queued again" in audiostory(studio, "verify", "--repair", exit_code=1).stderr
+    )
+
+
+async def test_damaged_seam_is_mended_to_the_same_bytes(studio):
+    store = studio.store
+    story = await shelve(store, "rain", "wind")
+    heard = await hear(store, story.id)
+    async with store.database.read() as session:
+        seam = await session.scalar(select(Segment.file).where(Segment.file.endswith(".au")))
+    store.audio.path(seam).write_bytes(b"damage")
+
+    told = audiostory(studio, "verify", story.id, "--repair", "--json", exit_code=1)
+
+    assert json.loads(told.stdout)["mended"] == 1
+    assert await hear(store, story.id) == heard
+    audiostory(studio, "verify", story.id)
+
+
+def test_story_restored_elsewhere_exports_the_same_bytes_and_makes_no_clip(tmp_path):
+    """A story that foley made in one data folder, heard in another that never ran an engine."""
+    here, there = (os.environ | {"AUDIOSTORY_HOME": str(tmp_path / name)} for name in "ab")
+
+    def run(environment, *words):
+        words = [sys.executable, "-m", "api", *map(str, words)]
+        finished = subprocess.run(words, env=environment, capture_output=True, text=True)
+        assert finished.returncode == 0, finished.stderr
+        return finished.stdout
+
+    text = "Rain falls on a tin roof. Then a dog barks twice. Then a train passes."
+    first, bundle, second = (tmp_path / name for name in ("a.wav", "s.audiostory", "b.wav"))
+    run(here, "create", text, "--duration", "6", "--seed", "5", "-o", first)
+    (story,) = json.loads(run(here, "list", "--json"))
+    run(here, "backup", story["id"], "-o", bundle)
+    run(there, "restore", bundle)
+    database = sqlite3.connect(tmp_path / "b/studio.db")
+    assert set(database.execute("SELECT state, owner FROM clip")) == {("finished", None)}
+    assert database.execute("SELECT count(*) FROM clip_want").fetchone() == (0,)
+    finished_at = database.execute("SELECT key, finished_at FROM clip ORDER BY key").fetchall()
+
+    run(there, "resume", story["id"], "-o", second)
+
+    assert second.read_bytes() == first.read_bytes()
+    after = database.execute("SELECT key, finished_at FROM clip ORDER BY key").fetchall()
+    assert after == finished_at
+    database.close()
 
 
 @pytest.mark.parametrize(

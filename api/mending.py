@@ -1,0 +1,75 @@
+"""Rendering damaged seams of mixes again, from the clips on either side."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
+
+from sqlalchemy import select, update
+
+from api.store import OpenStore
+from audiostory_core.audio.crossfade import crossfade
+from audiostory_core.audio.mixdown import Mixdown
+from audiostory_core.audio.mixdown import Segment as Slice
+from audiostory_core.audio.pcm import Waveform, au_bytes
+from storage import mixes
+from storage.audio_files import AudioFiles
+from storage.models import Mix, Segment
+from storage.verifying import Damage
+
+Neighbours = tuple[Segment, Segment, Segment]  # the body before a seam, the seam, the body after
+
+
+async def mend_seam(store: OpenStore, damage: Damage) -> bool:
+    """Render a seam again; False if it is none, or the clips around it are damaged too.
+
+    The same clips make the same bytes. If they do not, on another processor, the rows that name
+    the seam get the new file.
+    """
+    found = await _find_neighbours(store, damage.file)
+    if found is None:
+        return False
+    await asyncio.to_thread(store.audio.set_aside, damage.file)
+    file = await asyncio.to_thread(_render, found, store.audio)
+    if file is None:
+        return False
+    if file != damage.file:
+        async with store.database.write() as session:
+            await session.execute(
+                update(Segment)
+                .where(Segment.file == damage.file)
+                .values(file=file)
+                .execution_options(synchronize_session=False)
+            )
+    return True
+
+
+async def _find_neighbours(store: OpenStore, file: str) -> Neighbours | None:
+    async with store.database.read() as session:
+        named = set(await session.scalars(select(Segment.id).where(Segment.file == file)))
+        async for mix in await session.stream_scalars(select(Mix)):
+            if named & set(mix.segments):
+                return _around(await mixes.list_segments(session, mix), named)
+    return None
+
+
+def _around(ordered: Sequence[Segment], named: set[int]) -> Neighbours | None:
+    for (before, seam), (_, after) in pairwise(pairwise(ordered)):
+        if seam.id in named and seam.seam is not None:
+            return before, seam, after
+    return None
+
+
+def _render(found: Neighbours, audio: AudioFiles) -> str | None:
+    """Fade from what follows the first body in its clip to what precedes the second in its own."""
+    before, seam, after = found
+    if not (audio.is_whole(before.file) and audio.is_whole(after.file)):
+        return None
+    end = before.offset + before.samples
+    left = _read(audio, before.file, end, seam.samples)
+    right = _read(audio, after.file, after.offset - seam.samples, seam.samples)
+    return audio.add(".au", au_bytes(crossfade(left, right)))
+
+
+def _read(audio: AudioFiles, file: str, start: int, samples: int) -> Waveform:
+    with Mixdown([Slice(audio.path(file), start, samples)]) as clip:
+        return clip.read(0, samples)
