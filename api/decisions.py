@@ -6,6 +6,9 @@ from storage.database import Database
 from storage.models import RunState
 
 
+REVIEWS = ("plan review", "mix review")  # not "clip review": a failed clip cannot be approved
+
+
 async def approve(database: Database, story_id: str) -> str | None:
     """Approve what the story waits for; return its name, or None if it waits for nothing.
 
@@ -15,7 +18,7 @@ async def approve(database: Database, story_id: str) -> str | None:
     async with database.write() as session:
         _, run, _ = await load_story(session, story_id)
         review = run.waits_for
-        if run.state != RunState.PARKED or review is None or review == "clips":
+        if run.state != RunState.PARKED or review not in REVIEWS:
             return None
         await runs.approve(session, run, review)
     return review

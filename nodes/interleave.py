@@ -24,7 +24,8 @@ async def interleave(state: StoryState, services: Services) -> StateUpdate:
     planned = await services.planned(state["revision_id"])
     async with services.database.read() as session:
         index = await _next_unmade(session, planned, state["cursor"])
-        if index is None:
+        run = await runs.get(session, state["run_id"])
+        if index is None or is_changed(state, run):  # synthesize goes back for the change
             return {"cursor": len(planned.scene_ids)}
         scene = await revisions.get_scene(session, planned.scene_ids[index])
     condition = None
