@@ -5,7 +5,6 @@ from storage import runs
 from storage.database import Database
 from storage.models import RunState
 
-
 REVIEWS = ("plan review", "mix review")  # not "clip review": a failed clip cannot be approved
 
 
