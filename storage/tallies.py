@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import JSON, BigInteger, ColumnElement, case, cast, func, select
+from sqlalchemy import JSON, ColumnElement, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.models import Clip, ClipState, Delivery, Run, RunState, now_s
@@ -60,7 +60,7 @@ async def tally(session: AsyncSession) -> Tallies:
 def _samples(session: AsyncSession) -> ColumnElement[int]:
     """Return the length in samples that a clip's request asks for, as SQL."""
     if session.get_bind().dialect.name == "postgresql":
-        return cast(cast(Clip.request, JSON)["samples"].astext, BigInteger)
+        return cast(Clip.request, JSON)["samples"].as_integer()
     return func.json_extract(Clip.request, "$.samples")
 
 

@@ -27,7 +27,7 @@ from storage.models import (
     Story,
     Take,
 )
-from tests.conftest import Studio
+from tests.conftest import ON_BOTH_DATABASES, Studio
 from tests.shelf import branch, hear, shelve
 
 
@@ -38,7 +38,7 @@ def store(studio):
 
 @pytest.fixture
 async def elsewhere(tmp_path, migrated):
-    """Another store, that knows nothing of the first."""
+    """Another store, that knows nothing of the first; of SQLite, whatever the first is of."""
     (tmp_path / "elsewhere").mkdir()
     shutil.copy(migrated, tmp_path / "elsewhere/studio.db")
     studio = await Studio.make(tmp_path / "elsewhere")
@@ -99,6 +99,7 @@ def with_rows(bundle: Path, change) -> Path:
     return rewritten(bundle, members={ROWS: changed})
 
 
+@ON_BOTH_DATABASES
 async def test_restored_story_sounds_the_same_to_the_bit_without_synthesis(
     store, story, bundle, elsewhere
 ):
@@ -130,6 +131,7 @@ async def test_restored_story_has_its_scenes_takes_revisions_and_events(
     assert kinds == ["story.created", "story.restored"]
 
 
+@ON_BOTH_DATABASES
 async def test_story_restored_twice_is_a_second_story_that_shares_its_sound(
     story, bundle, elsewhere
 ):
@@ -145,6 +147,7 @@ async def test_story_restored_twice_is_a_second_story_that_shares_its_sound(
     assert await count(elsewhere, Clip) == 3
 
 
+@ON_BOTH_DATABASES
 async def test_story_is_restored_into_the_store_it_was_deleted_from(store, story, bundle):
     heard = await hear(store, story.id)
     async with store.database.write() as session:
@@ -154,6 +157,7 @@ async def test_story_is_restored_into_the_store_it_was_deleted_from(store, story
     assert await hear(store, story.id) == heard
 
 
+@ON_BOTH_DATABASES
 async def test_backup_of_a_branch_holds_the_scenes_that_it_shares(
     store, story, elsewhere, tmp_path
 ):
@@ -202,6 +206,7 @@ async def test_restored_mix_keeps_its_seam_beside_another_of_the_same_key(
     assert await count(elsewhere, Segment) == 6
 
 
+@ON_BOTH_DATABASES
 async def test_restoring_makes_a_clip_that_another_story_waits_for(story, bundle, elsewhere):
     other = await shelve(elsewhere, "rain", "wind")
     shared = other.clip_keys[0]
