@@ -18,7 +18,8 @@ async def work_forever(
 ) -> None:
     """Work until SIGTERM, Ctrl-C or, if supervised, until standard input closes.
 
-    What is being done is finished first; a second signal ends at once.
+    What takes a few seconds more is finished first, the rest given back for others to go on with;
+    a second signal ends at once.
 
     Args:
         supervised: `serve` started this process.
@@ -46,6 +47,7 @@ def _stop(worker: Worker) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)  # a second one waits for nothing
     worker.stop()
 
 

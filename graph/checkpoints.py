@@ -17,6 +17,7 @@ from langgraph.checkpoint.base import (
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
+    CheckpointTuple,
 )
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -62,24 +63,22 @@ async def _open_file(path: Path, serde: JsonPlusSerializer) -> AsyncIterator[Asy
             await connection.execute("PRAGMA synchronous=NORMAL")  # kill-safe; SQL is the truth
             for pragma in PRAGMAS:
                 await connection.execute(pragma)
-            saver = _FileSaver(connection, serde, WriteAheadLog(path))
+            saver = _FileSaver(connection, serde, path)
             await saver.setup()
             yield saver
     except sqlite3.Error as error:
-        raise StoreUnusable(
-            f"The checkpoint file {path} cannot be used: {error}. "
-            "Free some space, fix its permissions or delete it: nothing is lost with it."
-        ) from error
+        raise _unusable(path, error) from error
 
 
 class _FileSaver(AsyncSqliteSaver):
     """Keeps its file's write-ahead log short; see storage.wal."""
 
     def __init__(
-        self, connection: aiosqlite.Connection, serde: JsonPlusSerializer, log: WriteAheadLog
+        self, connection: aiosqlite.Connection, serde: JsonPlusSerializer, path: Path
     ) -> None:
         super().__init__(connection, serde=serde)
-        self._log = log
+        self._path = path
+        self._log = WriteAheadLog(path)
 
     async def aput(
         self,
@@ -88,7 +87,8 @@ class _FileSaver(AsyncSqliteSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        following = await super().aput(config, checkpoint, metadata, new_versions)
+        async with self._explained():
+            following = await super().aput(config, checkpoint, metadata, new_versions)
         await self._log.keep_short()
         return following
 
@@ -99,8 +99,32 @@ class _FileSaver(AsyncSqliteSaver):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        await super().aput_writes(config, writes, task_id, task_path)
+        async with self._explained():
+            await super().aput_writes(config, writes, task_id, task_path)
         await self._log.keep_short()
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        async with self._explained():
+            return await super().aget_tuple(config)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        async with self._explained():
+            await super().adelete_thread(thread_id)
+
+    @asynccontextmanager
+    async def _explained(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            await self.conn.rollback()  # else it would keep the file locked
+            raise _unusable(self._path, error) from error
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> StoreUnusable:
+    return StoreUnusable(
+        f"The checkpoint file {path} cannot be used: {error}. "
+        "Free some space, fix its permissions or delete it: nothing is lost with it."
+    )
 
 
 def _prepare(path: Path) -> bool:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Coroutine
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
 from langgraph.types import Command
 
 from audiostory_core.errors import BadInput, StudioError
@@ -23,12 +25,13 @@ MOST_SUB_EVENTS = int(LONGEST_STORY_S / SHORTEST_SUB_EVENT_S)
 RECURSION_LIMIT = 4 * MOST_SUB_EVENTS + 200  # LangGraph's own default ends a long story midway
 
 
-async def drive(run: Run, graph: Graph, services: Services) -> None:
+async def drive(run: Run, graph: Graph, services: Services, control: RunControl) -> None:
     """Drive a claimed run until it ends or parks; its state in SQL says which.
 
-    A lease that is lost stops the driving; whoever took it over goes on from SQL.
+    A lease that is lost stops the driving; whoever took it over goes on from SQL. A run that is
+    drained stops after the step it is at, and is still held then.
     """
-    await while_held(_advance(run, graph, services), _keep_lease(run, services))
+    await while_held(_advance(run, graph, services, control), _keep_lease(run, services))
     async with services.database.read() as session:
         state = (await runs.get(session, run.id)).state
     if state not in ACTIVE:
@@ -50,11 +53,11 @@ async def while_held(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _advance(run: Run, graph: Graph, services: Services) -> None:
+async def _advance(run: Run, graph: Graph, services: Services, control: RunControl) -> None:
     owner = run.owner or ""
     try:
-        waits_for = await _invoke(run, graph, services)
-    except RunStopped:
+        waits_for = await _invoke(run, graph, services, control)
+    except (RunStopped, GraphDrained):
         return
     except (StudioError, StepFailed) as error:
         async with services.database.write() as session:
@@ -69,7 +72,7 @@ async def _advance(run: Run, graph: Graph, services: Services) -> None:
             await runs.finish(session, run.id, owner)
 
 
-async def _invoke(run: Run, graph: Graph, services: Services) -> str:
+async def _invoke(run: Run, graph: Graph, services: Services, control: RunControl) -> str:
     """Go on from the checkpoint; return what the run waits for, or nothing when it is done.
 
     A thread without tasks has not begun, or was killed as it ended. Only SQL can tell which, so
@@ -82,7 +85,9 @@ async def _invoke(run: Run, graph: Graph, services: Services) -> str:
         entry = Command(resume="woken")
     elif snapshot.tasks:  # not `next`: that leaves out a task whose writes outlived its process
         entry = None
-    reached = await graph.ainvoke(entry, config, context=services, durability="sync")
+    reached = await graph.ainvoke(
+        entry, config, context=services, durability="sync", control=control
+    )
     interrupts = reached.get("__interrupt__")
     return str(interrupts[0].value) if interrupts else ""
 

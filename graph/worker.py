@@ -3,20 +3,27 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+from langgraph.runtime import RunControl
 
 from graph.build import Graph
 from graph.runs import LEASE_S, RENEW_S, drive, while_held
 from nodes.services import Services
 from nodes.synthesize import make_clips, patiently
-from storage import clips, runs
+from storage import clips, events, runs
 from storage.errors import StoreUnusable
 from storage.models import Clip, Run
 from storage.presence import Presence
 
 LOOK_S = 5.0  # the longest between two looks for work; what is committed is seen at once
 RETRY_S = 1.0  # before a database that is away is asked again
+LONGEST_RETRY_S = 60.0  # between two looks whether a full disk has room again
+DRAIN_S = 5.0  # a clip that takes longer when the worker is told to stop is given back
 CLIP_LEASE_S = 120.0
+UNUSABLE = "store.unusable"
+PROGRESS = ("plan.ready", "clip.finished", "mix.ready")  # an outage is told again after these
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +37,10 @@ class Worker:
         services: what steps and clip jobs work with.
         presence: sign of life; its owner name is what claims carry.
         batch: clips handed to an engine at once.
-        story_id: work for this story only.
+        story_id: work for this story only; a store that does not mend by itself then ends the
+            work, for its author is there to be told.
         engines: make clips of these engines only; empty: of all there are.
+        retry_s: before a full disk is looked at again; doubled each time, to a minute at most.
     """
 
     graph: Graph
@@ -40,30 +49,54 @@ class Worker:
     batch: int = 1
     story_id: str | None = None
     engines: Sequence[str] = ()
+    retry_s: float = 5.0
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _control: RunControl = field(default_factory=RunControl)
 
     async def work(self) -> None:
-        """Work until `stop`; what is being done then is finished first.
+        """Work until `stop`.
 
-        However it ends, short of a kill, its leases end with it.
+        However it ends, short of a kill, its leases end with it. An attempt counts only where an
+        error that nobody foresaw ended it.
+
+        Raises:
+            StoreUnusable: if it works for one story, and the store does not mend by itself.
         """
         await self.take_over_dead()
+        is_blameless = False
         try:
             await _all_or_none(
                 self._loop(self._drive_one, Run),
                 self._loop(self._make_batch, Clip),
                 self._watch_the_dead(),
             )
+            is_blameless = True
+        except (StoreUnusable, asyncio.CancelledError):
+            is_blameless = True
+            raise
         finally:
-            try:
-                async with self.services.database.write() as session:
-                    await runs.release_owner(session, [self.presence.owner])
-            finally:
-                self.presence.close()
+            await self._leave(is_blameless)
 
     def stop(self) -> None:
-        """Finish what is being done, then leave `work`."""
+        """Leave `work` soon: after the step and the clips at hand, or without a clip that takes long."""
         self._stopping.set()
+        self._control.request_drain()
+        self.services.stop(DRAIN_S)
+
+    async def _leave(self, is_blameless: bool) -> None:
+        owner, leaves_leases = self.presence.owner, True
+        try:
+            async with self.services.database.write() as session:
+                if is_blameless:
+                    await runs.give_up(session, owner, Clip)
+                    await runs.give_up(session, owner, Run)
+                else:
+                    await runs.release_owner(session, [owner])
+            leaves_leases = False
+        except StoreUnusable as error:
+            log.warning("%s", error)
+        finally:
+            self.presence.close(leaves_leases=leaves_leases)
 
     async def take_over_dead(self) -> None:
         """End the leases of workers of this host that are gone."""
@@ -77,19 +110,20 @@ class Worker:
     async def _loop(self, attempt: Callable[[], Awaitable[bool]], held: type[Run | Clip]) -> None:
         """Attempt again and again; wait where there is nothing to do.
 
-        A database that is away ends nothing: what this worker held of `held` is given up, since
-        nobody works on it any more, and found again when the database is back.
+        A database that is away, or a disk that is full, ends nothing: what this worker held of
+        `held` is given back uncounted, and claimed again when the store can be used.
         """
+        wait_s = self.retry_s
         while not self._stopping.is_set():
             seen = self.services.database.changes()
             try:
                 if not await attempt():
                     await self._wait(seen)
+                wait_s = self.retry_s
             except StoreUnusable as error:
-                if not error.is_passing:
+                if self.story_id is not None and not error.is_passing:
                     raise
-                log.warning("%s", error)
-                await self._give_up(held)
+                wait_s = await self._outlast(error, held, wait_s)
 
     async def _wait(self, seen: int) -> None:
         waiting = [
@@ -101,16 +135,39 @@ class Worker:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def _give_up(self, held: type[Run | Clip]) -> None:
+    async def _outlast(self, error: StoreUnusable, held: type[Run | Clip], wait_s: float) -> float:
+        """Wait until the store can be used; return how long to wait if it then cannot after all."""
+        log.warning("%s", error)
+        lacking_bytes = error.lacking_bytes
+        with suppress(StoreUnusable):  # else it is given up below
+            await self._give_up(held, None if error.is_passing else str(error))
         while not self._stopping.is_set():
-            await asyncio.sleep(RETRY_S)
+            if error.is_passing:
+                await self._rest(RETRY_S)
+            else:
+                await self._rest(wait_s)
+                wait_s = min(2 * wait_s, LONGEST_RETRY_S)
             try:
-                async with self.services.database.write() as session:
-                    await runs.release_owner(session, [self.presence.owner], (held,))
-                return
-            except StoreUnusable as error:
-                if not error.is_passing:
+                await asyncio.to_thread(self.services.audio.probe, lacking_bytes)
+                await self._give_up(held)
+            except StoreUnusable as still:
+                if self.story_id is not None and not still.is_passing:
                     raise
+                error = still
+            else:
+                log.info("The store can be used again.")
+                break
+        return wait_s
+
+    async def _give_up(self, held: type[Run | Clip], problem: str | None = None) -> None:
+        async with self.services.database.write() as session:
+            for story_id in await runs.give_up(session, self.presence.owner, held):
+                if problem is not None:
+                    await events.append_once(session, story_id, UNUSABLE, PROGRESS, problem=problem)
+
+    async def _rest(self, wait_s: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), wait_s)
 
     async def _drive_one(self) -> bool:
         async with self.services.database.read() as session:
@@ -120,7 +177,10 @@ class Worker:
             run = await runs.claim(session, self.presence.owner, LEASE_S, self.story_id)
         if run is None:
             return False
-        await drive(run, self.graph, self.services)
+        self._control = RunControl()
+        if self._stopping.is_set():
+            self._control.request_drain()
+        await drive(run, self.graph, self.services, self._control)
         return True
 
     async def _make_batch(self) -> bool:
@@ -146,7 +206,7 @@ class Worker:
         keys = [clip.key for clip in claimed]
         while True:
             await asyncio.sleep(CLIP_LEASE_S / 3)
-            await patiently(lambda: self._renew(keys))
+            await patiently(lambda: self._renew(keys), self.services)
 
     async def _renew(self, keys: list[str]) -> None:
         async with self.services.database.write() as session:
@@ -154,10 +214,11 @@ class Worker:
 
     async def _watch_the_dead(self) -> None:
         while not self._stopping.is_set():
+            await self._rest(RENEW_S)
             try:
-                await asyncio.wait_for(self._stopping.wait(), RENEW_S)
-            except TimeoutError:
-                await patiently(self.take_over_dead)
+                await self.take_over_dead()
+            except StoreUnusable as error:
+                log.warning("%s", error)
 
 
 async def _all_or_none(*loops: Coroutine[None, None, None]) -> None:

@@ -1,5 +1,6 @@
 """What steps and clip jobs work with; built once by the composition root and passed down."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -33,7 +34,22 @@ class Services:
     audio: AudioFiles
     engines: Mapping[str, Engine]
     planners: Mapping[str, Planner]
+    _stop_by: float | None = None  # of the monotonic clock
     _recent: dict[int, Planned] = field(default_factory=dict)
+
+    def stop(self, within_s: float) -> None:
+        """Have what is in flight end soon: given back if it is not done within so many seconds."""
+        self._stop_by = time.monotonic() + within_s
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a long step is to stop where it can go on later."""
+        return self._stop_by is not None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether what is not done is to be given back."""
+        return self._stop_by is not None and time.monotonic() >= self._stop_by
 
     async def planned(self, revision_id: int) -> Planned:
         """Return a revision; the last one asked for is kept, so that a step costs O(1).

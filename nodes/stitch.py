@@ -25,6 +25,7 @@ from audiostory_core.audio.programme import choose_programme
 from audiostory_core.audio.seams import measure_seam
 from audiostory_core.errors import UnreadableAudio
 from nodes.clip_request import canonical
+from nodes.errors import RunStopped
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
 from nodes.synthesize import WAITS_FOR_CLIPS
@@ -47,7 +48,7 @@ class Piece:
 
 
 async def stitch(state: StoryState, services: Services) -> StateUpdate:
-    """Render what is missing of the mix and store it; a finished mix is kept.
+    """Render what is missing of the mix and store it; a finished mix is kept if it can be heard.
 
     If files of clips are missing or damaged, the step waits until these clips are made again.
     """
@@ -67,26 +68,35 @@ async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
     """Make the mix, or return the clips' files that cannot be used and what is wrong with them."""
     planned = await services.planned(state["revision_id"])
     async with services.database.read() as session:
-        if await revisions.find_mix(session, planned.revision_id) is not None:
-            return {}
         revision = await revisions.get(session, planned.revision_id)
+        made = await revisions.find_mix(session, revision.id)
         heard = await revisions.list_heard(session, revision.scenes)
         revised = await revisions.find_revised_mix(session, revision)
-        known = await mixes.list_light(session, revised) if revised else {}
+        near = made or revised
+        known = await mixes.list_light(session, near) if near else {}
     files = [file for file, _ in heard]
-    lost = {file: "missing" for file in files if not services.audio.path(file).exists()}
+    named = {*files, *(file for _, file in known.values())}
+    look = services.audio.find_damaged if made else services.audio.find_missing
+    bad = await asyncio.to_thread(look, named)
+    lost = {file: bad[file] for file in files if file in bad}
     if lost:
         return lost
     pieces = list(lay_out(files, [length for _, length in heard], planned.tail_samples))
-    fresh = [piece for piece in pieces if not _is_there(known.get(piece.key), services)]
+    fresh = [piece for piece in pieces if piece.key not in known or known[piece.key][1] in bad]
     async with services.database.read() as session:
         found = await mixes.find_segments(session, [piece.key for piece in fresh])
-    rendered = {key: row for key, row in found.items() if _is_there((row.id, row.file), services)}
+    rendered = {
+        key: row
+        for key, row in found.items()
+        if row.file not in bad and services.audio.path(row.file).exists()
+    }
     missing = [piece for piece in fresh if piece.key not in rendered]
     lost = await asyncio.to_thread(_find_damaged, missing, services)
     if lost:
         return lost
     for at in range(0, len(missing), CHUNK):
+        if services.is_stopping:
+            raise RunStopped
         chunk = missing[at : at + CHUNK]
         values = await asyncio.to_thread(_render_all, chunk, services)
         async with services.database.write() as session:
@@ -95,20 +105,20 @@ async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
     ids = [
         rendered[key].id if key in rendered else known[key][0] for key in (p.key for p in pieces)
     ]
+    if made is not None and made.segments == ids:
+        return {}
     programme = await _programme(revision, revised, list(rendered.values()), ids, services)
     async with services.database.write() as session:
+        if made is not None:  # of clips that another version of their engine has made again
+            await mixes.remove(session, revision)
         await mixes.add(session, revision, ids, programme)
     return {}
-
-
-def _is_there(segment: tuple[int, str] | None, services: Services) -> bool:
-    return segment is not None and services.audio.path(segment[1]).exists()
 
 
 def _find_damaged(pieces: Sequence[Piece], services: Services) -> dict[str, str]:
     """Compare the files that are about to be read with their names, which are their hashes."""
     files = {piece.file for piece in pieces} | {piece.left[0] for piece in pieces if piece.left}
-    return {file: "damaged" for file in sorted(files) if not services.audio.is_whole(file)}
+    return services.audio.find_damaged(files)
 
 
 async def _programme(

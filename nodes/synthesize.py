@@ -44,7 +44,7 @@ async def synthesize(state: StoryState, services: Services) -> StateUpdate:
 async def make_clips(claimed: Sequence[Clip], services: Services) -> int:
     """Make claimed clips of one engine, measure them, and complete them one by one.
 
-    They are given back when nobody waits for any of them any more.
+    They are given back when nobody waits for any of them any more, or the process is to end.
 
     Returns:
         How many were completed; those taken over by another worker are not counted.
@@ -58,10 +58,10 @@ async def make_clips(claimed: Sequence[Clip], services: Services) -> int:
         results = await asyncio.to_thread(engine.synthesize, requests, watch)
     except EngineFailed as error:
         reason = str(error)
-        await patiently(lambda: _fail(claimed, reason, services))
+        await patiently(lambda: _fail(claimed, reason, services), services)
         return 0
     except Cancelled:
-        await patiently(lambda: _give_back(claimed, services))
+        await patiently(lambda: _give_back(claimed, services), services)
         return 0
     finally:
         watch.lose()  # whatever ended this, the engine's thread ends too
@@ -101,12 +101,12 @@ async def _watch(claimed: Sequence[Clip], watch: Interest, services: Services) -
     noted = time.monotonic()
     while True:
         await asyncio.sleep(LOOK_S)
-        if not await patiently(lambda: _is_wanted(keys, services)):
+        if services.is_overdue or not await patiently(lambda: _is_wanted(keys, services), services):
             watch.lose()
             return
         if time.monotonic() - noted >= PROGRESS_S:
             noted = time.monotonic()
-            await patiently(lambda: _note(claimed, watch.shares, services))
+            await patiently(lambda: _note(claimed, watch.shares, services), services)
 
 
 async def _is_wanted(keys: Sequence[str], services: Services) -> bool:
@@ -141,7 +141,7 @@ async def _store(
         "is_silence": result.is_silence,
     }
     kept = {"file": file, "figures": figures.as_dict(), "report": report, "took_s": took_s}
-    return await patiently(lambda: _complete(clip, kept, services))
+    return await patiently(lambda: _complete(clip, kept, services), services)
 
 
 async def _complete(clip: Clip, kept: dict[str, Any], services: Services) -> bool:
@@ -160,13 +160,17 @@ async def _give_back(claimed: Sequence[Clip], services: Services) -> None:
         await clips.give_back(session, claimed)
 
 
-async def patiently(attempt: Callable[[], Awaitable[Result]]) -> Result:
-    """Attempt again and again while the database is away: what is made is not lost with it."""
+async def patiently(attempt: Callable[[], Awaitable[Result]], services: Services) -> Result:
+    """Attempt again and again while the database is away: what is made is not lost with it.
+
+    Raises:
+        StoreUnusable: if it will not come back by itself, or the process is to end.
+    """
     while True:
         try:
             return await attempt()
         except StoreUnusable as error:
-            if not error.is_passing:
+            if not error.is_passing or services.is_overdue:
                 raise
             await asyncio.sleep(RETRY_S)
 

@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class AudioFiles:
         final = self.path(name)
         temporary = self.folder / f"{secrets.token_hex(8)}.tmp"
         try:
-            with self._explained("then resume the story"):
+            with self._explained("then resume the story", len(content)):
                 final.parent.mkdir(parents=True, exist_ok=True)
                 with temporary.open("wb") as file:
                     file.write(content)
@@ -79,6 +79,15 @@ class AudioFiles:
         except OSError:  # missing, or on a disk that fails: either way it cannot be heard
             return False
         return digest.hexdigest() == name.partition(".")[0]
+
+    def find_damaged(self, names: Collection[str]) -> dict[str, str]:
+        """Read files whole; return those that are "missing" or "damaged", by name."""
+        wrong = [name for name in sorted(names) if not self.is_whole(name)]
+        return {name: "damaged" if self.path(name).exists() else "missing" for name in wrong}
+
+    def find_missing(self, names: Collection[str]) -> dict[str, str]:
+        """Return the files that are not there as "missing", by name; reads none."""
+        return {name: "missing" for name in sorted(names) if not self.path(name).exists()}
 
     def find_names(self) -> Iterator[tuple[str, os.stat_result]]:
         """Find all content names in the folder with what the file system says of their files."""
@@ -128,16 +137,23 @@ class AudioFiles:
             os.utime(aside)  # it is kept as long as anything else that is found to be loose
         return True
 
-    def probe(self) -> None:
+    def probe(self, room_bytes: int = 0) -> None:
         """Write a small file and remove it.
+
+        Args:
+            room_bytes: what there must be room for besides.
 
         Raises:
             StoreUnusable: if that fails, whatever the permissions promise.
         """
         file = self.folder / f"{secrets.token_hex(8)}.tmp"
         try:
-            with self._explained("nothing can be made until then"):
-                file.write_bytes(PROBE)
+            with self._explained("nothing can be made until then", room_bytes):
+                with file.open("wb") as written:
+                    written.write(PROBE)
+                    written.flush()
+                    if room_bytes:
+                        os.posix_fallocate(written.fileno(), 0, room_bytes)
                 file.unlink()
         except StoreUnusable:
             with suppress(OSError):
@@ -145,13 +161,14 @@ class AudioFiles:
             raise
 
     @contextmanager
-    def _explained(self, then: str) -> Iterator[None]:
+    def _explained(self, then: str, lacking_bytes: int = 0) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise StoreUnusable(
                 f"The audio folder {self.folder} cannot be written: {error.strerror or error}. "
-                f"Free some space or fix its permissions, {then}."
+                f"Free some space or fix its permissions, {then}.",
+                lacking_bytes=lacking_bytes,
             ) from error
 
     @contextmanager

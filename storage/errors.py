@@ -42,8 +42,10 @@ class StoreUnusable(StoreError):
         message: why, and what to do.
         is_passing: it may work again by itself, as after a lost connection: whoever can wait
             begins the whole transaction anew. Whether a lost commit took place is not known.
+        lacking_bytes: how much could not be written to the audio folder; 0: not known.
     """
 
-    def __init__(self, message: str, *, is_passing: bool = False) -> None:
+    def __init__(self, message: str, *, is_passing: bool = False, lacking_bytes: int = 0) -> None:
         self.is_passing = is_passing
+        self.lacking_bytes = lacking_bytes
         super().__init__(message)

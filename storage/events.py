@@ -1,5 +1,6 @@
 """The event log of a story: every change of state, in the order of commit."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import select, update
@@ -36,6 +37,20 @@ async def append(session: AsyncSession, story_id: str, kind: str, **data: Any) -
         await webhooks.announce(session, story_id, number, kind)
     session.add(Event(story_id=story_id, number=number, kind=kind, data=data))
     return number
+
+
+async def append_once(
+    session: AsyncSession, story_id: str, kind: str, until: Collection[str], **data: Any
+) -> None:
+    """Append an event unless the story has one that none of the kinds in `until` has followed."""
+    newest = await session.scalar(
+        select(Event.kind)
+        .where(Event.story_id == story_id, Event.kind.in_([kind, *until]))
+        .order_by(Event.number.desc())
+        .limit(1)
+    )
+    if newest != kind:
+        await append(session, story_id, kind, **data)
 
 
 async def list_after(

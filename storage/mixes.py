@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events
@@ -70,6 +70,11 @@ async def add(
             "mix.ready",
             revision=revision.number,
         )
+
+
+async def remove(session: AsyncSession, revision: Revision) -> None:
+    """Forget the mix of a revision, whose clips sound different now."""
+    await session.execute(delete(Mix).where(Mix.revision_id == revision.id))
 
 
 async def accept(session: AsyncSession, revision: Revision, programme: Json) -> None:

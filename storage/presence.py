@@ -39,9 +39,14 @@ class Presence:
         """Remove the file of a dead worker once its leases are ended."""
         (self._folder / owner).unlink(missing_ok=True)
 
-    def close(self) -> None:
-        """End the sign of life; call it once the leases are ended."""
-        self._path.unlink(missing_ok=True)
+    def close(self, *, leaves_leases: bool = False) -> None:
+        """End the sign of life; call it once the leases are ended.
+
+        Args:
+            leaves_leases: they could not be ended; others are to find this owner dead, and do it.
+        """
+        if not leaves_leases:
+            self._path.unlink(missing_ok=True)
         self._lock.close()
 
 

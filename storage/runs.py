@@ -9,7 +9,7 @@ attempt, everything else a step writes is idempotent.
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Exists, and_, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Exists, and_, case, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events
@@ -91,6 +91,43 @@ async def release_owner(
             .values(expires_at=0.0)
             .execution_options(synchronize_session=False)
         )
+
+
+async def give_up(session: AsyncSession, owner: str, table: type[Run | Clip]) -> list[str]:
+    """Queue again what a living owner holds and cannot go on with; the attempts do not count.
+
+    Clips that nobody waits for any more are withdrawn.
+
+    Returns:
+        The stories that are concerned.
+    """
+    if table is Run:
+        is_held = and_(Run.owner == owner, Run.state == RunState.RUNNING)
+        concerned = select(Run.story_id).where(is_held)
+        following: object = RunState.QUEUED
+    else:
+        is_held = and_(Clip.owner == owner, Clip.state == ClipState.CLAIMED)
+        is_wanted = exists().where(ClipWant.clip_key == Clip.key)
+        concerned = (
+            select(Run.story_id)
+            .join(ClipWant, ClipWant.run_id == Run.id)
+            .join(Clip, Clip.key == ClipWant.clip_key)
+            .where(is_held)
+        )
+        following = case((is_wanted, ClipState.QUEUED), else_=ClipState.WITHDRAWN)
+    story_ids = list(await session.scalars(concerned.distinct().order_by(Run.story_id)))
+    await session.execute(
+        update(table)
+        .where(is_held)
+        .values(
+            state=following,
+            owner=None,
+            expires_at=None,
+            attempt=case((table.attempt > 0, table.attempt - 1), else_=0),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return story_ids
 
 
 async def park(session: AsyncSession, run_id: int, owner: str, waits_for: str) -> None:

@@ -18,7 +18,8 @@ from storage.wal import PRAGMAS, WriteAheadLog
 
 BUSY_TIMEOUT_MS = 60_000  # a writer waits this long for the one before it
 LOOK_S = 0.05  # how soon a commit of another process is noticed
-UNUSABLE = ("disk is full", "readonly", "disk I/O", "database is locked")  # SQLite's own words
+# SQLite's own words.
+UNUSABLE = ("disk is full", "readonly", "disk I/O", "unable to open", "database is locked")
 
 
 class SqliteFile:
