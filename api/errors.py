@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from audiostory_core.errors import BadInput, StudioError
+from audiostory_core.errors import BadInput, StudioError, UnreadableAudio
 from storage.errors import Conflict, NotFound, StoreError
 
 SHOWN = 200  # characters of an offending value that are sent back
@@ -94,6 +94,9 @@ async def _bad_input(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _studio_error(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, UnreadableAudio):
+        remedy = "`audiostory resume ID` makes again what is missing or damaged."
+        return problem(503, _text(error), remedy=remedy)
     return problem(500, _text(error), remedy="`audiostory doctor` tells what is wrong here.")
 
 

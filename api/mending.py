@@ -1,22 +1,54 @@
-"""Rendering damaged seams of mixes again, from the clips on either side."""
+"""Making damaged files of mixes again: clips by their engine, seams from the clips beside them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from sqlalchemy import select, update
 
+from api.revising import PLAN_REVIEW
 from api.store import OpenStore
 from audiostory_core.audio.crossfade import crossfade
 from audiostory_core.audio.mixdown import Mixdown
 from audiostory_core.audio.mixdown import Segment as Slice
 from audiostory_core.audio.pcm import Waveform, au_bytes
-from storage import mixes
+from storage import mixes, runs, stories
 from storage.audio_files import AudioFiles
-from storage.models import Mix, Segment
+from storage.models import ACTIVE, Mix, Segment
 from storage.verifying import Damage
 
 Neighbours = tuple[Segment, Segment, Segment]  # the body before a seam, the seam, the body after
+
+
+async def find_damaged(store: OpenStore, story_id: str) -> dict[str, str]:
+    """Read every file that the mix of a story's current revision needs.
+
+    Returns:
+        Those that are "missing" or "damaged", by name; none if there is no mix.
+    """
+    async with store.database.read() as session:
+        story = await stories.get(session, story_id)
+        mix = await session.get(Mix, story.revision_id or 0)
+        needed = await mixes.list_light(session, mix) if mix else {}
+    return await asyncio.to_thread(store.audio.find_damaged, {file for _, file in needed.values()})
+
+
+async def queue_mending(store: OpenStore, story_id: str, damaged: Iterable[str]) -> None:
+    """Have a run of the same revision make damaged files of its mix again.
+
+    They are moved aside. A run that waits with that mix for its author gives way to the new one,
+    which waits likewise.
+    """
+    for file in damaged:
+        await asyncio.to_thread(store.audio.set_aside, file)
+    async with store.database.write() as session:
+        story = await stories.get(session, story_id)
+        run = await stories.find_latest_run(session, story_id)
+        mix = await session.get(Mix, story.revision_id or 0)
+        if run is not None and run.state in ACTIVE:
+            await runs.cancel(session, run)
+        is_accepted = mix is not None and mix.is_accepted
+        await stories.queue_run(session, story, review=not is_accepted, approved=[PLAN_REVIEW])
 
 
 async def mend_seam(store: OpenStore, damage: Damage) -> bool:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.errors import UnreadableAudio
 from audiostory_core.story import Layer, seconds_of
 from storage import clips, mixes, revisions, stories, takes
 from storage.audio_files import AudioFiles
@@ -254,6 +255,7 @@ async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> M
 
     Raises:
         NotFound: if there is no such story, or its mix is not made yet.
+        UnreadableAudio: if a file is missing; one that is damaged is found out by reading.
     """
     story = await stories.get(session, story_id)
     mix = None
@@ -265,6 +267,9 @@ async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> M
         Segment(audio.path(row.file), row.offset, row.samples)
         for row in await mixes.list_segments(session, mix)
     ]
+    for segment in segments:
+        if not segment.path.exists():
+            raise UnreadableAudio(segment.path, "is missing")
     return Mixdown(segments, Programme(mix.programme["gain_db"], mix.programme["limiting"]))
 
 

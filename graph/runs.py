@@ -25,7 +25,9 @@ MOST_SUB_EVENTS = int(LONGEST_STORY_S / SHORTEST_SUB_EVENT_S)
 RECURSION_LIMIT = 4 * MOST_SUB_EVENTS + 200  # LangGraph's own default ends a long story midway
 
 
-async def drive(run: Run, graph: Graph, services: Services, control: RunControl) -> None:
+async def drive(
+    run: Run, graph: Graph, services: Services, control: RunControl | None = None
+) -> None:
     """Drive a claimed run until it ends or parks; its state in SQL says which.
 
     A lease that is lost stops the driving; whoever took it over goes on from SQL. A run that is
@@ -53,7 +55,7 @@ async def while_held(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _advance(run: Run, graph: Graph, services: Services, control: RunControl) -> None:
+async def _advance(run: Run, graph: Graph, services: Services, control: RunControl | None) -> None:
     owner = run.owner or ""
     try:
         waits_for = await _invoke(run, graph, services, control)
@@ -72,7 +74,7 @@ async def _advance(run: Run, graph: Graph, services: Services, control: RunContr
             await runs.finish(session, run.id, owner)
 
 
-async def _invoke(run: Run, graph: Graph, services: Services, control: RunControl) -> str:
+async def _invoke(run: Run, graph: Graph, services: Services, control: RunControl | None) -> str:
     """Go on from the checkpoint; return what the run waits for, or nothing when it is done.
 
     A thread without tasks has not begun, or was killed as it ended. Only SQL can tell which, so
