@@ -216,8 +216,8 @@ async def branch(
         Conflict: if the story is not planned yet.
     """
     async with database.write() as session:
-        read = await _read(session, story_id)
-        story, revision = read
+        await stories.lock(session, story_id)
+        story, revision = await _read(session, story_id)
         if named is not None:
             revision = await revisions.find(session, story_id, named)
         copied = ("instruction", "duration_s", "language", "seed", "engine", "planner", "tail_s")

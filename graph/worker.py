@@ -10,6 +10,7 @@ from langgraph.runtime import RunControl
 
 from graph.build import Graph
 from graph.runs import LEASE_S, RENEW_S, drive, while_held
+from nodes.context import bind
 from nodes.services import Services
 from nodes.synthesize import make_clips, patiently
 from storage import clips, events, runs
@@ -180,7 +181,9 @@ class Worker:
         self._control = RunControl()
         if self._stopping.is_set():
             self._control.request_drain()
-        await drive(run, self.graph, self.services, self._control)
+        with bind(story_id=run.story_id, run_id=run.id):
+            log.info("driving run %d", run.number)
+            await drive(run, self.graph, self.services, self._control)
         return True
 
     async def _make_batch(self) -> bool:
@@ -199,7 +202,9 @@ class Worker:
             )
         if not claimed:
             return False
-        await while_held(make_clips(claimed, self.services), self._keep_leases(claimed))
+        with bind(clip=claimed[0].key):
+            log.info("making %d clip(s) with %s", len(claimed), claimed[0].engine)
+            await while_held(make_clips(claimed, self.services), self._keep_leases(claimed))
         return True
 
     async def _keep_leases(self, claimed: list[Clip]) -> None:

@@ -175,7 +175,7 @@ async def list_numbers(session: AsyncSession, story_id: str) -> dict[int, int]:
     rows = await session.execute(
         select(Revision.id, Revision.number).where(Revision.story_id == story_id)
     )
-    return {revision_id: number for revision_id, number in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 async def set_name(session: AsyncSession, revision: Revision, name: str | None) -> None:

@@ -113,6 +113,18 @@ async def get(session: AsyncSession, story_id: str) -> Story:
     return story
 
 
+async def lock(session: AsyncSession, story_id: str) -> Story:
+    """Get a story, and keep others from changing or deleting it until the commit.
+
+    Raises:
+        NotFound: if there is none of that id.
+    """
+    story = await session.get(Story, story_id, with_for_update=True)
+    if story is None:
+        raise NotFound("story", story_id)
+    return story
+
+
 async def list_newest(
     session: AsyncSession, limit: int, offset: int = 0, owner_key: str | None = None
 ) -> list[tuple[Story, Run, Revision | None]]:
