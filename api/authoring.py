@@ -1,18 +1,24 @@
 """Working on one story in this process, and following it until it settles."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from api.composition import build_worker
+from api.mending import find_damaged, queue_mending
 from api.revising import resume
 from api.settings import Settings
 from api.store import OpenStore
-from storage import events, stories
+from nodes.review import MIX_REVIEW
+from storage import clips, events, stories
 from storage.database import Database
+from storage.errors import StoreUnusable
 from storage.holding import Holding
 from storage.models import ACTIVE, Event, Run, RunState
 
+MOST_MENDINGS = 3
 FOLLOW_S = 1.0  # the longest between two looks at the event log
+PATIENCE_S = 5.0  # with a process that holds a story and lets all its leases run out
 Listener = Callable[[Event], None]
 
 
@@ -27,8 +33,8 @@ async def make_story(
 
     A worker elsewhere may do some or all of the work; the listener hears of everything either
     way, from the story's first event on. What failed, was cancelled or lost its worker, has all
-    its attempts again. While another process does the same for this story, it is followed; if it
-    ends before the story has settled, this one goes on.
+    its attempts again, and files of the mix that are missing or damaged are made again. While another process does the same for this story, it is followed; if it
+    ends or is stopped before the story has settled, this one goes on.
 
     Args:
         store: the open data folder.
@@ -42,6 +48,8 @@ async def make_story(
 
     Raises:
         NotFound: if there is no such story.
+        StoreUnusable: if the store does not mend by itself, or damages what is written time and
+            again.
     """
     async with store.database.read() as session:
         await stories.get(session, story_id)
@@ -51,11 +59,41 @@ async def make_story(
             on_held(holding.holder())
             await following.hear()
             known = following.heard
-            await following.until(lambda run: holding.take())
+            await _follow_holder(store.database, story_id, following, holding)
             run = await following.hear()
             if _is_settled(run) and following.heard > known:
                 return run
-        return await _work(store, settings, story_id, following)
+        return await _work_until_whole(store, settings, story_id, following)
+
+
+async def _follow_holder(
+    database: Database, story_id: str, following: "_Following", holding: Holding
+) -> None:
+    """Follow the process that holds the story until it ends, or is stopped."""
+    attended = time.monotonic()
+    while not holding.take() and time.monotonic() - attended < PATIENCE_S:
+        seen = database.changes()
+        await following.hear()
+        async with database.read() as session:
+            if await clips.is_attended(session, story_id):
+                attended = time.monotonic()
+        await database.wait_for_change(seen, FOLLOW_S)
+
+
+async def _work_until_whole(
+    store: OpenStore, settings: Settings, story_id: str, following: "_Following"
+) -> Run:
+    for _ in range(MOST_MENDINGS):
+        run = await _work(store, settings, story_id, following)
+        has_mix = run.state == RunState.FINISHED or run.waits_for == MIX_REVIEW
+        damaged = await find_damaged(store, story_id) if has_mix else {}
+        if not damaged:
+            return run
+        await queue_mending(store, story_id, damaged)
+    raise StoreUnusable(
+        f"Files in {store.audio.folder} are lost or damaged each time they are made "
+        f"({', '.join(damaged)}). Look after its disk, then resume the story."
+    )
 
 
 async def _work(

@@ -18,6 +18,7 @@ from storage.models import (
     ClipWant,
     Json,
     Run,
+    RunState,
     SceneVersion,
     Take,
     now_s,
@@ -254,6 +255,21 @@ async def is_waited_for(session: AsyncSession, run_id: int) -> bool:
     """Tell whether a run waits for a clip that is queued or being made."""
     is_open = exists().where(ClipWant.run_id == run_id, ClipWant.clip_key == Clip.key, IS_OPEN_CLIP)
     return bool(await session.scalar(select(is_open)))
+
+
+async def is_attended(session: AsyncSession, story_id: str) -> bool:
+    """Tell whether somebody holds a lease of a story's run or of a clip it waits for."""
+    run_is_driven = exists().where(
+        Run.story_id == story_id, Run.state == RunState.RUNNING, Run.expires_at > now_s()
+    )
+    clip_is_made = exists().where(
+        ClipWant.clip_key == Clip.key,
+        ClipWant.run_id == Run.id,
+        Run.story_id == story_id,
+        Clip.state == ClipState.CLAIMED,
+        Clip.expires_at > now_s(),
+    )
+    return bool(await session.scalar(select(or_(run_is_driven, clip_is_made))))
 
 
 async def list_failed(session: AsyncSession, run_id: int) -> list[Clip]:

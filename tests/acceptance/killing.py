@@ -114,9 +114,7 @@ class Chaos:
         figures.clips += len(finished)
         figures.begun += len(begun)
         figures.cut_short += len(begun) - sum(line.what == tone_process.MADE for line in lines)
-        figures.repeated += sum(
-            line.at > (finished[line.clip].finished_at or 0.0) + CLOCK_S for line in begun
-        )
+        figures.repeated += count_repeated(lines, finished)
         figures.lost += sum(not self.studio.store.audio.is_whole(file) for file in files)
         assert len(finished) == SCENES + 1
         assert (figures.repeated, figures.lost) == (0, 0)
@@ -255,6 +253,16 @@ async def list_segments(studio: Studio, revision_id: int) -> list[str]:
         )
         keys = {row.id: row.key for row in rows}
     return [keys[segment_id] for segment_id in mix.segments]
+
+
+def count_repeated(lines: list[tone_process.Line], finished: dict[str, Clip]) -> int:
+    """Count the calls of an engine for clips that were finished when they were begun."""
+    return sum(
+        line.what == tone_process.BEGUN
+        and line.clip in finished
+        and line.at > (finished[line.clip].finished_at or 0.0) + CLOCK_S
+        for line in lines
+    )
 
 
 async def list_clips(studio: Studio, story_id: str) -> dict[str, Clip]:
