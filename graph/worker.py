@@ -21,7 +21,6 @@ from storage.presence import Presence
 LOOK_S = 5.0  # the longest between two looks for work; what is committed is seen at once
 RETRY_S = 1.0  # before a database that is away is asked again
 LONGEST_RETRY_S = 60.0  # between two looks whether a full disk has room again
-DRAIN_S = 5.0  # a clip that takes longer when the worker is told to stop is given back
 CLIP_LEASE_S = 120.0
 UNUSABLE = "store.unusable"
 PROGRESS = ("plan.ready", "clip.finished", "mix.ready")  # an outage is told again after these
@@ -42,6 +41,7 @@ class Worker:
             work, for its author is there to be told.
         engines: make clips of these engines only; empty: of all there are.
         retry_s: before a full disk is looked at again; doubled each time, to a minute at most.
+        drain_s: clips that take longer when it is told to stop are given back.
     """
 
     graph: Graph
@@ -51,6 +51,7 @@ class Worker:
     story_id: str | None = None
     engines: Sequence[str] = ()
     retry_s: float = 5.0
+    drain_s: float = 5.0
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _control: RunControl = field(default_factory=RunControl)
 
@@ -82,7 +83,7 @@ class Worker:
         """Leave `work` soon: after the step and the clips at hand, or without a clip that takes long."""
         self._stopping.set()
         self._control.request_drain()
-        self.services.stop(DRAIN_S)
+        self.services.stop(self.drain_s)
 
     async def _leave(self, is_blameless: bool) -> None:
         owner, leaves_leases = self.presence.owner, True
