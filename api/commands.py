@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from api import authoring, decisions, terminal
+from api import decisions, terminal
 from api.measuring import measuring
 from api.new_story import NewStory, create_story
 from api.settings import Settings, read_settings
@@ -142,6 +142,7 @@ async def make_and_write(
         is_reported: print the story as it then is.
         listener: hears of every event of the story, from its first on.
     """
+    from api import authoring  # noqa: PLC0415 - LangGraph and scipy take a second
 
     def listen(event: Event) -> None:
         bar.hear(event)

@@ -6,10 +6,14 @@ from pathlib import Path
 from api import commands, revising, revision_tables, terminal
 from api.commands import BAD_INPUT, DONE, opened
 from api.store import OpenStore
-from api.views import load_story, view_revisions, view_story, view_takes
+from api.views import Status, load_story, view_revisions, view_story, view_takes
+from audiostory_core.audio.export import export
+from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
 from audiostory_core.changes import ChooseTake, Edits, MoreTakes, Remark
 from audiostory_core.editing import Preview
+from audiostory_core.errors import BadInput
 from audiostory_core.story import seconds_of
+from storage import clips
 from storage.database import Database
 from storage.models import Event, Revision
 
@@ -73,10 +77,23 @@ async def preview(story_id: str, asked: Edits, *, as_json: bool) -> int:
     return DONE
 
 
-async def list_takes(story_id: str, scene: int, *, as_json: bool) -> None:
-    """Print the takes of a scene."""
-    async with opened() as (store, _), store.database.read() as session:
-        _, listed = await view_takes(session, story_id, scene)
+async def list_takes(story_id: str, scene: int, folder: Path | None, *, as_json: bool) -> None:
+    """Print the takes of a scene, and write them as WAV files if asked, each as loud as the others.
+
+    Raises:
+        BadInput: if the folder or a file in it cannot be written.
+    """
+    async with opened() as (store, _):
+        async with store.database.read() as session:
+            _, listed = await view_takes(session, story_id, scene)
+            made = await clips.list_by_key(session, [take.clip for take in listed])
+        if folder is not None:
+            _make_folder(folder)
+            for take in listed:
+                file = made[take.clip].file
+                if file is not None:
+                    path = folder / f"scene-{scene}-take-{take.take}.wav"
+                    _write_take(store.audio.path(file), take.matched_gain_db, path)
     if as_json:
         terminal.print_json([take.model_dump(mode="json") for take in listed])
     else:
@@ -126,6 +143,19 @@ async def cancel(story_id: str) -> None:
     terminal.out.print(f"cancelled; go on with: audiostory resume {story_id}")
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = (error.strerror or str(error)).lower()
+        raise BadInput("output", str(folder), problem, "Name a folder you may write.") from error
+
+
+def _write_take(clip: Path, gain_db: float, path: Path) -> None:
+    with Mixdown([Segment.whole(clip)], Programme(gain_db, limiting=False)) as take:
+        export(take, path)
+
+
 async def _tell_revision(
     store: OpenStore, story_id: str, revision: Revision, *, as_json: bool
 ) -> None:
@@ -135,10 +165,14 @@ async def _tell_revision(
         terminal.print_json(view.model_dump(mode="json"))
         return
     named = f" “{revision.name}”" if revision.name else ""
-    length = f"{len(revision.scenes)} scenes, {seconds_of(revision.samples):g} s"
+    length = (
+        f"{terminal.counted(len(revision.scenes), 'scene')}, {seconds_of(revision.samples):g} s"
+    )
     told = f"revision {revision.number}{named}: {revision.summary} ({length})"
     terminal.out.print(told, markup=False)
-    if view.status != "finished":
+    if view.status == Status.IN_REVIEW:
+        terminal.show_review(view)
+    elif view.status != Status.FINISHED:
         terminal.out.print(f"go on with: audiostory resume {story_id}", markup=False)
 
 

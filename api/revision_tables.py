@@ -41,7 +41,7 @@ def show_takes(listed: Sequence[TakeView]) -> None:
             "●" if take.is_heard else "",
             f"{take.duration_s:.2f}",
             "" if loudness is None else f"{loudness:.1f}",
-            f"{escape(take.caption)}\n[dim]{take.origin}, {escape(engine)}, seed {seed}[/]",
+            f"{escape(take.caption)}\n[dim]{take.origin}, {escape(engine)}\nseed {seed}[/]",
             escape(take.error or take.status),
         )
     terminal.out.print(table)

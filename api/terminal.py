@@ -19,11 +19,12 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from api.views import SceneView, StoryDetail, StoryView
+from api.views import SceneView, Status, StoryDetail, StoryView
 from audiostory_core.audio.seams import FLOOR_DB
 from audiostory_core.story import SpeechLayer, StoryPlan, SubEvent
 from storage.models import Event
 from storage.progress import Progress as Measured
+from storage.runs import CLIP_REVIEW
 
 STEPS = {  # that an event begins, as the author reads it
     "run.started": "planning",
@@ -77,6 +78,11 @@ def clips_line(measured: Measured) -> str:
     return line
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as "2 scenes"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 @contextmanager
 def story_progress(is_shown: bool) -> Iterator[StoryBar]:
     """Show the progress of a story."""
@@ -89,7 +95,7 @@ def story_progress(is_shown: bool) -> Iterator[StoryBar]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
         console=err,
-        disable=not is_shown,
+        disable=not (is_shown and err.is_terminal),
         transient=True,
     )
     with line:
@@ -104,7 +110,7 @@ def export_progress(is_shown: bool, name: str) -> Iterator[Any]:
         BarColumn(),
         TimeRemainingColumn(),
         console=err,
-        disable=not is_shown,
+        disable=not (is_shown and err.is_terminal),
         transient=True,
     ) as progress:
         task = progress.add_task("writing", total=None)
@@ -113,7 +119,7 @@ def export_progress(is_shown: bool, name: str) -> Iterator[Any]:
 
 def show_plan(plan: StoryPlan) -> None:
     """Print a plan as a table."""
-    table = _plan_table(f"{len(plan.sub_events)} sub-events, {plan.duration_s:g} s")
+    table = _plan_table(f"{counted(len(plan.sub_events), 'sub-event')}, {plan.duration_s:g} s")
     for index, (start_s, event) in enumerate(zip(plan.starts_s, plan.sub_events, strict=True), 1):
         table.add_row(
             str(index), _clock(start_s), f"{event.duration_s:.2f}", escape(_telling(event))
@@ -125,7 +131,7 @@ def show_plan(plan: StoryPlan) -> None:
 
 def show_scenes(scenes: list[SceneView]) -> None:
     """Print the sub-events of a stored story as a table."""
-    table = _plan_table(f"{len(scenes)} sub-events")
+    table = _plan_table(counted(len(scenes), "sub-event"))
     table.add_column("heard as", ratio=1)
     for scene in scenes:
         kinds = dict.fromkeys(match.partition(":")[0] for match in scene.matched)
@@ -150,6 +156,8 @@ def show_story(detail: StoryDetail) -> None:
         out.print(f"[red]error[/] {escape(detail.error)}")
     if detail.programme:
         out.print(escape(programme_line(detail.programme)))
+    if detail.status == Status.IN_REVIEW:
+        show_review(detail)
 
 
 def programme_line(programme: dict[str, Any]) -> str:
@@ -230,10 +238,11 @@ def show_held(story_id: str, holder: str) -> None:
     err.print(told, markup=False, soft_wrap=True)
 
 
-def show_review(detail: StoryDetail) -> None:
-    """Print what a story waits for and how to go on."""
-    approve = f"audiostory approve {detail.id} -o story.wav"
-    out.print(f"waits for {detail.waits_for}; go on with: {approve}", soft_wrap=True)
+def show_review(view: StoryView) -> None:
+    """Print what a story in review waits for and how to go on."""
+    verb = "resume" if view.waits_for == CLIP_REVIEW else "approve"
+    go_on = f"audiostory {verb} {view.id} -o story.wav"
+    out.print(f"waits for {view.waits_for}; go on with: {go_on}", soft_wrap=True)
 
 
 def _plan_table(title: str) -> Table:

@@ -176,9 +176,15 @@ def takes(
     more: Annotated[
         int | None, typer.Option(min=1, max=16, help="Make so many more, with other seeds.")
     ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Write them as WAV, one as loud as another."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List every clip a scene ever had, with its recipe; or make more of them."""
+    """List every clip a scene ever had, with its recipe; or make more, or write them to compare."""
     from api import revision_commands
     from audiostory_core.changes import MoreTakes
 
@@ -189,7 +195,7 @@ def takes(
             code = await revision_commands.change(
                 story_id, asked, None, accept=False, as_json=as_json, is_reported=False
             )
-        await revision_commands.list_takes(story_id, scene, as_json=as_json)
+        await revision_commands.list_takes(story_id, scene, folder, as_json=as_json)
         return code
 
     share_one_arena()
