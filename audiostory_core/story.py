@@ -83,7 +83,12 @@ class SubEvent(Frozen):
     """One timed unit of the plan; the studio shows it as a scene."""
 
     caption: Words
-    duration_s: Annotated[float, Field(ge=SHORTEST_SUB_EVENT_S - SLACK_S, allow_inf_nan=False)]
+    duration_s: Annotated[
+        float,
+        Field(
+            ge=SHORTEST_SUB_EVENT_S - SLACK_S, le=LONGEST_STORY_S + SLACK_S, allow_inf_nan=False
+        ),
+    ]
     tone: Words = "neutral"
     layers: tuple[Layer, ...] = ()
     continues: bool = False  # carries on the sub-event before it, split only for its length
