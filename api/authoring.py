@@ -89,7 +89,7 @@ async def _work_until_whole(
         damaged = await find_damaged(store, story_id) if has_mix else {}
         if not damaged:
             return run
-        await queue_mending(store, story_id, damaged)
+        await queue_mending(store, story_id)
     raise StoreUnusable(
         f"Files in {store.audio.folder} are lost or damaged each time they are made "
         f"({', '.join(damaged)}). Look after its disk, then resume the story."

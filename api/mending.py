@@ -1,7 +1,7 @@
 """Making damaged files of mixes again: clips by their engine, seams from the clips beside them."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from sqlalchemy import select, update
@@ -33,14 +33,11 @@ async def find_damaged(store: OpenStore, story_id: str) -> dict[str, str]:
     return await asyncio.to_thread(store.audio.find_damaged, {file for _, file in needed.values()})
 
 
-async def queue_mending(store: OpenStore, story_id: str, damaged: Iterable[str]) -> None:
+async def queue_mending(store: OpenStore, story_id: str) -> None:
     """Have a run of the same revision make damaged files of its mix again.
 
-    They are moved aside. A run that waits with that mix for its author gives way to the new one,
-    which waits likewise.
+    A run that waits with that mix for its author gives way to the new one, which waits likewise.
     """
-    for file in damaged:
-        await asyncio.to_thread(store.audio.set_aside, file)
     async with store.database.write() as session:
         story = await stories.get(session, story_id)
         run = await stories.find_latest_run(session, story_id)

@@ -11,7 +11,7 @@ what they are made from: one that is there is never rendered again.
 import asyncio
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -58,6 +58,7 @@ async def stitch(state: StoryState, services: Services) -> StateUpdate:
         error.path.unlink(missing_ok=True)
         lost = {error.path.name: "unreadable"}
     if lost:
+        await asyncio.to_thread(_set_aside, lost, services)
         async with services.database.write() as session:
             run = await runs.get(session, state["run_id"])
             await clips.make_again(session, run, lost)
@@ -113,6 +114,11 @@ async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
             await mixes.remove(session, revision)
         await mixes.add(session, revision, ids, programme)
     return {}
+
+
+def _set_aside(files: Iterable[str], services: Services) -> None:
+    for file in files:
+        services.audio.set_aside(file)
 
 
 def _find_damaged(pieces: Sequence[Piece], services: Services) -> dict[str, str]:

@@ -268,3 +268,15 @@ async def test_folder_that_cannot_be_written_says_so(client, studio, finished):
 
     assert "ask for WAV" in problem["detail"]
     assert (await client.get(f"/v1/stories/{finished}/mix.wav")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["mix.wav", "mix.flac", "sub-events/1/takes/1"])
+async def test_audio_that_is_gone_is_a_problem_that_names_the_remedy(
+    client, studio, finished, path
+):
+    for file in studio.store.audio.folder.glob("??/*"):
+        file.unlink()
+
+    response = await client.get(f"/v1/stories/{finished}/{path}")
+
+    assert "audiostory resume ID" in assert_problem(response, 503)["remedy"]

@@ -1,10 +1,12 @@
 """What goes wrong around a story: workers that fail, sleep past their lease, or meet bad files."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import delete
 
+from api.mending import find_damaged, queue_mending
 from api.views import open_mix
 from audiostory_core.engines.protocol import UNWATCHED
 from graph.runs import while_held
@@ -190,6 +192,79 @@ def _add_and_lose(studio, add, suffix, content):
     name = add(suffix, content)
     studio.store.audio.path(name).unlink()
     return name
+
+
+@pytest.mark.parametrize("review", [False, True])
+async def test_mix_whose_files_are_damaged_is_mended_and_kept(studio, review):
+    story = await studio.add("rain\nthunder\nbirds", review=review)
+    await _run_to_its_mix(studio, story.id, review=review)
+    before, row = await _mix(studio, story.id), await _row(studio, story.id)
+    flac, *_ = studio.store.audio.folder.glob("??/*.flac")
+    au, *_ = studio.store.audio.folder.glob("??/*.au")
+    flac.write_bytes(flac.read_bytes()[:5000])
+    au.write_bytes(bytes(au.stat().st_size))
+    assert await find_damaged(studio.store, story.id) == {
+        flac.name: "damaged",
+        au.name: "damaged",
+    }
+
+    await queue_mending(studio.store, story.id)
+    run = await asyncio.wait_for(studio.run(story.id), 20)
+
+    waits = (RunState.PARKED, "mix review") if review else (RunState.FINISHED, None)
+    assert (run.state, run.waits_for) == waits
+    assert await find_damaged(studio.store, story.id) == {}
+    assert await _mix(studio, story.id) == before
+    assert (await _row(studio, story.id)).created_at == row.created_at
+    lost = [event for event in await studio.events(story.id) if event.kind == "clip.lost"]
+    assert [event.data["problem"] for event in lost] == ["damaged"]
+    assert flac.with_name(f"{flac.name}.damaged").exists()
+
+
+@pytest.mark.parametrize("review", [False, True])
+async def test_clip_that_sounds_different_when_it_is_made_again_gets_a_mix_of_its_own(
+    studio, review
+):
+    story = await studio.add("rain\nthunder\nbirds", review=review)
+    await _run_to_its_mix(studio, story.id, review=review)
+    before, row = await _mix(studio, story.id), await _row(studio, story.id)
+    flac, *_ = studio.store.audio.folder.glob("??/*.flac")
+    flac.unlink()
+
+    class Upgraded(type(studio.engine)):
+        def synthesize(self, requests, watch=UNWATCHED):
+            return [
+                replace(result, waveform=result.waveform * 0.9)
+                for result in super().synthesize(requests, watch)
+            ]
+
+    studio.engine = Upgraded()
+    await queue_mending(studio.store, story.id)
+    run = await asyncio.wait_for(studio.run(story.id), 20)
+
+    waits = (RunState.PARKED, "mix review") if review else (RunState.FINISHED, None)
+    assert (run.state, run.waits_for) == waits
+    assert await find_damaged(studio.store, story.id) == {}
+    after = await _row(studio, story.id)
+    assert sum(new != old for new, old in zip(after.segments, row.segments, strict=True)) in (2, 3)
+    assert after.is_accepted is not review
+    assert len(studio.engine.made) == 1
+    assert await _mix(studio, story.id) != before
+
+
+async def _run_to_its_mix(studio, story_id, *, review):
+    run = await studio.run(story_id)
+    if review:
+        async with studio.store.database.write() as session:
+            await runs.approve(session, await runs.get(session, run.id), "plan review")
+        run = await studio.run(story_id)
+        assert run.waits_for == "mix review"
+
+
+async def _row(studio, story_id):
+    async with studio.store.database.read() as session:
+        story = await stories.get(session, story_id)
+        return await revisions.find_mix(session, story.revision_id)
 
 
 async def _mix(studio, story_id):
