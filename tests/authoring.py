@@ -23,13 +23,15 @@ from tests.fakes import ToneEngine
 
 @contextmanager
 def tone_in_catalog() -> Iterator[None]:
-    """Have the edge know the tests' engine, as it knows those that are shipped."""
+    """Have the edge know the tests' engine and planner, as it knows those that are shipped."""
     catalog.ENGINES["tone"] = "tests.fakes:ToneEngine"
     catalog.LONGEST_CLIP_S["tone"] = ToneEngine().capabilities.longest_clip_s
+    catalog.PLANNERS["lines"] = "tests.fakes:LinePlanner"
     try:
         yield
     finally:
         del catalog.ENGINES["tone"], catalog.LONGEST_CLIP_S["tone"]
+        del catalog.PLANNERS["lines"]
 
 
 @dataclass(frozen=True)
