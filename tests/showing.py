@@ -16,7 +16,7 @@ from pathlib import Path
 
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
 MARK = "@@ "
-PORT = "8321"  # stands for a free one
+PORTS = ("8321", "8322")  # stand for free ones
 LONGEST_S = 400.0  # on a machine that is busy otherwise; usual is a tenth of it
 
 
@@ -43,25 +43,33 @@ def list_shown(text: str) -> list[Shown]:
         for line in block.splitlines():
             if line.startswith("$ "):
                 listed.append(Shown(line[2:]))
-            elif line.startswith("> "):
+            elif re.match(r">( |$)", line):
                 listed[-1].command += "\n" + line[2:]
             else:
                 listed[-1].prints.append(line)
     return listed
 
 
-def run_all(listed: list[Shown], folder: Path) -> list[Ran]:
-    """Run commands in one shell in a folder, end what they leave running, and tell how they went."""
+def run_all(listed: list[Shown], folder: Path, **variables: str) -> list[Ran]:
+    """Run commands in one shell in a folder, end what they leave running, and tell how they went.
+
+    Args:
+        listed: the commands.
+        folder: where they run.
+        variables: of their environment, beside those of this process.
+    """
+    ports = {told: str(_find_port()) for told in PORTS}
     lines = ["set -o pipefail"]
     for shown in listed:
-        lines += [f"echo '{MARK}'", shown.command.replace(PORT, "$PORT"), f'echo "{MARK}$?"']
+        command = re.sub("|".join(PORTS), lambda told: ports[told[0]], shown.command)
+        lines += [f"echo '{MARK}'", command, f'echo "{MARK}$?"']
     script = folder / "session.sh"
     script.write_text("\n".join([*lines, "kill $(jobs -p) 2> /dev/null; wait"]), encoding="utf-8")
     environment = os.environ | {
         "AUDIOSTORY_HOME": str(folder / "home"),
         "COLUMNS": "80",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PORT": str(_find_port()),
+        **variables,
     }
     log = folder / "session.log"
     with log.open("wb") as out:

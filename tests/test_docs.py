@@ -15,6 +15,7 @@ from api.cli.main import BAD_INPUT, DEGRADED, FAILED, INTERRUPTED, app
 from api.routes import audio, events, health, stories
 from api.settings import Settings
 from audiostory_core.engines.foley.catalog import load_kinds
+from tests.showing import is_as_shown, list_shown, run_all
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -116,16 +117,16 @@ def test_readme_curl_lines_reach_routes():
         assert any(regex.match(path) and method in methods for regex, methods in ROUTES), words
 
 
-def test_readme_settings_are_those_of_the_code():
-    rows = re.findall(
-        r"^\| `AUDIOSTORY_(\w+)` \| ([^|]+) \|", README.read_text("utf-8"), re.MULTILINE
-    )
-    defaults = {name.lower(): told.strip("` ") for name, told in rows}
+def test_settings_and_their_defaults_are_those_of_the_code():
+    text = (ROOT / "docs/operations.md").read_text("utf-8")
+    rows = re.findall(r"^\| `AUDIOSTORY_(\w+)` \| ([^|]+) \|", text, re.MULTILINE)
+    defaults = {name.lower(): told.strip() for name, told in rows}
 
     assert defaults.keys() == Settings.model_fields.keys()
-    assert defaults["tail_s"] == str(Settings.model_fields["tail_s"].default)
-    assert defaults["batch"] == str(Settings.model_fields["batch"].default)
-    assert defaults["workers"] == str(Settings.model_fields["workers"].default)
+    literal = {name: told.strip("`") for name, told in defaults.items() if told.startswith("`")}
+    assert len(literal) == len(defaults) - len({"home", "database_url", "log_level"})
+    for name, told in literal.items():
+        assert getattr(Settings(**{name: told}), name) == Settings.model_fields[name].default, name
 
 
 def test_readme_exit_codes_are_those_of_the_code():
@@ -149,6 +150,30 @@ def test_readme_commands_marked_to_run_run(tmp_path):
         )
         assert finished.returncode == 0, finished.stderr
     assert (tmp_path / "knocks.flac").stat().st_size > 0
+
+
+@pytest.mark.parametrize("page", ["authoring", "operations"])
+def test_session_that_a_page_shows_goes_as_it_shows(page, tmp_path, postgres_url):
+    shown = list_shown((ROOT / f"docs/{page}.md").read_text("utf-8"))
+
+    ran = run_all(shown, tmp_path, POSTGRES_URL=postgres_url)
+
+    for told, became in zip(shown, ran, strict=False):
+        assert became.code == 0, (told.command, became.printed)
+        assert is_as_shown(told, became.printed), (told.command, told.prints, became.printed)
+    assert len(ran) == len(shown) > 20
+
+
+def test_pages_show_every_command_that_revises_or_keeps_a_store():
+    pages = ("authoring", "operations")
+    commands = [
+        shown.command
+        for page in pages
+        for shown in list_shown((ROOT / f"docs/{page}.md").read_text("utf-8"))
+    ]
+    ran = {word for command in commands for word in re.findall(r"\baudiostory (\w+)", command)}
+
+    assert set(COMMANDS) - ran == {"plan"}  # which the README runs
 
 
 def test_architecture_names_files_that_exist():
