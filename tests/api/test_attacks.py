@@ -172,14 +172,11 @@ async def test_body_that_is_an_attack_is_refused_on_every_route(client, studio, 
     assert (await client.get("/v1/stories")).json()["total"] == 1
 
 
-@pytest.mark.parametrize("opening", [b"[", b'{"plan":', b'{"a":['])
-async def test_no_depth_of_a_body_breaks_what_tells_of_it(client, opening):
-    closing = b"".join(
-        {b"[": b"]", b"{": b"}"}[opening[at : at + 1]]
-        for at in range(len(opening))
-        if opening[at : at + 1] in b"[{"
-    )[::-1]
-    for depth in (*range(50, 1100, 10), 5000):
+@pytest.mark.parametrize(
+    ("opening", "closing"), [(b"[", b"]"), (b'{"plan":', b"}"), (b'{"a":[', b"]}")]
+)
+async def test_no_depth_of_a_body_breaks_what_tells_of_it(client, opening, closing):
+    for depth in (*range(50, 1100, 25), 5000):
         for field in (b"instruction", b"duration_s", b"plan", b"seed", b"nosuch"):
             nested = opening * depth + b"1" + closing * depth
             body = b'{"' + field + b'": ' + nested + b"}"
