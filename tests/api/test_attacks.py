@@ -15,36 +15,23 @@ DEEP = 100_000
 NAMES = [
     "%2e%2e",
     "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
-    "%252e%252e%252fstudio.db",
     "..%5c..%5cstudio.db",
     "%2fetc%2fpasswd",
-    "%2F%2Fhost%2Fshare",
     "C%3A%5Cstudio.db",
-    "file%3A%2F%2F%2Fetc%2Fpasswd",
     "%00",
     "1%00",
     "1%0d%0aX-Injected%3A%201",
-    "%ff%fe",
     "%C0%AE%C0%AE%2F",
     "%ED%A0%80",
     "%D9%A1",  # one, in Arabic digits
-    "%EF%BC%91",  # one, in full width
     "%C2%B2",  # a square
     "1e3",
-    "0x1",
-    "+1",
     "-1",
-    "0",
     "1_000",
-    "9" * 30,
     "9" * 5000,
     "x" * 50_000,
     "%F0%9F%98%80" * 50,
-    "%25s%25n",
-    "%7B%7B7*7%7D%7D",
     "'%20OR%201=1--",
-    "*",
-    "NaN",
 ]
 
 
