@@ -264,8 +264,8 @@ async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> M
     if mix is None:
         raise NotFound("mix of story", story_id)
     segments = [
-        Segment(audio.path(row.file), row.offset, row.samples)
-        for row in await mixes.list_segments(session, mix)
+        Segment(audio.path(file), offset, samples)
+        for file, offset, samples in await mixes.list_places(session, mix)
     ]
     for segment in segments:
         if not segment.path.exists():

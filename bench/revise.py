@@ -11,6 +11,7 @@ Each change is made to a finished story, thus in a new run, and accepted afterwa
 import argparse
 import json
 import os
+import re
 import signal
 import sqlite3
 import statistics
@@ -145,15 +146,18 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = options.home or Path(folder) / "home"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "api", "serve", "--port", "0", "--workers", "1"],
-            env=os.environ | {"AUDIOSTORY_HOME": str(home)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stderr is not None
-        url = process.stderr.readline().split("/docs")[0]
+        said = Path(folder) / "said.txt"  # a file: an unread pipe fills up and stops who writes
+        with said.open("w") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "api", "serve", "--port", "0", "--workers", "1"],
+                env=os.environ | {"AUDIOSTORY_HOME": str(home)},
+                stderr=stderr,
+            )
         try:
+            while "/docs" not in said.read_text():
+                assert process.poll() is None, said.read_text()
+                time.sleep(0.05)
+            url = re.findall(r"(http://\S+)/docs", said.read_text())[0]
             with httpx.Client(base_url=url, timeout=600) as client:
                 stories = load(client, home, options.scenes)
                 for turn in range(options.times + 1):
@@ -161,7 +165,7 @@ def main() -> None:
                         revise(client, home / "studio.db", story, int(time.time()) + turn)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate()
+            process.wait()
     print("| scenes | clips made | bodies | seams | until heard, median (least … most) |")
     print("|---|---|---|---|---|")
     for story in stories:

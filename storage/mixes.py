@@ -96,6 +96,19 @@ async def list_light(session: AsyncSession, mix: Mix) -> dict[str, tuple[int, st
     return found
 
 
+async def list_places(session: AsyncSession, mix: Mix) -> list[tuple[str, int, int]]:
+    """Return file, offset and samples of each segment of a mix in order, without its loudness."""
+    found: dict[int, tuple[str, int, int]] = {}
+    for some in in_parts(mix.segments):
+        rows = await session.execute(
+            select(Segment.id, Segment.file, Segment.offset, Segment.samples).where(
+                Segment.id.in_(some)
+            )
+        )
+        found |= {row[0]: (row[1], row[2], row[3]) for row in rows}
+    return [found[segment_id] for segment_id in mix.segments]
+
+
 async def copy(session: AsyncSession, mix: Mix, revision: Revision) -> None:
     """Hear another story's revision as this mix."""
     session.add(
