@@ -6,7 +6,7 @@ stopped past its lease cannot complete what another has taken over.
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events, runs
@@ -32,17 +32,12 @@ async def want(session: AsyncSession, run: Run, key: str, engine: str, request: 
 
     One that had failed for others, or was withdrawn, is queued again for a run that is new to it.
 
-    Stories take turns: a clip's turn follows the last one of its run, but never lies before the
-    turn that is being served, so that a story that comes late neither waits for all of those
-    before it nor overtakes them for longer than it takes to catch up (start-time fair queueing,
-    Goyal, Vin and Cheng 1996, with clips as the unit of service).
+    Stories take turns: a clip's turn follows the last one of its run, which begins where the
+    queue stood when the run came to it, see `runs.serving`. So a story that comes late neither
+    waits for all of those before it nor overtakes them for longer than it takes to catch up
+    (start-time fair queueing, Goyal, Vin and Cheng 1996, with clips as the unit of service).
     """
-    serving = await session.scalar(
-        select(func.min(Clip.turn)).where(
-            IS_OPEN_CLIP, Clip.engine == engine, Clip.nice == run.nice
-        )
-    )
-    turn = max(serving or 0, run.turn + 1)
+    turn = run.turn + 1
     unmade = {"attempt": 0, "nice": run.nice, "turn": turn}
     is_new = await insert_new(
         session, Clip, key=key, engine=engine, request=request, state=ClipState.QUEUED, **unmade

@@ -9,7 +9,7 @@ attempt, everything else a step writes is idempotent.
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Exists, and_, case, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Exists, and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events
@@ -38,7 +38,10 @@ async def has_claimable(session: AsyncSession, story_id: str | None = None) -> b
 async def claim(
     session: AsyncSession, owner: str, ttl_s: float, story_id: str | None = None
 ) -> Run | None:
-    """Claim the most urgent run that is queued or whose lease has run out, the longest queued first.
+    """Claim a run that is queued or whose lease has run out.
+
+    The most urgent come first, among them those that have had the fewest turns of clips, so that
+    a short story that comes late does not wait until all long ones before it are mixed.
 
     Args:
         session: a writing session.
@@ -47,7 +50,7 @@ async def claim(
         story_id: claim only this story's run.
     """
     candidate = select(Run).where(_is_claimable(story_id))
-    first = candidate.order_by(Run.nice, Run.queued_at, Run.id).limit(1)
+    first = candidate.order_by(Run.nice, Run.turn, Run.queued_at, Run.id).limit(1)
     run = await session.scalar(first.with_for_update(skip_locked=True))
     if run is None:
         return None
@@ -291,10 +294,21 @@ async def lock(session: AsyncSession, run_id: int) -> Run:
 
 
 async def wake(session: AsyncSession, run: Run) -> None:
-    """Queue a parked run: what it waits for may have happened, or is wanted no more."""
+    """Queue a parked run: what it waits for may have happened, or is wanted no more.
+
+    What its author took to decide is no time for which it may catch up.
+    """
+    if run.waits_for != "clips":
+        run.turn = max(run.turn, await serving(session, run.nice))
     run.state = RunState.QUEUED
     run.waits_for = None
     run.queued_at = await _now(session)
+
+
+async def serving(session: AsyncSession, nice: int) -> int:
+    """Return the last turn that clips of a priority have all had."""
+    least = await session.scalar(select(func.min(Clip.turn)).where(IS_OPEN_CLIP, Clip.nice == nice))
+    return max((least or 0) - 1, 0)
 
 
 async def _now(session: AsyncSession) -> float:

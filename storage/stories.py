@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import desc, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import events
+from storage import events, runs
 from storage.errors import Conflict, NotFound
 from storage.models import Json, Revision, Run, RunState, Story
 
@@ -71,7 +71,7 @@ async def queue_run(
         approved=list(approved),
         attempt=0,
         nice=-story.priority,
-        turn=0,
+        turn=await runs.serving(session, -story.priority),
     )
     session.add(run)
     await session.flush()
