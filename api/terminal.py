@@ -222,7 +222,7 @@ def show_note(note: str) -> None:
 
 def show_written(path: Path, detail: StoryDetail) -> None:
     """Print where a finished story is, and how to come back to it."""
-    out.print(f"[bold green]{escape(str(path))}[/]  {detail.duration_s:g} s")
+    out.print(f"[bold green]{escape(str(path))}[/]  {detail.duration_s:g} s", soft_wrap=True)
     out.print(f"story {detail.id}, seed {detail.seed}; more: audiostory show {detail.id}")
 
 

@@ -60,7 +60,7 @@ def migrate() -> None:
 
     settings = read_settings()
     Database.open(settings.database)
-    out.print(f"{settings.home} is at schema {SCHEMA}")
+    out.print(f"{settings.home} is at schema {SCHEMA}", markup=False, soft_wrap=True)
 
 
 @app.command()
