@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from audiostory_core.edits import Edit, Number, Text
 from audiostory_core.editing import Total
+from audiostory_core.edits import Edit, Number, Text
 from audiostory_core.story import Frozen
 
 MOST_EDITS = 1000

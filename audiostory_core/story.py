@@ -85,9 +85,7 @@ class SubEvent(Frozen):
     caption: Words
     duration_s: Annotated[
         float,
-        Field(
-            ge=SHORTEST_SUB_EVENT_S - SLACK_S, le=LONGEST_STORY_S + SLACK_S, allow_inf_nan=False
-        ),
+        Field(ge=SHORTEST_SUB_EVENT_S - SLACK_S, le=LONGEST_STORY_S + SLACK_S, allow_inf_nan=False),
     ]
     tone: Words = "neutral"
     layers: tuple[Layer, ...] = ()
