@@ -238,7 +238,7 @@ async def make_again(session: AsyncSession, run: Run, files: Mapping[str, str]) 
             clip.error = "Its file was lost or damaged each time."
             await insert_new(session, ClipWant, clip_key=clip.key, run_id=run.id)
             problem = files[clip.file or ""]
-            await _announce(session, clip.key, "clip.lost", file=clip.file or "", problem=problem)
+            await _announce(session, clip.key, "clip.damaged", file=clip.file or "", problem=problem)
 
 
 async def list_by_key(session: AsyncSession, keys: Sequence[str]) -> dict[str, Clip]:

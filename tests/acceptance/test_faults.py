@@ -124,7 +124,7 @@ def test_damaged_and_missing_files_of_a_finished_story_are_made_again_to_the_sam
     assert sha256(again) == finished[1]
     told = [
         json.loads(data)
-        for (data,) in query(audiostory.home, "SELECT data FROM event WHERE kind = 'clip.lost'")
+        for (data,) in query(audiostory.home, "SELECT data FROM event WHERE kind = 'clip.damaged'")
     ]
     lost = {first.name: "damaged", second.name: "missing"}
     assert {event["file"]: event["problem"] for event in told} == lost

@@ -216,7 +216,7 @@ async def test_mix_whose_files_are_damaged_is_mended_and_kept(studio, review):
     assert await find_damaged(studio.store, story.id) == {}
     assert await _mix(studio, story.id) == before
     assert (await _row(studio, story.id)).created_at == row.created_at
-    lost = [event for event in await studio.events(story.id) if event.kind == "clip.lost"]
+    lost = [event for event in await studio.events(story.id) if event.kind == "clip.damaged"]
     assert [event.data["problem"] for event in lost] == ["damaged"]
     assert flac.with_name(f"{flac.name}.damaged").exists()
 
