@@ -269,7 +269,7 @@ async def read_plan(session: AsyncSession, story_id: str) -> Read:
 
 
 async def _plan(session: AsyncSession, story: Story, revision: Revision) -> StoryPlan:
-    scenes = await revisions.list_scenes(session, revision)
+    scenes = await revisions.list_wordings(session, revision.scenes)
     return plan_of(story, revision, [sub_event_of(scene) for scene in scenes])
 
 

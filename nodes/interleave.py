@@ -1,13 +1,14 @@
 """interleave: in order, each sub-event's condition is made from what came before, then stored.
 
-The condition, the clip's key and the queued clip are one transaction, so that workers may start
-on the first scenes while later ones are still being conditioned. Scenes whose clips are made, as
-most are when one is revised, are passed over at once.
+A turn takes as many sub-events as are conditioned within a moment. Their conditions, the clips'
+keys and the queued clips are one transaction, so that workers may start on the first scenes while
+later ones are still being conditioned. Scenes whose clips are made, as most are when one is
+revised, are passed over at once.
 """
 
 import asyncio
-
-from sqlalchemy.ext.asyncio import AsyncSession
+import time
+from collections.abc import Mapping, Sequence
 
 from audiostory_core.engines.protocol import Condition
 from nodes.clip_request import describe, key_of
@@ -16,84 +17,108 @@ from nodes.plan import is_changed
 from nodes.services import Planned, Services
 from nodes.state import StateUpdate, StoryState
 from storage import clips, events, revisions, runs, takes
-from storage.models import ClipState, RunState
+from storage.clips import Wanted
+from storage.models import ClipState, RunState, SceneVersion
+
+MOST_A_TURN = 32  # sub-events
+TURN_S = 0.25  # no further sub-event is begun after so long; a language model takes one a turn
 
 
 async def interleave(state: StoryState, services: Services) -> StateUpdate:
-    """Condition the next sub-event whose clip is not made, and queue it; what is stored is kept."""
+    """Condition the next sub-events whose clips are not made, and queue them; keep what is stored."""
     planned = await services.planned(state["revision_id"])
+    cursor = state["cursor"]
+    done: StateUpdate = {"cursor": len(planned.scene_ids)}
     async with services.database.read() as session:
-        index = await _next_unmade(session, planned, state["cursor"])
         run = await runs.get(session, state["run_id"])
-        if index is None or is_changed(state, run):  # synthesize goes back for the change
-            return {"cursor": len(planned.scene_ids)}
-        scene = await revisions.get_scene(session, planned.scene_ids[index])
-    condition = None
-    if scene.condition_id is None:
-        before = await _condition_before(planned, index, services)
-        engine = services.engine(scene.engine or planned.engine)
-        condition = await asyncio.to_thread(engine.interleave, planned.plan, index, before)
-    if await _queue(state, planned, index, condition, services):
-        return {"cursor": index + 1}
-    return {"cursor": len(planned.scene_ids)}  # synthesize goes back for what the author wants
+        if is_changed(state, run):  # synthesize goes back for the change
+            return done
+        ahead = planned.scene_ids[cursor : cursor + MOST_A_TURN]
+        unmade = await revisions.list_unmade(session, ahead, MOST_A_TURN)
+        if not unmade:
+            ahead = planned.scene_ids[cursor:]
+            unmade = await revisions.list_unmade(session, ahead, MOST_A_TURN)
+        if not unmade:
+            return done
+        places = [cursor + place for place in unmade]
+        needed = {at for place in places for at in (place - 1, place) if at >= 0}
+        ids = [planned.scene_ids[place] for place in places]
+        scenes = await revisions.list_some_scenes(session, ids)
+        stored = await revisions.list_conditions(
+            session, [planned.scene_ids[place] for place in sorted(needed)]
+        )
+    known = {
+        place: Condition(stored[planned.scene_ids[place]])
+        for place in needed
+        if planned.scene_ids[place] in stored
+    }
+    made = await asyncio.to_thread(_condition, planned, places, scenes, known, services)
+    if await _queue(state, planned, made, services):
+        return {"cursor": max(made) + 1}
+    return done
 
 
-async def _next_unmade(session: AsyncSession, planned: Planned, cursor: int) -> int | None:
-    """Return the place of the first scene from the cursor on whose clip is not made."""
-    rest = planned.scene_ids[cursor:]
-    here = await revisions.find_unmade(session, rest[:1])
-    if here is None and len(rest) > 1:
-        here = await revisions.find_unmade(session, rest)
-    return None if here is None else cursor + here
+def _condition(
+    planned: Planned,
+    places: Sequence[int],
+    scenes: Sequence[SceneVersion],
+    known: Mapping[int, Condition],
+    services: Services,
+) -> dict[int, Condition]:
+    """Return the conditions of the first of the sub-events, by place, at least of one."""
+    conditions = dict(known)
+    made: dict[int, Condition] = {}
+    started = time.monotonic()
+    for place, scene in zip(places, scenes, strict=True):
+        if made and time.monotonic() - started > TURN_S:
+            break
+        if place not in conditions:
+            engine = services.engine(scene.engine or planned.engine)
+            before = conditions.get(place - 1)
+            conditions[place] = engine.interleave(planned.plan, place, before)
+        made[place] = conditions[place]
+    return made
 
 
 async def _queue(
-    state: StoryState,
-    planned: Planned,
-    index: int,
-    condition: Condition | None,
-    services: Services,
+    state: StoryState, planned: Planned, made: Mapping[int, Condition], services: Services
 ) -> bool:
-    """Queue a scene's clip; False if the author wants something else meanwhile."""
+    """Queue the clips of scenes; False if the author wants something else meanwhile."""
     async with services.database.write() as session:
         run = await runs.get(session, state["run_id"])
         if run.state != RunState.RUNNING:
             raise RunStopped
         if is_changed(state, run):
             return False
-        scene = await revisions.get_scene(session, planned.scene_ids[index])
-        if scene.clip_key is not None:
-            await clips.want_again(session, run, scene.clip_key)
-            return True
-        if condition is not None and scene.condition_id is None:
-            await revisions.add_condition(session, condition.id, condition.data)
-            scene.condition_id = condition.id
-        condition_id = scene.condition_id or ""
-        name = scene.engine or planned.engine
-        capabilities = services.engine(name).capabilities
-        request = describe(planned, index, scene, condition_id, capabilities)
-        scene.clip_key = key_of(request)
+        ids = [planned.scene_ids[place] for place in made]
+        scenes = await revisions.list_some_scenes(session, ids)
+        queued = [scene.clip_key for scene in scenes if scene.clip_key is not None]
+        before = await clips.list_by_key(session, queued)
+        await revisions.add_conditions(session, {one.id: one.data for one in made.values()})
+        wanted: list[Wanted] = []
+        fresh: list[tuple[SceneVersion, str]] = []
+        for (place, condition), scene in zip(made.items(), scenes, strict=True):
+            if scene.clip_key is not None:
+                clip = before[scene.clip_key]
+                wanted.append(Wanted(clip.key, clip.engine, clip.request))
+                continue
+            scene.condition_id = scene.condition_id or condition.id
+            name = scene.engine or planned.engine
+            capabilities = services.engine(name).capabilities
+            request = describe(planned, place, scene, scene.condition_id, capabilities)
+            scene.clip_key = key_of(request)
+            wanted.append(Wanted(scene.clip_key, name, request))
+            fresh.append((scene, scene.clip_key))
         await session.flush()
-        clip = await clips.want(session, run, scene.clip_key, name, request)
-        take = await takes.add(session, scene, scene.clip_key, takes.MADE)
-        kind = "clip.finished" if clip.state == ClipState.FINISHED else "clip.queued"
-        await events.append(
-            session,
-            state["story_id"],
-            kind,
-            scene=scene.sub_event_id,
-            take=take.number,
-            clip=scene.clip_key,
-        )
+        found = await clips.want_all(session, run, wanted)
+        if fresh:
+            taken = await takes.add_all(session, fresh, takes.MADE)
+            told = [
+                (
+                    "clip.finished" if found[key].state == ClipState.FINISHED else "clip.queued",
+                    {"scene": scene.sub_event_id, "take": taken[scene.id].number, "clip": key},
+                )
+                for scene, key in fresh
+            ]
+            await events.append_all(session, state["story_id"], told)
         return True
-
-
-async def _condition_before(planned: Planned, index: int, services: Services) -> Condition | None:
-    if index == 0:
-        return None
-    async with services.database.read() as session:
-        scene = await revisions.get_scene(session, planned.scene_ids[index - 1])
-        if scene.condition_id is None:
-            return None
-        stored = await revisions.get_condition(session, scene.condition_id)
-    return Condition(stored.data)

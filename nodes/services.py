@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.planners.protocol import Planner
 from audiostory_core.stored import plan_of, sub_event_of
-from audiostory_core.story import StoryPlan, samples_of
+from audiostory_core.story import StoryPlan, SubEvent, samples_of
 from nodes.errors import StepFailed
 from storage import revisions, stories
 from storage.audio_files import AudioFiles
 from storage.database import Database
+
+MOST_RECENT = 4  # revisions kept in memory
 
 
 @dataclass(frozen=True)
@@ -52,21 +54,23 @@ class Services:
         return self._stop_by is not None and time.monotonic() >= self._stop_by
 
     async def planned(self, revision_id: int) -> Planned:
-        """Return a revision; the last one asked for is kept, so that a step costs O(1).
+        """Return a revision; the last ones asked for are kept, so that a step costs O(1).
 
-        Of the next revision only the scenes that are not in the last one are read.
+        Of a new revision only the scenes that are in none of them are read.
         """
         if revision_id not in self._recent:
-            last = next(iter(self._recent.values()), None)
-            known = dict(zip(last.scene_ids, last.plan.sub_events, strict=True)) if last else {}
+            known: dict[int, SubEvent] = {}
+            for recent in self._recent.values():
+                known |= zip(recent.scene_ids, recent.plan.sub_events, strict=True)
             async with self.database.read() as session:
                 revision = await revisions.get(session, revision_id)
                 story = await stories.get(session, revision.story_id)
                 unknown = [scene_id for scene_id in revision.scenes if scene_id not in known]
-                scenes = await revisions.list_some_scenes(session, unknown)
-            known |= {scene.id: sub_event_of(scene) for scene in scenes}
+                wordings = await revisions.list_wordings(session, unknown)
+            known |= {scene.id: sub_event_of(scene) for scene in wordings}
             sub_events = tuple(known[scene_id] for scene_id in revision.scenes)
-            self._recent.clear()
+            while len(self._recent) >= MOST_RECENT:
+                del self._recent[next(iter(self._recent))]
             self._recent[revision_id] = Planned(
                 revision_id=revision.id,
                 plan=plan_of(story, revision, sub_events),

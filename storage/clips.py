@@ -5,12 +5,13 @@ stopped past its lease cannot complete what another has taken over.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import ColumnElement, and_, case, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events, runs
-from storage.lookup import insert_new, list_by
+from storage.lookup import insert_all_new, insert_new, list_by
 from storage.models import (
     IS_OPEN_CLIP,
     Clip,
@@ -27,8 +28,22 @@ from storage.models import (
 MOST_ATTEMPTS = 3  # a clip that fails or kills its worker this often is failed
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A clip that a run wants: its key, and what it is made from."""
+
+    key: str
+    engine: str
+    request: str
+
+
 async def want(session: AsyncSession, run: Run, key: str, engine: str, request: str) -> Clip:
-    """Note that a run wants a clip, and queue the clip unless it exists; no want if it is made.
+    """Note that a run wants a clip, and queue the clip unless it exists; see `want_all`."""
+    return (await want_all(session, run, [Wanted(key, engine, request)]))[key]
+
+
+async def want_all(session: AsyncSession, run: Run, wanted: Sequence[Wanted]) -> dict[str, Clip]:
+    """Note that a run wants clips, and queue those that do not exist; no want of one that is made.
 
     One that had failed for others, or was withdrawn, is queued again for a run that is new to it.
 
@@ -36,25 +51,49 @@ async def want(session: AsyncSession, run: Run, key: str, engine: str, request: 
     queue stood when the run came to it, see `runs.serving`. So a story that comes late neither
     waits for all of those before it nor overtakes them for longer than it takes to catch up
     (start-time fair queueing, Goyal, Vin and Cheng 1996, with clips as the unit of service).
+
+    Args:
+        session: a writing session.
+        run: that wants them.
+        wanted: in the order they are heard, few enough for one query.
+
+    Returns:
+        The clips by key.
     """
-    turn = run.turn + 1
-    unmade = {"attempt": 0, "nice": run.nice, "turn": turn}
-    is_new = await insert_new(
-        session, Clip, key=key, engine=engine, request=request, state=ClipState.QUEUED, **unmade
-    )
-    clip = await session.get_one(Clip, key, with_for_update=True, populate_existing=True)
-    if clip.state == ClipState.FINISHED:
-        return clip
-    is_new_want = await insert_new(session, ClipWant, clip_key=key, run_id=run.id)
-    is_stopped = clip.state == ClipState.WITHDRAWN or (
-        clip.state == ClipState.FAILED and is_new_want
-    )
-    if is_stopped:
-        clip.state, clip.attempt, clip.error, clip.turn = ClipState.QUEUED, 0, None, turn
-    clip.nice = min(clip.nice, run.nice)
-    if is_new or is_stopped:
-        run.turn = turn
-    return clip
+    keys = sorted({one.key for one in wanted})
+    known = set(await session.scalars(select(Clip.key).where(Clip.key.in_(keys))))
+    turn = run.turn
+    rows: dict[str, Json] = {}
+    for one in wanted:
+        if one.key not in known and one.key not in rows:
+            turn += 1
+            state = {"state": ClipState.QUEUED, "attempt": 0, "nice": run.nice, "turn": turn}
+            rows[one.key] = asdict(one) | state
+    # By key, here and below: two that want the same clips then never wait for each other.
+    await insert_all_new(session, Clip, [rows[key] for key in keys if key in rows])
+    found = {
+        clip.key: clip
+        for clip in await session.scalars(
+            select(Clip)
+            .where(Clip.key.in_(keys))
+            .order_by(Clip.key)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+    }
+    open_keys = [key for key in keys if found[key].state != ClipState.FINISHED]
+    wants = [{"clip_key": key, "run_id": run.id} for key in open_keys]
+    new_wants = await insert_all_new(session, ClipWant, wants)
+    for key in open_keys:
+        clip = found[key]
+        if clip.state == ClipState.WITHDRAWN or (
+            clip.state == ClipState.FAILED and key in new_wants
+        ):
+            turn += 1
+            clip.state, clip.attempt, clip.error, clip.turn = ClipState.QUEUED, 0, None, turn
+        clip.nice = min(clip.nice, run.nice)
+    run.turn = turn
+    return found
 
 
 async def want_again(session: AsyncSession, run: Run, key: str) -> Clip:
@@ -238,7 +277,9 @@ async def make_again(session: AsyncSession, run: Run, files: Mapping[str, str]) 
             clip.error = "Its file was lost or damaged each time."
             await insert_new(session, ClipWant, clip_key=clip.key, run_id=run.id)
             problem = files[clip.file or ""]
-            await _announce(session, clip.key, "clip.damaged", file=clip.file or "", problem=problem)
+            await _announce(
+                session, clip.key, "clip.damaged", file=clip.file or "", problem=problem
+            )
 
 
 async def list_by_key(session: AsyncSession, keys: Sequence[str]) -> dict[str, Clip]:

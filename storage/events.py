@@ -1,6 +1,6 @@
 """The event log of a story: every change of state, in the order of commit."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import select, update
@@ -21,10 +21,21 @@ async def append(session: AsyncSession, story_id: str, kind: str, **data: Any) -
     Raises:
         NotFound: if the story does not exist.
     """
+    return await append_all(session, story_id, [(kind, data)])
+
+
+async def append_all(
+    session: AsyncSession, story_id: str, told: Sequence[tuple[str, dict[str, Any]]]
+) -> int:
+    """Append events of a story, each a kind and its data; return the number of the last.
+
+    Raises:
+        NotFound: if the story does not exist.
+    """
     counted = await session.execute(
         update(Story)
         .where(Story.id == story_id)
-        .values(next_event=Story.next_event + 1)
+        .values(next_event=Story.next_event + len(told))
         .returning(Story.next_event, webhooks.IS_ANYONE_LISTENING)
         .execution_options(synchronize_session=False)
     )
@@ -32,11 +43,11 @@ async def append(session: AsyncSession, story_id: str, kind: str, **data: Any) -
     if row is None:
         raise NotFound("story", story_id)
     following, is_anyone_listening = row
-    number = following - 1
-    if is_anyone_listening:
-        await webhooks.announce(session, story_id, number, kind)
-    session.add(Event(story_id=story_id, number=number, kind=kind, data=data))
-    return number
+    for number, (kind, data) in enumerate(told, following - len(told)):
+        if is_anyone_listening:
+            await webhooks.announce(session, story_id, number, kind)
+        session.add(Event(story_id=story_id, number=number, kind=kind, data=data))
+    return following - 1
 
 
 async def append_once(

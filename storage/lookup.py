@@ -34,11 +34,20 @@ def in_parts(values: Sequence[Any]) -> list[Sequence[Any]]:
 
 async def insert_new(session: AsyncSession, table: type[Table], **values: Any) -> bool:
     """Insert a row unless one is in its way; False then, once whoever wrote that has committed."""
+    return bool(await insert_all_new(session, table, [values]))
+
+
+async def insert_all_new(
+    session: AsyncSession, table: type[Table], rows: Sequence[dict[str, Any]]
+) -> set[Any]:
+    """Insert those rows that nothing is in the way of; return the first key column of each."""
+    if not rows:
+        return set()
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     inserted = await session.execute(
         dialect.insert(table)
-        .values(**values)
+        .values(list(rows))
         .on_conflict_do_nothing()
         .returning(*table.__table__.primary_key)
     )
-    return inserted.first() is not None
+    return {row[0] for row in inserted}

@@ -1,15 +1,15 @@
 """Revisions of a story: immutable, copied on write, and what they list."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, delete, desc, or_, select, update
+from sqlalchemy import Row, and_, delete, desc, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events, runs
 from storage.errors import Conflict, NotFound
-from storage.lookup import in_parts, insert_new, list_by
+from storage.lookup import in_parts, insert_all_new, list_by
 from storage.models import (
     Clip,
     ClipState,
@@ -214,6 +214,27 @@ async def list_some_scenes(session: AsyncSession, scene_ids: Sequence[int]) -> l
     return [by_id[scene_id] for scene_id in scene_ids]
 
 
+async def list_wordings(session: AsyncSession, scene_ids: Sequence[int]) -> list[Row[Any]]:
+    """List what scene versions say, in the order of the ids.
+
+    Rows instead of objects: a plan of a thousand scenes is read in half the time.
+    """
+    found: dict[int, Row[Any]] = {}
+    for some in in_parts(scene_ids):
+        rows = await session.execute(
+            select(
+                SceneVersion.id,
+                SceneVersion.caption,
+                SceneVersion.tone,
+                SceneVersion.samples,
+                SceneVersion.continues,
+                SceneVersion.layers,
+            ).where(SceneVersion.id.in_(some))
+        )
+        found |= {row.id: row for row in rows}
+    return [found[scene_id] for scene_id in scene_ids]
+
+
 async def list_unjudged(session: AsyncSession, scene_ids: Sequence[int]) -> list[SceneVersion]:
     """List those of the scene versions whose clip was not checked yet."""
     found: list[SceneVersion] = []
@@ -226,6 +247,12 @@ async def list_unjudged(session: AsyncSession, scene_ids: Sequence[int]) -> list
 
 async def find_unmade(session: AsyncSession, scene_ids: Sequence[int]) -> int | None:
     """Return the place, from 0, of the first scene version whose clip is not finished."""
+    return next(iter(await list_unmade(session, scene_ids, 1)), None)
+
+
+async def list_unmade(session: AsyncSession, scene_ids: Sequence[int], most: int) -> list[int]:
+    """List the places, from 0, of the first scene versions whose clips are not finished."""
+    places: list[int] = []
     passed = 0
     for some in in_parts(scene_ids):
         rows = await session.scalars(
@@ -237,11 +264,21 @@ async def find_unmade(session: AsyncSession, scene_ids: Sequence[int]) -> int | 
             )
         )
         unmade = set(rows)
-        for at, scene_id in enumerate(some):
-            if scene_id in unmade:
-                return passed + at
+        places += [passed + at for at, scene_id in enumerate(some) if scene_id in unmade]
         passed += len(some)
-    return None
+        if len(places) >= most:
+            break
+    return places[:most]
+
+
+async def list_conditions(session: AsyncSession, scene_ids: Sequence[int]) -> dict[int, bytes]:
+    """Return the stored condition of each scene version that has one, by the version's id."""
+    rows = await session.execute(
+        select(SceneVersion.id, Condition.data)
+        .join(Condition, Condition.id == SceneVersion.condition_id)
+        .where(SceneVersion.id.in_(scene_ids))
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 async def list_heard(session: AsyncSession, scene_ids: Sequence[int]) -> list[tuple[str, int]]:
@@ -278,9 +315,10 @@ async def get_condition(session: AsyncSession, condition_id: str) -> Condition:
     return await session.get_one(Condition, condition_id)
 
 
-async def add_condition(session: AsyncSession, condition_id: str, data: bytes) -> None:
-    """Store a condition under its content address, unless it is there."""
-    await insert_new(session, Condition, id=condition_id, data=data)
+async def add_conditions(session: AsyncSession, conditions: Mapping[str, bytes]) -> None:
+    """Store conditions under their content addresses, unless they are there."""
+    rows = [{"id": key, "data": conditions[key]} for key in sorted(conditions)]
+    await insert_all_new(session, Condition, rows)
 
 
 async def find_mix(session: AsyncSession, revision_id: int) -> Mix | None:

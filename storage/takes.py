@@ -1,5 +1,7 @@
 """Takes: every clip that was ever wanted for a sub-event, numbered, kept with its recipe."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,33 +13,42 @@ MADE, REROLLED, ASKED = "made", "re-rolled", "asked for"
 
 async def add(session: AsyncSession, scene: SceneVersion, clip_key: str, origin: str) -> Take:
     """Note that a clip was wanted for a scene; a clip is one take of a sub-event, however often."""
+    return (await add_all(session, [(scene, clip_key)], origin))[scene.id]
+
+
+async def add_all(
+    session: AsyncSession, wanted: Sequence[tuple[SceneVersion, str]], origin: str
+) -> dict[int, Take]:
+    """Note that clips were wanted for scenes of different sub-events.
+
+    Returns:
+        The take of each scene version, by its id.
+    """
+    sub_events = [scene.sub_event_id for scene, _ in wanted]
+    keys = [key for _, key in wanted]
+    listed = select(Take).where(Take.sub_event_id.in_(sub_events), Take.clip_key.in_(keys))
+    known = {(take.sub_event_id, take.clip_key): take for take in await session.scalars(listed)}
+    fresh = [one for one in wanted if (one[0].sub_event_id, one[1]) not in known]
     numbered = await session.execute(
         update(SubEvent)
-        .where(SubEvent.id == scene.sub_event_id)
+        .where(SubEvent.id.in_([scene.sub_event_id for scene, _ in fresh]))
         .values(next_take=SubEvent.next_take + 1)
-        .returning(SubEvent.next_take)
+        .returning(SubEvent.id, SubEvent.next_take)
         .execution_options(synchronize_session=False)
     )
-    number = numbered.scalar_one() - 1
-    take = await find_by_clip(session, scene.sub_event_id, clip_key)
-    if take is None:
+    following = {row[0]: row[1] for row in numbered}
+    for scene, key in fresh:
         take = Take(
             sub_event_id=scene.sub_event_id,
-            number=number,
+            number=following[scene.sub_event_id] - 1,
             scene_id=scene.id,
-            clip_key=clip_key,
+            clip_key=key,
             origin=origin,
         )
         session.add(take)
-        await session.flush()
-    else:
-        await session.execute(
-            update(SubEvent)
-            .where(SubEvent.id == scene.sub_event_id)
-            .values(next_take=number)
-            .execution_options(synchronize_session=False)
-        )
-    return take
+        known[scene.sub_event_id, key] = take
+    await session.flush()
+    return {scene.id: known[scene.sub_event_id, key] for scene, key in wanted}
 
 
 async def find_by_clip(session: AsyncSession, sub_event_id: int, clip_key: str) -> Take | None:

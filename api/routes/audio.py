@@ -113,7 +113,8 @@ async def get_take(
 async def _mix(story_id: str, kind: AudioKind, request: Request, edge: Edge) -> Response:
     async with edge.store.database.read() as session:
         mix = await open_mix(session, edge.store.audio, story_id)
-    digest = hashlib.sha256(repr((mix.segments, mix.programme)).encode()).hexdigest()
+    parts = [f"{part.path.name}:{part.offset}:{part.samples}" for part in mix.segments]
+    digest = hashlib.sha256(f"{parts}{mix.programme}".encode()).hexdigest()
     etag, name = f'"{digest[:32]}-{kind}"', f"{story_id}.{kind}"
     if kind is AudioKind.WAV:
         return await respond(request, _wav_body(mix, etag, name))
