@@ -1,6 +1,7 @@
 """Every node and edge of a story, on one page.
 
-plan → review_plan → interleave (a sub-event a turn) → synthesize → check → stitch → review_mix → master
+plan → review_plan → interleave (some sub-events a turn) → synthesize → check → stitch
+     → review_mix → master
 
 A step that must wait says so in `waits_for`; the graph then stops in `park`, an interrupt alone
 in its node, and goes back to the same step when the run is woken. What was decided meanwhile is
