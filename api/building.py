@@ -4,33 +4,79 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from api.catalog import ENGINES, PLANNERS, check_name
+from api.catalog import ENGINES, NEED_WEIGHTS, PLANNERS, check_name, check_weights
+from api.settings import Settings
 from audiostory_core.engines.protocol import Engine
+from audiostory_core.errors import BadInput
 from audiostory_core.planners.protocol import Planner
 
-
-def build_engine(name: str) -> Engine:
-    """Build an engine."""
-    engine: Engine = _find(ENGINES[check_name("engine", name, ENGINES)])()
-    return engine
+NETWORK = "audiostory_core.model.network:Network"
 
 
-def build_planner(name: str) -> Planner:
-    """Build a planner."""
-    planner: Planner = _find(PLANNERS[check_name("planner", name, PLANNERS)])()
-    return planner
+class Parts:
+    """The engines and planners of one process; those with weights share one network.
+
+    Args:
+        settings: which weights, and how to compute with them.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._network: Any = None
+
+    def engine(self, name: str) -> Engine:
+        """Build an engine.
+
+        Raises:
+            BadInput: if it is not known, or its weights cannot be used.
+        """
+        made: Engine = self._build("engine", name, ENGINES)
+        return made
+
+    def planner(self, name: str) -> Planner:
+        """Build a planner.
+
+        Raises:
+            BadInput: if it is not known, or its weights cannot be used.
+        """
+        made: Planner = self._build("planner", name, PLANNERS)
+        return made
+
+    def why_unusable(self, field: str, name: str) -> str | None:
+        """Return why an engine or planner cannot be used here, or None if it can."""
+        try:
+            check_weights(field, name, self._settings.weights)
+            _find((ENGINES if field == "engine" else PLANNERS)[name])
+            if name in NEED_WEIGHTS:
+                self._open_network()
+        except ImportError as error:
+            extra = "'.[model]'" if name in NEED_WEIGHTS else "."
+            return f"{error}. Install the studio again: pip install -e {extra}"
+        except BadInput as error:
+            return f"{error.problem}. {error.remedy}"
+        return None
+
+    def _build(self, field: str, name: str, known: dict[str, str]) -> Any:
+        target = known[check_name(field, name, known)]
+        why = self.why_unusable(field, name)
+        if why is not None:
+            raise BadInput(field, name, "is not usable here", why)
+        return _find(target)(self._open_network()) if name in NEED_WEIGHTS else _find(target)()
+
+    def _open_network(self) -> Any:
+        if self._network is None:
+            settings = self._settings
+            self._network = _find(NETWORK)(
+                settings.weights,
+                settings.models,
+                device=settings.device,
+                precision=settings.precision and str(settings.precision),
+                compiles=settings.compiles,
+            )
+        return self._network
 
 
-def why_unusable(target: str) -> str | None:
-    """Return why an engine or planner cannot be used here, or None if it can."""
-    try:
-        _find(target)
-    except ImportError as error:
-        return f"{error}. Install the studio again: pip install -e ."
-    return None
-
-
-def _find(target: str) -> Callable[[], Any]:
+def _find(target: str) -> Callable[..., Any]:
     module, attribute = target.split(":")
-    found: Callable[[], Any] = getattr(importlib.import_module(module), attribute)
+    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     return found

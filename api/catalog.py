@@ -1,12 +1,24 @@
 """The engines and planners by name; naming them imports nothing. See building.py."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from audiostory_core.errors import BadInput
 
-ENGINES = {"foley": "audiostory_core.engines.foley.engine:Foley"}
-LONGEST_CLIP_S = {"foley": 33.0}  # as each engine's capabilities say; a test compares
-PLANNERS = {"clauses": "audiostory_core.planners.clauses.planner:Clauses"}
+ENGINES = {
+    "foley": "audiostory_core.engines.foley.engine:Foley",
+    "audiostory": "audiostory_core.engines.audiostory.engine:AudioStory",
+}
+LONGEST_CLIP_S = {  # as each engine's capabilities say; a test compares
+    "foley": 33.0,
+    "audiostory": 645 * 2048 / 44_100,  # 29.95 s: the latents of the published network
+}
+PARAMETERS = {"foley": (), "audiostory": ("steps", "guidance", "precision")}  # a test compares
+PLANNERS = {
+    "clauses": "audiostory_core.planners.clauses.planner:Clauses",
+    "audiostory": "audiostory_core.planners.audiostory.planner:AudioStoryPlanner",
+}
+NEED_WEIGHTS = ("audiostory",)  # names of engines and planners
 
 
 def check_name(field: str, name: str, known: Iterable[str]) -> str:
@@ -18,3 +30,18 @@ def check_name(field: str, name: str, known: Iterable[str]) -> str:
     if name not in known:
         raise BadInput(field, name, "is not known", f"Use one of: {', '.join(sorted(known))}.")
     return name
+
+
+def check_weights(field: str, name: str, weights: Path | None) -> None:
+    """Refuse an engine or planner that needs weights where none are named.
+
+    Raises:
+        BadInput: saying how to name them.
+    """
+    if name in NEED_WEIGHTS and weights is None:
+        raise BadInput(
+            field,
+            name,
+            "needs weights, and none are named",
+            "Give --weights FOLDER, or set AUDIOSTORY_WEIGHTS.",
+        )

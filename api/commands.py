@@ -10,7 +10,7 @@ from pathlib import Path
 
 from api import decisions, terminal
 from api.measuring import measuring
-from api.new_story import NewStory, create_story
+from api.new_story import NewStory, check_usable, create_story
 from api.settings import Settings, read_settings
 from api.store import OpenStore, open_store
 from api.views import (
@@ -35,6 +35,7 @@ DONE, FAILED, BAD_INPUT, DEGRADED = 0, 1, 2, 3
 async def create(wanted: NewStory, target: Path, *, as_json: bool) -> int:
     """Make a story and write it; return the exit code."""
     async with opened() as (store, settings):
+        check_usable(wanted, settings.weights)
         story = await create_story(store.database, wanted, settings.tail_s)
         terminal.err.print(f"story {story.id}, seed {story.seed}")
         return await make_and_write(store, settings, story.id, target, as_json=as_json)

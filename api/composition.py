@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from api.building import build_engine, build_planner, why_unusable
+from api.building import Parts
 from api.catalog import ENGINES, PLANNERS, check_name
 from api.settings import Settings
 from api.store import OpenStore
@@ -33,15 +33,16 @@ async def build_worker(
     Raises:
         BadInput: if one of those engines is not known, or not usable here.
     """
+    parts = Parts(settings)
     for name in only:
-        why = why_unusable(ENGINES[check_name("engine", name, ENGINES)])
+        why = parts.why_unusable("engine", check_name("engine", name, ENGINES))
         if why:
             raise BadInput("engine", name, "is not usable here", why)
     engines = {
-        name: build_engine(name) for name, target in ENGINES.items() if not why_unusable(target)
+        name: parts.engine(name) for name in ENGINES if not parts.why_unusable("engine", name)
     }
     planners = {
-        name: build_planner(name) for name, target in PLANNERS.items() if not why_unusable(target)
+        name: parts.planner(name) for name in PLANNERS if not parts.why_unusable("planner", name)
     }
     services = Services(store.database, store.audio, engines, planners)
     try:

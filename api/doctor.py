@@ -9,15 +9,15 @@ from pydantic import BaseModel
 from rich.markup import escape
 from rich.table import Table
 
-from api.building import why_unusable
-from api.catalog import ENGINES, PLANNERS
+from api.building import Parts
+from api.catalog import ENGINES, NEED_WEIGHTS, PLANNERS
 from api.settings import Settings
 from api.terminal import out
 from audiostory_core.engines.foley.speech.speech import speech_available
 
 PACKAGES = (
     "langgraph", "langgraph-checkpoint-sqlite", "sqlalchemy", "numpy", "scipy", "soundfile",
-    "espeakng-loader", "sudachipy", "fastapi", "torch", "transformers",
+    "espeakng-loader", "sudachipy", "fastapi", "torch", "transformers", "diffusers", "torchaudio",
 )  # fmt: skip
 ROOMY_BYTES = 1 << 30
 
@@ -34,8 +34,9 @@ class Finding(BaseModel):
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything; nothing is changed."""
     findings = [_home(settings.home)]
-    findings += [_part("engine", name, target) for name, target in ENGINES.items()]
-    findings += [_part("planner", name, target) for name, target in PLANNERS.items()]
+    parts = Parts(settings)
+    findings += [_part(parts, "engine", name) for name in ENGINES]
+    findings += [_part(parts, "planner", name) for name in PLANNERS]
     why_mute = speech_available()
     findings.append(_finding("speech (espeak-ng)", why_mute, "usable", is_needed=False))
     findings += [_package(name) for name in PACKAGES]
@@ -69,8 +70,9 @@ def _home(home: Path) -> Finding:
     return _finding("data folder", why_not, detail, is_needed=True)
 
 
-def _part(kind: str, name: str, target: str) -> Finding:
-    return _finding(f"{kind} {name}", why_unusable(target), "usable", is_needed=True)
+def _part(parts: Parts, kind: str, name: str) -> Finding:
+    is_needed = name not in NEED_WEIGHTS
+    return _finding(f"{kind} {name}", parts.why_unusable(kind, name), "usable", is_needed=is_needed)
 
 
 def _package(name: str) -> Finding:

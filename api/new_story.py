@@ -2,11 +2,12 @@
 
 import hashlib
 import secrets
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from api.catalog import ENGINES, PLANNERS, check_name
+from api.catalog import ENGINES, PARAMETERS, PLANNERS, check_name, check_weights
 from audiostory_core.errors import BadInput
 from audiostory_core.story import (
     LONGEST_STORY_S,
@@ -18,6 +19,9 @@ from audiostory_core.story import (
 from storage import stories
 from storage.database import Database
 from storage.models import Story
+
+MOST_STEPS = 1000
+MOST_GUIDANCE = 20.0
 
 
 class NewStory(BaseModel):
@@ -41,6 +45,19 @@ class NewStory(BaseModel):
     ] = None
     engine: Annotated[str, Field(json_schema_extra={"enum": list(ENGINES)})] = "foley"
     planner: Annotated[str, Field(json_schema_extra={"enum": list(PLANNERS)})] = "clauses"
+    steps: Annotated[
+        int | None,
+        Field(ge=1, le=MOST_STEPS, description="Denoising steps of a clip; 50 unless told."),
+    ] = None
+    guidance: Annotated[
+        float | None,
+        Field(
+            ge=1.0,
+            le=MOST_GUIDANCE,
+            allow_inf_nan=False,
+            description="How strictly a clip keeps to its condition; 4.0 unless told.",
+        ),
+    ] = None
     review: Annotated[
         bool, Field(description="Stop for the author after the plan and after the mix.")
     ] = False
@@ -88,6 +105,7 @@ async def create_story(
     duration_s = None if wanted.duration_s is None else check_duration(wanted.duration_s)
     check_name("engine", wanted.engine, ENGINES)
     check_name("planner", wanted.planner, PLANNERS)
+    parameters = _parameters_of(wanted)
     digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
     async with database.write() as session:
         if idempotency_key is not None:
@@ -105,6 +123,7 @@ async def create_story(
             seed=secrets.randbits(32) if wanted.seed is None else wanted.seed,
             engine=wanted.engine,
             planner=wanted.planner,
+            parameters=parameters,
             tail_s=tail_s,
             review=wanted.review,
             priority=wanted.priority,
@@ -112,6 +131,28 @@ async def create_story(
             idempotency_key=idempotency_key,
             request_digest=digest if idempotency_key else None,
         )
+
+
+def check_usable(wanted: NewStory, weights: Path | None) -> None:
+    """Refuse what needs weights where none are named.
+
+    Raises:
+        BadInput: if the engine or the planner does.
+    """
+    check_weights("engine", check_name("engine", wanted.engine, ENGINES), weights)
+    check_weights("planner", check_name("planner", wanted.planner, PLANNERS), weights)
+
+
+def _parameters_of(wanted: NewStory) -> dict[str, int | float]:
+    """Return what the author asks of the engine beyond the plan."""
+    given = {"steps": wanted.steps, "guidance": wanted.guidance}
+    asked = {name: value for name, value in given.items() if value is not None}
+    for name, value in asked.items():
+        if name not in PARAMETERS[wanted.engine]:
+            raise BadInput(
+                name, value, f"means nothing to the engine {wanted.engine}", "Leave it out."
+            )
+    return asked
 
 
 def _told_by(plan: StoryPlan, wanted: NewStory) -> NewStory:

@@ -220,7 +220,8 @@ async def branch(
         story, revision = await _read(session, story_id)
         if named is not None:
             revision = await revisions.find(session, story_id, named)
-        copied = ("instruction", "duration_s", "language", "seed", "engine", "planner", "tail_s")
+        copied = ("instruction", "duration_s", "language", "seed", "engine", "planner")
+        copied += ("parameters", "tail_s")
         values = {field: getattr(story, field) for field in (*copied, "priority", "next_ordinal")}
         begun = await stories.add_without_run(
             session,

@@ -1,5 +1,6 @@
 """Settings of this installation; the only reader of the environment."""
 
+import os
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +20,14 @@ class LogFormat(StrEnum):
 
     CONSOLE = "console"  # for people
     JSON = "json"
+
+
+class Precision(StrEnum):
+    """The numbers that a network computes with."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
 
 
 class LogLevel(StrEnum):
@@ -44,6 +53,10 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(platformdirs.user_data_dir("audiostory", appauthor=False))
     )
     database_url: Annotated[str | None, Field(pattern=r"^postgres(ql)?://.")] = None  # else SQLite
+    weights: Path | None = None  # folder of the AudioStory network: converted, or as published
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    precision: Precision | None = None  # None: float32 on a CPU, float16 on a GPU, as published
+    compiles: bool = False  # torch.compile: the first clip takes minutes, the others less
     tail_s: Annotated[float, Field(ge=0.0, le=10.0)] = 3.0  # overlap that clips are rendered with
     batch: Annotated[int, Field(ge=1, le=256)] = 1  # clips handed to an engine at once
     workers: Annotated[int, Field(ge=1, le=64)] = 1  # worker processes that `serve` supervises
@@ -71,6 +84,11 @@ class Settings(BaseSettings):
         return self.home / "checkpoints.db"
 
     @property
+    def models(self) -> Path:
+        """Weights that were pulled or converted."""
+        return self.home / "models"
+
+    @property
     def database(self) -> Path | str:
         """What is true: the SQLite file, or the URL of a Postgres database."""
         return self.database_url or self.database_file
@@ -79,6 +97,12 @@ class Settings(BaseSettings):
     def checkpoints(self) -> Path | str:
         """LangGraph's program counters: their own file, or tables of the Postgres database."""
         return self.database_url or self.checkpoint_file
+
+
+def choose_weights(folder: Path | None) -> None:
+    """Have this process, and those it starts, use the weights in a folder."""
+    if folder is not None:
+        os.environ["AUDIOSTORY_WEIGHTS"] = str(folder.absolute())
 
 
 def read_settings() -> Settings:

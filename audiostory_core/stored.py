@@ -17,7 +17,7 @@ class StoredRevision(Protocol):
 
     language: Any
     samples: Any
-    plan: Any  # reasoning, cast, directions, notes
+    plan: Any  # reasoning, cast, directions, notes, written
 
 
 class StoredScene(Protocol):
@@ -44,6 +44,7 @@ def plan_of(
         cast=tuple(CastMember.model_validate(member) for member in told["cast"]),
         directions=tuple(told["directions"]),
         notes=tuple(told["notes"]),
+        written=told.get("written"),
     )
 
 

@@ -97,6 +97,21 @@ class SubEvent(Frozen):
         return samples_of(self.duration_s)
 
 
+TokenIds = Annotated[str, Field(pattern=r"^(\d{1,9}( \d{1,9})*)?$")]  # with spaces between
+
+
+class Written(Frozen):
+    """The very token ids of a plan that a language model wrote.
+
+    A caption that is still as the model wrote it is read by these ids again; one that the author
+    edited is not among them, and is tokenised.
+    """
+
+    vocabulary: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # names the weights that wrote
+    reasoning: TokenIds = ""
+    captions: dict[Words, TokenIds] = {}
+
+
 class StoryPlan(Frozen):
     """An instruction turned into ordered sub-events whose durations add up exactly.
 
@@ -116,6 +131,7 @@ class StoryPlan(Frozen):
         Prose, ...
     ] = ()  # words of the instruction addressed to the planner, verbatim
     notes: tuple[Prose, ...] = ()  # what the author should know: scaled times, merged clauses, …
+    written: Written | None = None  # by the language model that conditions the clips, too
 
     @model_validator(mode="after")
     def _snap_to_samples(self) -> Self:

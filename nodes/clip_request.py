@@ -40,7 +40,11 @@ def describe(
             "samples": event.samples + tail,
             "sample_rate": SAMPLE_RATE,
             "seed": scene.seed,
-            "parameters": {"tail_samples": tail, "story_seed": planned.seed},
+            "parameters": {"tail_samples": tail, "story_seed": planned.seed}
+            | {
+                name: planned.parameters.get(name, default)
+                for name, default in capabilities.parameters.items()
+            },
             "condition": condition_id,
         }
     )

@@ -9,6 +9,7 @@ revised, are passed over at once.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from itertools import groupby, takewhile
 
 from audiostory_core.engines.protocol import Condition
 from nodes.clip_request import describe, key_of
@@ -21,7 +22,7 @@ from storage.clips import Wanted
 from storage.models import ClipState, RunState, SceneVersion
 
 MOST_A_TURN = 32  # sub-events
-TURN_S = 0.25  # no further sub-event is begun after so long; a language model takes one a turn
+TURN_S = 0.25  # no further part is begun after so long; a language model reads one a turn
 
 
 async def interleave(state: StoryState, services: Services) -> StateUpdate:
@@ -41,19 +42,17 @@ async def interleave(state: StoryState, services: Services) -> StateUpdate:
         if not unmade:
             return done
         places = [cursor + place for place in unmade]
-        needed = {at for place in places for at in (place - 1, place) if at >= 0}
-        ids = [planned.scene_ids[place] for place in places]
-        scenes = await revisions.list_some_scenes(session, ids)
+        near = range(max(places[0] - 1, 0), min(places[-1] + 2, len(planned.scene_ids)))
+        needed = [at for at in near if {at - 1, at, at + 1} & set(places)]
         stored = await revisions.list_conditions(
-            session, [planned.scene_ids[place] for place in sorted(needed)]
+            session, [planned.scene_ids[place] for place in needed]
         )
-    known = {
-        place: Condition(stored[planned.scene_ids[place]])
-        for place in needed
-        if planned.scene_ids[place] in stored
-    }
-    made = await asyncio.to_thread(_condition, planned, places, scenes, known, services)
-    if await _queue(state, planned, made, services):
+    found = [(place, stored[planned.scene_ids[place]]) for place in needed]
+    engines = {place: one.engine or planned.engine for place, one in found}
+    known = {place: Condition(one.data) for place, one in found if one.data is not None}
+    made = await asyncio.to_thread(_condition, planned, places, engines, known, services)
+    files = await asyncio.to_thread(_keep_tensors, made, services)
+    if await _queue(state, planned, made, files, services):
         return {"cursor": max(made) + 1}
     return done
 
@@ -61,27 +60,43 @@ async def interleave(state: StoryState, services: Services) -> StateUpdate:
 def _condition(
     planned: Planned,
     places: Sequence[int],
-    scenes: Sequence[SceneVersion],
+    engines: Mapping[int, str],
     known: Mapping[int, Condition],
     services: Services,
 ) -> dict[int, Condition]:
     """Return the conditions of the first of the sub-events, by place, at least of one."""
     conditions = dict(known)
-    made: dict[int, Condition] = {}
     started = time.monotonic()
-    for place, scene in zip(places, scenes, strict=True):
-        if made and time.monotonic() - started > TURN_S:
+    passed: list[int] = []  # places whose conditions are there
+    for name, group in groupby(places, key=engines.__getitem__):
+        asked = list(group)
+        lacking = [place for place in asked if place not in conditions]
+        own = {place: one for place, one in conditions.items() if engines[place] == name}
+        for part in services.engine(name).interleave(planned.plan, lacking, own) if lacking else ():
+            conditions |= part
+            if time.monotonic() - started > TURN_S:
+                break
+        passed += takewhile(conditions.__contains__, asked)
+        if asked[-1] not in conditions or time.monotonic() - started > TURN_S:
             break
-        if place not in conditions:
-            engine = services.engine(scene.engine or planned.engine)
-            before = conditions.get(place - 1)
-            conditions[place] = engine.interleave(planned.plan, place, before)
-        made[place] = conditions[place]
-    return made
+    return {place: conditions[place] for place in passed}
+
+
+def _keep_tensors(made: Mapping[int, Condition], services: Services) -> dict[str, str]:
+    """Write the tensors of new conditions; return their content names by condition."""
+    return {
+        one.id: services.audio.add(".safetensors", one.tensors)
+        for one in made.values()
+        if one.tensors is not None
+    }
 
 
 async def _queue(
-    state: StoryState, planned: Planned, made: Mapping[int, Condition], services: Services
+    state: StoryState,
+    planned: Planned,
+    made: Mapping[int, Condition],
+    files: Mapping[str, str],
+    services: Services,
 ) -> bool:
     """Queue the clips of scenes; False if the author wants something else meanwhile."""
     async with services.database.write() as session:
@@ -94,7 +109,7 @@ async def _queue(
         scenes = await revisions.list_some_scenes(session, ids)
         queued = [scene.clip_key for scene in scenes if scene.clip_key is not None]
         before = await clips.list_by_key(session, queued)
-        await revisions.add_conditions(session, {one.id: one.data for one in made.values()})
+        await revisions.add_conditions(session, {one.id: one.data for one in made.values()}, files)
         wanted: list[Wanted] = []
         fresh: list[tuple[SceneVersion, str]] = []
         for (place, condition), scene in zip(made.items(), scenes, strict=True):

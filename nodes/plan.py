@@ -14,6 +14,7 @@ from storage import revisions, runs, stories
 from storage.models import Json, Run, Story
 from storage.revisions import Content
 
+PLAN_PARTS = {"reasoning", "cast", "directions", "notes", "written"}  # kept with a revision
 SEED_BITS = 63  # seeds fit a signed 64-bit column
 
 
@@ -113,8 +114,7 @@ def content_of(planned: StoryPlan, story: Story, remarks: Sequence[str] = ()) ->
     return Content(
         language=planned.language,
         samples=planned.samples,
-        plan=planned.model_dump(mode="json", include={"reasoning", "cast", "directions", "notes"})
-        | {"remarks": list(remarks)},
+        plan=planned.model_dump(mode="json", include=PLAN_PARTS) | {"remarks": list(remarks)},
         scenes=[
             columns_of(event) | {"seed": derive_seed(story.seed, story.next_ordinal + place)}
             for place, event in enumerate(planned.sub_events)

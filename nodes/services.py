@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.planners.protocol import Planner
@@ -26,6 +27,7 @@ class Planned:
     engine: str
     seed: int  # of the story, for what recurs through all its scenes
     tail_samples: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # of the story's engine
 
 
 @dataclass
@@ -78,6 +80,7 @@ class Services:
                 engine=story.engine,
                 seed=story.seed,
                 tail_samples=samples_of(story.tail_s),
+                parameters=story.parameters,
             )
         return self._recent[revision_id]
 

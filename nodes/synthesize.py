@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from nodes.plan import is_changed
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
 from storage import clips, revisions, runs
-from storage.errors import StoreUnusable
+from storage.errors import DamagedFile, StoreUnusable
 from storage.models import Clip
 
 Result = TypeVar("Result")
@@ -50,7 +51,9 @@ async def make_clips(claimed: Sequence[Clip], services: Services) -> int:
         How many were completed; those taken over by another worker are not counted.
     """
     engine = services.engine(claimed[0].engine)
-    requests = [await _load_request(clip, services) for clip in claimed]
+    claimed, requests = await _load_requests(claimed, services)
+    if not requests:
+        return 0
     watch = Interest(len(claimed))
     started = time.monotonic()
     watching = asyncio.create_task(_watch(claimed, watch, services))
@@ -120,11 +123,30 @@ async def _note(claimed: Sequence[Clip], shares: Sequence[float], services: Serv
             await clips.note_progress(session, clip, share)
 
 
+async def _load_requests(
+    claimed: Sequence[Clip], services: Services
+) -> tuple[list[Clip], list[ClipRequest]]:
+    """Return the clips that can be made, and their requests; the others fail."""
+    sound: list[Clip] = []
+    requests = []
+    for clip in claimed:
+        try:
+            requests.append(await _load_request(clip, services))
+            sound.append(clip)
+        except DamagedFile as error:
+            reason = str(error)
+            await patiently(partial(_fail, [clip], reason, services), services)
+    return sound, requests
+
+
 async def _load_request(clip: Clip, services: Services) -> ClipRequest:
     condition_id = json.loads(clip.request)["condition"]
     async with services.database.read() as session:
         condition = await revisions.get_condition(session, condition_id)
-    return build(clip.request, Condition(condition.data))
+    tensors = None
+    if condition.file is not None:
+        tensors = await asyncio.to_thread(services.audio.read, condition.file)
+    return build(clip.request, Condition(condition.data, tensors))
 
 
 async def _store(

@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from storage.errors import StoreUnusable
+from storage.errors import DamagedFile, StoreUnusable
 
-NAME = re.compile(r"([0-9a-f]{64})\.(?:flac|au)", re.ASCII)
+NAME = re.compile(r"([0-9a-f]{64})\.(?:flac|au|safetensors)", re.ASCII)
 DAMAGED = ".damaged"  # suffix of a file that was moved aside
 LEFTOVERS = (".tmp", ".part", DAMAGED)
 LOCK_FILE = "lock"
@@ -68,6 +68,21 @@ class AudioFiles:
                 temporary.unlink()
             raise
         return name
+
+    def read(self, name: str) -> bytes:
+        """Read a file whole.
+
+        Raises:
+            DamagedFile: if it is missing, or its content is not what its name says.
+        """
+        path = self.path(name)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DamagedFile(path, error.strerror or str(error)) from error
+        if hashlib.sha256(content).hexdigest() != name.partition(".")[0]:
+            raise DamagedFile(path, "its content is not what its name says")
+        return content
 
     def is_whole(self, name: str) -> bool:
         """Tell whether a file is there and its content is what its name says; reads all of it."""

@@ -3,9 +3,12 @@
 StoreError
 ├── NotFound       no such story, clip or mix
 ├── Conflict       the request contradicts what is stored
+├── DamagedFile    a stored file is not what its name says
 ├── StoreTooNew    the data folder was made by a newer version
 └── StoreUnusable  the data folder or the database cannot be opened, read or written
 """
+
+from pathlib import Path
 
 
 class StoreError(Exception):
@@ -23,6 +26,18 @@ class NotFound(StoreError):
 
 class Conflict(StoreError):
     """What was asked contradicts what is stored."""
+
+
+class DamagedFile(StoreError):
+    """A stored file is missing, or its content is not what its name says.
+
+    Args:
+        path: of the file.
+        problem: what is wrong with it.
+    """
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}. See what else is: audiostory verify")
 
 
 class StoreTooNew(StoreError):

@@ -146,6 +146,7 @@ class Story(Table):
     seed: Mapped[int]
     engine: Mapped[str]
     planner: Mapped[str]
+    parameters: Mapped[Json] = mapped_column(server_default=text("'{}'"))  # of the engine, as asked
     tail_s: Mapped[float]
     review: Mapped[bool]
     priority: Mapped[int]  # the higher, the sooner; fair between stories of equal priority
@@ -240,6 +241,7 @@ class Condition(Table):
 
     id: Mapped[str] = mapped_column(primary_key=True)  # sha256 of data
     data: Mapped[bytes] = mapped_column(LargeBinary)
+    file: Mapped[str | None] = mapped_column(index=True)  # content name of tensors data names
 
 
 class Clip(Table):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, and_, delete, desc, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -271,14 +271,23 @@ async def list_unmade(session: AsyncSession, scene_ids: Sequence[int], most: int
     return places[:most]
 
 
-async def list_conditions(session: AsyncSession, scene_ids: Sequence[int]) -> dict[int, bytes]:
-    """Return the stored condition of each scene version that has one, by the version's id."""
+class Conditioned(NamedTuple):
+    """What a scene version is conditioned on, and the engine it is for."""
+
+    engine: str | None  # instead of the story's
+    data: bytes | None  # None: it has no condition yet
+
+
+async def list_conditions(
+    session: AsyncSession, scene_ids: Sequence[int]
+) -> dict[int, Conditioned]:
+    """Return the stored conditions of scene versions, by the version's id."""
     rows = await session.execute(
-        select(SceneVersion.id, Condition.data)
-        .join(Condition, Condition.id == SceneVersion.condition_id)
+        select(SceneVersion.id, SceneVersion.engine, Condition.data)
+        .outerjoin(Condition, Condition.id == SceneVersion.condition_id)
         .where(SceneVersion.id.in_(scene_ids))
     )
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: Conditioned(row[1], row[2]) for row in rows}
 
 
 async def list_heard(session: AsyncSession, scene_ids: Sequence[int]) -> list[tuple[str, int]]:
@@ -315,9 +324,19 @@ async def get_condition(session: AsyncSession, condition_id: str) -> Condition:
     return await session.get_one(Condition, condition_id)
 
 
-async def add_conditions(session: AsyncSession, conditions: Mapping[str, bytes]) -> None:
-    """Store conditions under their content addresses, unless they are there."""
-    rows = [{"id": key, "data": conditions[key]} for key in sorted(conditions)]
+async def add_conditions(
+    session: AsyncSession, conditions: Mapping[str, bytes], files: Mapping[str, str]
+) -> None:
+    """Store conditions under their content addresses, unless they are there.
+
+    Args:
+        session: a writing session.
+        conditions: their data by id.
+        files: content names of their tensors, for those that have some.
+    """
+    rows = [
+        {"id": key, "data": conditions[key], "file": files.get(key)} for key in sorted(conditions)
+    ]
     await insert_all_new(session, Condition, rows)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,9 +43,15 @@ class ToneEngine:
     def capabilities(self) -> Capabilities:
         return Capabilities("tone", self.revision, 33.0, True, False, False, True)
 
-    def interleave(self, plan: StoryPlan, index: int, before: Condition | None) -> Condition:
-        told = {"index": index, "before": before.id if before else None}
-        return Condition(json.dumps(told, sort_keys=True).encode())
+    def interleave(
+        self, plan: StoryPlan, places: Sequence[int], known: Mapping[int, Condition]
+    ) -> Iterator[Mapping[int, Condition]]:
+        made = dict(known)
+        for place in places:
+            before = made.get(place - 1)
+            told = {"index": place, "before": before.id if before else None}
+            made[place] = Condition(json.dumps(told, sort_keys=True).encode())
+            yield {place: made[place]}
 
     def synthesize(
         self, requests: Sequence[ClipRequest], watch: Watch = UNWATCHED

@@ -13,6 +13,7 @@ from api.cli.options import (
     Language,
     Output,
     StoryId,
+    Weights,
     read_instruction,
 )
 from api.memory import share_one_arena
@@ -30,6 +31,14 @@ def create(
     ] = None,
     engine: Annotated[str, typer.Option(help="What makes the clips.")] = "foley",
     planner: Annotated[str, typer.Option(help="What makes the plan.")] = "clauses",
+    weights: Weights = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Denoising steps of a clip; 50 unless told.")
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(help="How strictly a clip keeps to its condition; 4.0 unless told."),
+    ] = None,
     language: Language = None,
     plan: Annotated[
         Path | None,
@@ -64,6 +73,8 @@ def create(
         seed=seed,
         engine=engine,
         planner=planner,
+        steps=steps,
+        guidance=guidance,
         review=review,
         priority=priority,
         plan=given,
@@ -79,6 +90,7 @@ def plan(
     instruction: Instruction,
     duration: Duration = None,
     planner: Annotated[str, typer.Option(help="What makes the plan.")] = "clauses",
+    weights: Weights = None,
     language: Language = None,
     engine: Annotated[str, typer.Option(help="Whose longest clip the plan keeps to.")] = "foley",
     output: Annotated[
@@ -88,18 +100,19 @@ def plan(
 ) -> None:
     """Plan only: print the sub-events, and write them to a file that `create --plan` accepts."""
     from api import commands
-    from api.building import build_engine, build_planner
+    from api.building import Parts
     from api.settings import read_settings
     from api.terminal import print_json, show_plan
     from audiostory_core.planners.protocol import Brief
 
     instruction = read_instruction(instruction)
     settings = read_settings()
-    chosen = build_engine(engine)
+    parts = Parts(settings)
+    chosen = parts.engine(engine)
     longest_s = chosen.capabilities.longest_clip_s - settings.tail_s
     chosen.close()
     brief = Brief(instruction, duration, language, longest_s)
-    planned = build_planner(planner).plan(brief)
+    planned = parts.planner(planner).plan(brief)
     if output is not None:
         commands.write_text(output, planned.model_dump_json(indent=2) + "\n")
     if as_json:
@@ -135,7 +148,9 @@ def list_stories(
 
 
 @app.command()
-def resume(story_id: StoryId, output: Output = None, as_json: AsJson = False) -> None:
+def resume(
+    story_id: StoryId, output: Output = None, weights: Weights = None, as_json: AsJson = False
+) -> None:
     """Go on with a story that was interrupted, and write it; nothing finished is made again."""
     from api import commands
     from audiostory_core.audio.export import check_destination
@@ -147,7 +162,9 @@ def resume(story_id: StoryId, output: Output = None, as_json: AsJson = False) ->
 
 
 @app.command()
-def approve(story_id: StoryId, output: Output = None, as_json: AsJson = False) -> None:
+def approve(
+    story_id: StoryId, output: Output = None, weights: Weights = None, as_json: AsJson = False
+) -> None:
     """Approve the plan or the mix that a story waits with; with -o, go on and write the mix."""
     from api import commands
     from audiostory_core.audio.export import check_destination

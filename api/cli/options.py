@@ -22,6 +22,22 @@ def seconds(told: str) -> float:
     return check_duration(duration_s)
 
 
+def choose_weights(folder: Path | None) -> Path | None:
+    """Take over the option --weights."""
+    from api.settings import choose_weights as choose
+
+    choose(folder)
+    return folder
+
+
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        callback=choose_weights,
+        help="Weights of the AudioStory network; else AUDIOSTORY_WEIGHTS.",
+    ),
+]
 Instruction = Annotated[
     str, typer.Argument(help="What should be heard, in any language; - reads standard input.")
 ]

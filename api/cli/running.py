@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.options import AsJson
+from api.cli.options import AsJson, Weights
 from api.memory import share_one_arena
 
 FAILED = 1
@@ -20,6 +20,7 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(min=1, max=64, help="Worker processes to supervise.")
     ] = None,
+    weights: Weights = None,
 ) -> None:
     """Serve the HTTP API, with the workers it needs."""
     from api.serving import serve_forever
@@ -39,6 +40,7 @@ def worker(
     batch: Annotated[
         int | None, typer.Option(min=1, max=256, help="Clips handed to an engine at once.")
     ] = None,
+    weights: Weights = None,
     supervised: Annotated[
         bool, typer.Option("--supervised", help="Stop when standard input closes.", hidden=True)
     ] = False,
@@ -64,7 +66,7 @@ def migrate() -> None:
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(weights: Weights = None, as_json: AsJson = False) -> None:
     """Tell what is installed, which engines and planners are usable here, and why not."""
     from api.doctor import examine, show_findings
     from api.settings import read_settings

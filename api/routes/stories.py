@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from api.access import HasCaller
 from api.edge import HasEdge
-from api.new_story import NewStory, create_story
+from api.new_story import NewStory, check_usable, create_story
 from api.views import (
     SceneView,
     StoryDetail,
@@ -42,6 +42,7 @@ async def post_story(
     The same Idempotency-Key with the same body gives the same story again.
     """
     database = edge.store.database
+    check_usable(wanted, edge.settings.weights)
     story = await create_story(
         database, wanted, edge.settings.tail_s, idempotency_key, owner_key=caller.key_id
     )

@@ -5,7 +5,7 @@ request, so that equal requests may share one clip.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -29,13 +29,21 @@ class Capabilities:
     music: bool
     needs_condition: bool
     sample_rate: int = SAMPLE_RATE  # Hz, of the network; results are always at 44.1 kHz
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # a story may set; with defaults
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What a clip must know of the story around it, in the engine's own format."""
+    """What a clip must know of the story around it, in the engine's own format.
+
+    Args:
+        data: small enough for a row; if there are tensors it names them by their content.
+        tensors: a safetensors file of what is too large for a row. An engine that is given the
+            conditions of other sub-events does not get theirs.
+    """
 
     data: bytes
+    tensors: bytes | None = None
 
     @property
     def id(self) -> str:
@@ -101,8 +109,26 @@ class Engine(Protocol):
         """What this engine can do."""
         ...
 
-    def interleave(self, plan: StoryPlan, index: int, before: Condition | None) -> Condition:
-        """Make the condition of sub-event `index` from the plan and the condition before it."""
+    def interleave(
+        self, plan: StoryPlan, places: Sequence[int], known: Mapping[int, Condition]
+    ) -> Iterator[Mapping[int, Condition]]:
+        """Make the conditions of some sub-events, each from what comes before it in the story.
+
+        Whoever iterates may stop after any part, and asks for the rest later.
+
+        Args:
+            plan: the whole story.
+            places: of the sub-events to condition, from 0, ascending.
+            known: conditions that this engine has made before, by place; at least those of the
+                sub-events next to `places`, as far as they have one of this engine.
+
+        Yields:
+            Conditions by place, in order, as many at once as the engine makes at once.
+
+        Raises:
+            BadInput: if the story does not fit the engine, or was conditioned by other weights.
+            EngineFailed: if the conditions cannot be made now.
+        """
         ...
 
     def synthesize(

@@ -14,13 +14,13 @@ import uvicorn
 
 from api import decisions, revising
 from api.app import create_app
-from api.building import build_planner
 from api.edge import Edge
 from api.serving import _Server
 from api.settings import Settings
 from api.store import open_store
 from audiostory_core.changes import Edits, MoreTakes
 from audiostory_core.edits import read_edits
+from audiostory_core.planners.clauses.planner import Clauses
 from graph.worker import Worker
 from nodes.services import Services
 from storage import keys, webhooks
@@ -36,7 +36,7 @@ class StockedStudio(Studio):
 
     @property
     def services(self) -> Services:
-        planners = {"lines": self.planner, "clauses": build_planner("clauses")}
+        planners = {"lines": self.planner, "clauses": Clauses()}
         engines = {"tone": self.engine}
         return Services(self.store.database, self.store.audio, engines, planners)
 

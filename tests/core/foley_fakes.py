@@ -109,6 +109,13 @@ class ToneVoice:
         """Nothing to end."""
 
 
+def condition_of(foley, plan, place, before):
+    """Return the condition of one sub-event after another's."""
+    known = {} if before is None else {place - 1: before}
+    [made] = foley.interleave(plan, [place], known)
+    return made[place]
+
+
 def request(
     caption: str,
     *layers: Layer,

@@ -8,7 +8,7 @@ from audiostory_core.engines.foley.scene.beds import Bed, BedRenderer
 from audiostory_core.engines.foley.scene.carryover import decode
 from audiostory_core.engines.foley.sound import Shape
 from audiostory_core.story import StoryPlan, SubEvent
-from tests.core.foley_fakes import KINDS, SECOND, ToneVoice, level_db, lexicon, line
+from tests.core.foley_fakes import KINDS, SECOND, ToneVoice, condition_of, level_db, lexicon, line
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def _plan(*events):
 def _states(foley, plan):
     condition, states = None, []
     for index in range(len(plan.sub_events)):
-        condition = foley.interleave(plan, index, condition)
+        condition = condition_of(foley, plan, index, condition)
         states.append(decode(condition.data))
     return states
 
@@ -39,9 +39,9 @@ def _bed(state, kind):
 
 def test_condition_is_canonical_json_and_the_same_every_time(foley):
     plan = _plan("rain in the station", line_event("Hello."))
-    condition = foley.interleave(plan, 0, None)
+    condition = condition_of(foley, plan, 0, None)
 
-    assert condition == foley.interleave(plan, 0, None)
+    assert condition == condition_of(foley, plan, 0, None)
     written = json.dumps(
         json.loads(condition.data), sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
@@ -179,7 +179,7 @@ def test_condition_stays_small(foley):
     plan = _plan(*events)
     condition = None
     for index in range(60):
-        condition = foley.interleave(plan, index, condition)
+        condition = condition_of(foley, plan, index, condition)
 
     assert len(condition.data) < 4096
 
@@ -187,9 +187,9 @@ def test_condition_stays_small(foley):
 def test_condition_reads_no_later_scene(foley):
     short, long = _plan("rain", "knock"), _plan("rain", "knock", "siren at the station")
 
-    first = foley.interleave(short, 0, None)
-    assert first == foley.interleave(long, 0, None)
-    assert foley.interleave(short, 1, first) == foley.interleave(long, 1, first)
+    first = condition_of(foley, short, 0, None)
+    assert first == condition_of(foley, long, 0, None)
+    assert condition_of(foley, short, 1, first) == condition_of(foley, long, 1, first)
 
 
 @pytest.mark.parametrize("kind", ["rain", "crowd", "hum"])
@@ -214,7 +214,7 @@ def test_bed_keeps_its_level_through_its_blocks(kind):
 
 def test_condition_survives_writing_and_reading(foley):
     state = _states(foley, _plan("distant rain at the station", line_event("Hi.")))[-1]
-    again = decode(foley.interleave(_plan("distant rain at the station"), 0, None).data)
+    again = decode(condition_of(foley, _plan("distant rain at the station"), 0, None).data)
 
     assert state.beds[0].shape == Shape(distance=0.9)
     assert again.beds[0] == Bed("rain", state.beds[0].seed, shape=Shape(distance=0.9))

@@ -11,7 +11,17 @@ from audiostory_core.engines.foley.catalog import code_revision, load_kinds
 from audiostory_core.engines.foley.engine import Foley
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.story import StoryPlan, SubEvent
-from tests.core.foley_fakes import KINDS, SECOND, ToneVoice, level_db, lexicon, line, request, sound
+from tests.core.foley_fakes import (
+    KINDS,
+    SECOND,
+    ToneVoice,
+    condition_of,
+    level_db,
+    lexicon,
+    line,
+    request,
+    sound,
+)
 
 PRINT_DIGEST = """
 import hashlib
@@ -133,7 +143,7 @@ def _story(foley, *captions, seconds=8.0):
     )
     clips, condition = [], None
     for index, event in enumerate(events):
-        condition = foley.interleave(plan, index, condition)
+        condition = condition_of(foley, plan, index, condition)
         asked = request(event.caption, seconds=seconds + 3, tail_s=3, seed=index)
         clips.append(foley.synthesize([replace(asked, condition=condition)])[0])
     return clips
@@ -174,7 +184,7 @@ def test_story_seed_gives_beds_another_identity(foley):
         duration_s=4.0,
         sub_events=(SubEvent(caption="rain", duration_s=4.0),),
     )
-    asked = replace(request("rain", seconds=4.0), condition=foley.interleave(plan, 0, None))
+    asked = replace(request("rain", seconds=4.0), condition=condition_of(foley, plan, 0, None))
     other = replace(asked, parameters={**asked.parameters, "story_seed": 9})
 
     first, second = foley.synthesize([asked, other])

@@ -18,6 +18,7 @@ from tests.core.foley_fakes import (
     SECOND,
     ToneVoice,
     brightness_hz,
+    condition_of,
     level_db,
     line,
     request,
@@ -142,8 +143,8 @@ def test_same_sound_in_a_cathedral_rings_longer(foley):
 def test_real_bed_runs_through_the_seam(foley, bed):
     events = tuple(SubEvent(caption=text, duration_s=7.0) for text in (bed, f"{bed}, a knock"))
     plan = StoryPlan(instruction=bed, language="en", duration_s=14.0, sub_events=events)
-    before = foley.interleave(plan, 0, None)
-    after = foley.interleave(plan, 1, before)
+    before = condition_of(foley, plan, 0, None)
+    after = condition_of(foley, plan, 1, before)
 
     asked = [
         replace(request(event.caption, seconds=10.0, tail_s=3.0), condition=condition)

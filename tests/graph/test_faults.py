@@ -92,10 +92,10 @@ async def test_worker_that_wakes_late_does_not_undo_a_re_roll(studio):
     class Engine(type(studio.engine)):
         """Sleeps in the middle of the step until the story is finished elsewhere."""
 
-        def interleave(self, plan, index, before):
+        def interleave(self, plan, places, known):
             loop.call_soon_threadsafe(conditioned.set)
             asyncio.run_coroutine_threadsafe(finished.wait(), loop).result(20)
-            return studio.engine.interleave(plan, index, before)
+            return studio.engine.interleave(plan, places, known)
 
     loop, finished = asyncio.get_running_loop(), asyncio.Event()
     late.engines = {"tone": Engine()}

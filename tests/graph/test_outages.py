@@ -191,10 +191,11 @@ async def test_run_stops_after_the_step_it_is_at_and_goes_on_from_there(studio):
     conditioned = []
 
     class Engine(type(studio.engine)):
-        def interleave(self, plan, index, before):
-            conditioned.append(index)
-            time.sleep(0.05)
-            return super().interleave(plan, index, before)
+        def interleave(self, plan, places, known):
+            for part in super().interleave(plan, places, known):
+                conditioned.extend(part)
+                time.sleep(0.05)
+                yield part
 
     studio.engine = Engine()
 

@@ -1,6 +1,6 @@
 """The embedded engine: makes any clip from words, without weights, recordings or network."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from audiostory_core.engines.foley.catalog import code_revision, load_kinds
@@ -70,15 +70,21 @@ class Foley:
         """What foley can do; its revision covers code, lexicon and libraries."""
         return self._capabilities
 
-    def interleave(self, plan: StoryPlan, index: int, before: Condition | None) -> Condition:
-        """Make the condition of sub-event `index`: what its scene takes over from those before.
+    def interleave(
+        self, plan: StoryPlan, places: Sequence[int], known: Mapping[int, Condition]
+    ) -> Iterator[Mapping[int, Condition]]:
+        """Make conditions one by one: what each scene takes over from those before.
 
-        Reads of the plan only this sub-event, the one before it, and the parts that continue it.
+        Reads of the plan only the sub-event, the one before it, and the parts that continue it.
         """
-        event = plan.sub_events[index]
-        script = self._script(event.caption, event.layers, plan.language)
-        state = None if before is None else decode(before.data)
-        return Condition(encode(carry_over(plan, index, state, script, self._kinds)))
+        made = dict(known)
+        for place in places:
+            before = made.get(place - 1)
+            event = plan.sub_events[place]
+            script = self._script(event.caption, event.layers, plan.language)
+            state = None if before is None else decode(before.data)
+            made[place] = Condition(encode(carry_over(plan, place, state, script, self._kinds)))
+            yield {place: made[place]}
 
     def synthesize(
         self, requests: Sequence[ClipRequest], watch: Watch = UNWATCHED

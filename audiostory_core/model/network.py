@@ -1,0 +1,126 @@
+"""The network of one process: its weights are opened at once, its parts loaded when first needed.
+
+A process that only makes clips never loads the language model; one that only plans and
+interleaves never loads the DiT.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from audiostory_core.errors import BadInput
+from audiostory_core.model.bridging import Bridge
+from audiostory_core.model.config import NetworkConfig
+from audiostory_core.model.llm import LanguageModel
+from audiostory_core.model.synthesizer import Synthesizer
+from audiostory_core.model.vocabulary import Vocabulary
+from audiostory_core.model.weights import open_weights
+
+PRECISIONS = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+class Network:
+    """Parts of the AudioStory network, shared by the engine and the planner of a process.
+
+    Args:
+        folder: weights, converted or as published.
+        cache: where published weights are converted to.
+        device: "cpu", "cuda", "cuda:1" …; "auto" is a GPU if there is one.
+        precision: of "float32", "bfloat16" and "float16"; None is float32 on a CPU, and float16,
+            which the release runs in, on a GPU.
+        compiles: compile the DiT when it is loaded.
+
+    Raises:
+        BadInput: if the weights cannot be opened, or there is no such device.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        cache: Path,
+        *,
+        device: str = "auto",
+        precision: str | None = None,
+        compiles: bool = False,
+    ) -> None:
+        self.device = _device(device)
+        self.precision = precision or ("float32" if self.device.type == "cpu" else "float16")
+        self._weights = open_weights(folder, cache)
+        self._compiles = compiles
+        self._loading = threading.Lock()
+        self._reading = threading.Lock()
+        self._language_model: LanguageModel | None = None
+        self._vocabulary: Vocabulary | None = None
+        self._bridge: Bridge | None = None
+        self._synthesizer: tuple[str, Synthesizer] | None = None
+
+    @property
+    def revision(self) -> str:
+        """The weights revision: sha256 over the hashes of all their files."""
+        return self._weights.revision
+
+    @property
+    def config(self) -> NetworkConfig:
+        """Dimensions of the network."""
+        return self._weights.config
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Token ids of the language model."""
+        with self._loading:
+            if self._vocabulary is None:
+                self._vocabulary = Vocabulary.load(self._weights.llm_folder)
+            return self._vocabulary
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[LanguageModel, Bridge]]:
+        """Hold the language model and the bridge for one thread's turn."""
+        with self._reading:
+            with self._loading:
+                dtype = PRECISIONS[self.precision]
+                if self._language_model is None:
+                    self._language_model = self._weights.language_model(self.device, dtype)
+                if self._bridge is None:
+                    self._bridge = self._weights.bridge(self.device, torch.float32)
+            yield self._language_model, self._bridge
+
+    def synthesizer(self, precision: str) -> Synthesizer:
+        """Return the part that makes clips, in a precision; that of another one is released.
+
+        Raises:
+            BadInput: if the precision is not known.
+        """
+        if precision not in PRECISIONS:
+            known = ", ".join(PRECISIONS)
+            raise BadInput("precision", precision, "is not known", f"Use one of: {known}.")
+        with self._loading:
+            if self._synthesizer is None or self._synthesizer[0] != precision:
+                self._synthesizer = None
+                made = self._weights.synthesizer(
+                    self.device, PRECISIONS[precision], compiles=self._compiles
+                )
+                self._synthesizer = (precision, made)
+            return self._synthesizer[1]
+
+    def close(self) -> None:
+        """Release all parts; they are loaded again when needed."""
+        with self._reading, self._loading:
+            self._language_model = self._bridge = self._synthesizer = None
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadInput("device", name, "is not there", "Use AUDIOSTORY_DEVICE=auto.")
+    return device

@@ -1,0 +1,1 @@
+"""The AudioStory network as a planner."""
