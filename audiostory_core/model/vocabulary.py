@@ -78,6 +78,8 @@ class Vocabulary:
         self.timestamp_end = self._ids["</timestamp>"]
         self.im_start = self._ids["<|im_start|>"]
         self.im_end = self._ids["<|im_end|>"]
+        # Qwen2's instruct models stop at either; a bare tokenizer may lack the second.
+        self.ends = {self.im_end, self._ids.get("<|endoftext|>", self.im_end)}
 
     def _check(self, source: Path) -> None:
         needed = (*ADDED_TOKENS, "<|im_start|>", "<|im_end|>")
