@@ -1,0 +1,129 @@
+"""The list of files that our layout of the weights consists of, each with its hash.
+
+The weights' revision is a hash of that list, so that clips of one network are never taken for
+clips of another. Reading it needs no torch.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+from audiostory_core.errors import BadInput
+
+NAME = "manifest.json"
+FORMAT = "audiostory-studio weights"
+VERSION = 1
+REMEDY = "Convert the checkpoint again with `audiostory models convert`."
+BLOCK_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What a file was when it was written."""
+
+    size: int  # bytes
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All files of the weights.
+
+    Args:
+        dtype: of the network's tensors, such as bfloat16.
+        files: by path inside the folder, with forward slashes.
+    """
+
+    dtype: str
+    files: Mapping[str, FileRecord]
+
+    @property
+    def revision(self) -> str:
+        """SHA-256 over names and hashes of all files: equal for equal weights."""
+        lines = sorted(f"{name} {record.sha256}\n" for name, record in self.files.items())
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(record.size for record in self.files.values())
+
+    def to_json(self) -> bytes:
+        """The content of manifest.json."""
+        files = {
+            name: {"size": record.size, "sha256": record.sha256}
+            for name, record in sorted(self.files.items())
+        }
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "revision": self.revision,
+            "dtype": self.dtype,
+            "files": files,
+        }
+        return (json.dumps(content, indent=1) + "\n").encode()
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read a folder's manifest and compare it with the files that are there, by size.
+
+        Raises:
+            BadInput: naming the file that is missing or of another size, or what is wrong with the
+                manifest.
+        """
+        manifest = cls._parse(folder)
+        for name, record in manifest.files.items():
+            path = folder / name
+            if not path.is_file():
+                raise BadInput("weights", str(folder), f"lacks {name}", REMEDY)
+            if (size := path.stat().st_size) != record.size:
+                problem = f"has a {name} of {size} bytes, not {record.size}: it is damaged"
+                raise BadInput("weights", str(folder), problem, REMEDY)
+        return manifest
+
+    @classmethod
+    def _parse(cls, folder: Path) -> Self:
+        path = folder / NAME
+        if not path.is_file():
+            problem = f"holds no {NAME}, so these are no weights of the studio"
+            raise BadInput("weights", str(folder), problem, REMEDY)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            problem = f"has a {NAME} that cannot be read"
+            raise BadInput("weights", str(folder), problem, REMEDY) from error
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise BadInput("weights", str(folder), f"has a {NAME} of another kind", REMEDY)
+        if content.get("version") != VERSION:
+            problem = f"is of version {content.get('version')!r}, and only {VERSION} is known"
+            raise BadInput("weights", str(folder), problem, REMEDY)
+        files = content.get("files")
+        if not isinstance(files, dict) or not isinstance(content.get("dtype"), str):
+            raise BadInput("weights", str(folder), f"has a damaged {NAME}", REMEDY)
+        records = {name: _record(folder, name, value) for name, value in files.items()}
+        manifest = cls(content["dtype"], records)
+        if content.get("revision") != manifest.revision:
+            problem = f"has a {NAME} that was changed: its revision is not that of its files"
+            raise BadInput("weights", str(folder), problem, REMEDY)
+        return manifest
+
+
+def hash_file(path: Path, block_bytes: int = BLOCK_BYTES) -> str:
+    """SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(block_bytes):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _record(folder: Path, name: str, value: Any) -> FileRecord:
+    path = PurePosixPath(name)
+    is_inside = bool(name) and not path.is_absolute() and ".." not in path.parts
+    size, sha256 = (value.get("size"), value.get("sha256")) if isinstance(value, dict) else (0, 0)
+    if not is_inside or not isinstance(size, int) or not isinstance(sha256, str):
+        raise BadInput("weights", str(folder), f"has a damaged {NAME} at {name!r}", REMEDY)
+    return FileRecord(size, sha256)
