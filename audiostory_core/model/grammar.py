@@ -166,12 +166,13 @@ def parse(vocabulary: Vocabulary, ids: Sequence[int]) -> Telling:
     structure = {vocabulary.gen, vocabulary.think_end, vocabulary.timestamp, vocabulary.t5}
     end = next((at for at, token in enumerate(ids) if token in structure), len(ids))
     reasoning = tuple(token for token in ids[:end] if token not in special)
+    start = end + 1 if tuple(ids[end : end + 1]) == (vocabulary.think_end,) else end
     return Telling(
         reasoning=_words(vocabulary, reasoning),
         reasoning_ids=reasoning,
         segments=tuple(
             _Reader(vocabulary, special, ids, *region).segment()
-            for region in _regions(vocabulary, ids, end)
+            for region in _regions(vocabulary, ids, start)
         ),
         ids=tuple(ids),
     )
