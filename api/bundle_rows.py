@@ -17,8 +17,9 @@ from pydantic import (
     create_model,
 )
 
+from api.new_story import MOST_GUIDANCE, MOST_STEPS
 from audiostory_core.audio.loudness import SegmentLoudness
-from audiostory_core.story import CastMember, SubEvent, check_instruction, seconds_of
+from audiostory_core.story import CastMember, SubEvent, WrittenTokens, check_instruction, seconds_of
 from storage.audio_files import NAME
 from storage.belongings import condition_of
 from storage.bundles import LEFT_OUT, TABLES
@@ -71,6 +72,16 @@ class PlanParts(BaseModel):
     directions: list[str]
     notes: list[str]
     remarks: list[str] = []
+    written: WrittenTokens | None = None
+
+
+class Parameters(BaseModel):
+    """What a story may ask of its engine."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 50
+    guidance: Annotated[float, Field(ge=1.0, le=MOST_GUIDANCE)] = 4.0
 
 
 class Report(BaseModel):
@@ -92,13 +103,19 @@ class Programme(BaseModel):
     limiting: bool
 
 
-def read_rows(text: bytes, files: Mapping[str, int], conditions: Collection[str]) -> Rows:
+def read_rows(
+    text: bytes,
+    files: Mapping[str, int],
+    conditions: Collection[str],
+    tensors: Collection[str] = (),
+) -> Rows:
     """Read and check the rows of a bundle.
 
     Args:
         text: JSON lines.
         files: samples of each file of audio that the bundle has, by content name.
         conditions: ids of the conditions it has.
+        tensors: content names of the tensors it has.
 
     Raises:
         Problem: if a row does not fit its table, or names what is not in the bundle.
@@ -117,6 +134,9 @@ def read_rows(text: bytes, files: Mapping[str, int], conditions: Collection[str]
         raise Problem("it does not hold exactly one story")
     _check_story(rows)
     _check_scenes(rows, conditions)
+    _distinct(row["id"] for row in rows["condition"])
+    for row in rows["condition"]:
+        _need(row["id"] in conditions and row["file"] in tensors, "condition")
     _check_clips(rows, files)
     _check_mixes(rows, files)
     return rows
@@ -145,6 +165,7 @@ def _check_story(rows: Rows) -> None:
         raise Problem("its story has an id that no story has")
     check_instruction(story["instruction"])
     _need(0 <= story["tail_s"] <= LONGEST_TAIL_S, "tail")
+    Parameters.model_validate(story["parameters"])
     _need(all(KIND.fullmatch(event["kind"]) for event in rows["event"]), "kind of an event")
     revisions = _numbered(rows, "revision")
     _need(story["revision_id"] is None or story["revision_id"] in revisions, "revision")

@@ -30,8 +30,10 @@ from storage.bundles import StoryRows, put_in
 from storage.errors import StoreUnusable
 
 MEMBER = re.compile(
-    r"manifest\.json|rows\.jsonl|conditions/[0-9a-f]{64}|audio/[0-9a-f]{64}\.(?:flac|au)", re.ASCII
+    r"manifest\.json|rows\.jsonl|conditions/[0-9a-f]{64}|audio/[0-9a-f]{64}\.(?:flac|au|safetensors)",
+    re.ASCII,
 )
+TENSORS = ".safetensors"
 MOST_MEMBERS = 500_000
 MOST_TEXT_BYTES = 256 << 20  # of the manifest, and of the rows: ten thousand takes fit
 MOST_BINARY_BYTES = 64 << 20  # of a condition or a file of audio: minutes of sound
@@ -108,15 +110,20 @@ def _check(archive: zipfile.ZipFile, source: Path) -> StoryRows:
         files = {
             name.removeprefix(AUDIO): frames
             for name, frames in lengths.items()
-            if name.startswith(AUDIO)
+            if name.startswith(AUDIO) and not name.endswith(TENSORS)
+        }
+        tensors = {
+            name.removeprefix(AUDIO)
+            for name in entries
+            if name.startswith(AUDIO) and name.endswith(TENSORS)
         }
         conditions = {
             name.removeprefix(CONDITIONS) for name in entries if name.startswith(CONDITIONS)
         }
-        rows = read_rows(_read(archive, entries[ROWS]), files, conditions)
+        rows = read_rows(_read(archive, entries[ROWS]), files, conditions, tensors)
         if rows["story"][0]["id"] != manifest.story:
             raise Problem("manifest and rows are of different stories")
-    return StoryRows(rows, tuple(sorted(conditions)), tuple(sorted(files)))
+    return StoryRows(rows, tuple(sorted(conditions)), (*sorted(files), *sorted(tensors)))
 
 
 def _list_entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -168,7 +175,24 @@ def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, told: Member)
     named = info.filename.rpartition("/")[2].partition(".")[0]
     if digest != named:
         raise Problem(f"its member {info.filename} is not named by its content")
-    return _count_samples(content, info.filename) if info.filename.startswith(AUDIO) else 0
+    if not info.filename.startswith(AUDIO):
+        return 0
+    if info.filename.endswith(TENSORS):
+        _check_tensors(content, info.filename)
+        return 0
+    return _count_samples(content, info.filename)
+
+
+def _check_tensors(content: bytes, name: str) -> None:
+    """Check that a file is safetensors: the length of a JSON header, the header, raw numbers."""
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > len(content) - 8:
+        raise Problem(f"its member {name} holds no tensors")
+    header = json.loads(content[8 : 8 + length])
+    shapes = {key: told for key, told in header.items() if key != "__metadata__"}
+    ends = [told["data_offsets"][1] for told in shapes.values()]
+    if max(ends, default=0) != len(content) - 8 - length:
+        raise Problem(f"its member {name} holds no tensors")
 
 
 def _count_samples(content: bytes, name: str) -> int:

@@ -100,7 +100,7 @@ class SubEvent(Frozen):
 TokenIds = Annotated[str, Field(pattern=r"^(\d{1,9}( \d{1,9})*)?$")]  # with spaces between
 
 
-class Written(Frozen):
+class WrittenTokens(Frozen):
     """The very token ids of a plan that a language model wrote.
 
     A caption that is still as the model wrote it is read by these ids again; one that the author
@@ -131,7 +131,7 @@ class StoryPlan(Frozen):
         Prose, ...
     ] = ()  # words of the instruction addressed to the planner, verbatim
     notes: tuple[Prose, ...] = ()  # what the author should know: scaled times, merged clauses, …
-    written: Written | None = None  # by the language model that conditions the clips, too
+    written: WrittenTokens | None = None  # by the language model that conditions the clips, too
 
     @model_validator(mode="after")
     def _snap_to_samples(self) -> Self:

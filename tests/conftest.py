@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +24,12 @@ from storage.models import ACTIVE, Event, Run, Story
 from storage.presence import Presence
 from tests.fakes import LinePlanner, ToneEngine
 from tests.postgres import ON_BOTH_DATABASES, postgres, postgres_template, postgres_url
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell without job control has what runs in its background ignore Ctrl-C, and so would
+    # every process that a test starts, interrupts and waits for.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 __all__ = ["ON_BOTH_DATABASES", "postgres", "postgres_template", "postgres_url"]  # for every test
 

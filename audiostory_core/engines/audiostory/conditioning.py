@@ -16,13 +16,12 @@ import torch
 
 from audiostory_core.engines.protocol import ClipRequest, Condition
 from audiostory_core.errors import BadInput, EngineFailed
-from audiostory_core.model.decoding import Window, read_window, windows_of
-from audiostory_core.model.grammar import Told, instruct
+from audiostory_core.model.decoding import CARRIED, read_window, window_of, windows_of
+from audiostory_core.model.grammar import Written, full_instruction, prompt_ids, segment_ids
 from audiostory_core.model.network import Network
 from audiostory_core.story import StoryPlan, seconds_of
 
 FORMAT = 1
-CARRIED = 2  # sub-events before a window that it begins with
 SEMANTIC, RESIDUAL = "semantic_tokens", "residual_tokens"
 
 
@@ -74,28 +73,33 @@ class Conditioning:
             raise EngineFailed(f"The condition of the clip cannot be read: {error}.") from error
 
     def _read(self, plan: StoryPlan, window: range, asked: Sequence[int]) -> dict[int, Condition]:
+        vocabulary = self._network.vocabulary
         first = max(window.start - CARRIED, 0)
-        told = self._told(plan, range(first, asked[-1] + 1))
-        prompt = instruct(plan.instruction, plan.duration_s)
+        carried = self._told(plan, range(first, window.start))
+        scenes = self._told(plan, range(window.start, asked[-1] + 1))
+        instruction = full_instruction(plan.instruction, plan.duration_s)
         with self._network.reading() as (language_model, bridge):
-            vocabulary = self._network.vocabulary
-            reading = Window.of(
-                vocabulary, prompt, self._reasoning(plan), told, carried=window.start - first
+            reading = window_of(
+                vocabulary,
+                prompt_ids(vocabulary, instruction),
+                self._reasoning(plan),
+                carried,
+                scenes,
+                longest=language_model.longest,
             )
             states = read_window(language_model, reading)
             with torch.inference_mode():
                 kept = [states[place - window.start] for place in asked]
                 semantic, residual = bridge(
-                    torch.stack([one[0] for one in kept]).to(self._network.device),
-                    torch.stack([one[1] for one in kept]).to(self._network.device),
+                    torch.stack([one.semantic for one in kept]).to(self._network.device),
+                    torch.stack([one.residual for one in kept]).to(self._network.device),
                 )
-        carried = [plan.sub_events[place].caption for place in range(first, window.start)]
         shared = {
             "format": FORMAT,
             "weights": self._network.revision,
-            "instruction": prompt,
+            "instruction": instruction,
             "reasoning": plan.reasoning,
-            "carried": carried,
+            "carried": [written.caption for written in carried],
         }
         made = {}
         for at, place in enumerate(asked):
@@ -108,14 +112,14 @@ class Conditioning:
             own = {
                 "at": place - window.start,
                 "caption": plan.sub_events[place].caption,
-                "ids": reading.segments[place - window.start],
+                "ids": " ".join(map(str, segment_ids(vocabulary, scenes[place - window.start]))),
                 "tensors": hashlib.sha256(tensors).hexdigest(),
             }
             data = json.dumps(shared | own, sort_keys=True, ensure_ascii=False)
             made[place] = Condition(data.encode(), tensors)
         return made
 
-    def _told(self, plan: StoryPlan, places: range) -> list[Told]:
+    def _told(self, plan: StoryPlan, places: range) -> list[Written]:
         """Return sub-events as they are forced; unedited captions by the model's own ids."""
         ids = {} if plan.written is None else plan.written.captions
         is_own = plan.written is not None and plan.written.vocabulary == self._network.revision
@@ -124,7 +128,7 @@ class Conditioning:
             event = plan.sub_events[place]
             written = ids.get(event.caption) if is_own else None
             told.append(
-                Told(
+                Written(
                     caption=event.caption,
                     caption_ids=None if written is None else tuple(map(int, written.split())),
                     duration_s=event.duration_s,
@@ -136,7 +140,7 @@ class Conditioning:
         vocabulary, written = self._network.vocabulary, plan.written
         if written is not None and written.vocabulary == self._network.revision:
             ids = [int(one) for one in written.reasoning.split()]
-            if vocabulary.decode(ids) == plan.reasoning:
+            if vocabulary.decode(ids).replace("\x00", "").strip() == plan.reasoning:
                 return ids
         return vocabulary.encode_text(plan.reasoning)
 

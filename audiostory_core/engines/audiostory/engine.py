@@ -3,6 +3,7 @@
 Source: AudioStory, arXiv 2508.20088, and its released inference code.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -28,6 +29,7 @@ from audiostory_core.story import SAMPLE_RATE, SpeechLayer, StoryPlan
 STEPS = 50
 GUIDANCE = 4.0
 DENOISING = 0.95  # share of a clip's work; the rest is decoding
+MOST_LOSS_DB = 6.0  # that a clip is turned down by without a word
 OUT_OF_MEMORY = "can't allocate memory"  # how torch's allocator on a CPU says it
 
 
@@ -102,14 +104,7 @@ class AudioStory:
             synthesizer = self._synthesizer(recipe.precision)
             batch = Batch(synthesizer, recipe, requests, conditions, told)
             made |= batch.make(list(group))
-        return [
-            ClipResult(
-                waveform=made[at],
-                matched=(request.caption,),
-                unmatched=tuple(_unspoken(request)),
-            )
-            for at, request in enumerate(requests)
-        ]
+        return [_result(request, made[at]) for at, request in enumerate(requests)]
 
     def close(self) -> None:
         """Release the memory of the network."""
@@ -191,10 +186,7 @@ class Batch:
         )
         waveforms = self.synthesizer.decode(latents, [request.samples for request in asked])
         self.told.step(places, 1.0)
-        return {
-            at: np.ascontiguousarray(waveform)
-            for at, waveform in zip(places, waveforms, strict=True)
-        }
+        return dict(zip(places, waveforms, strict=True))
 
 
 def _recipe_of(request: ClipRequest) -> Recipe:
@@ -203,6 +195,23 @@ def _recipe_of(request: ClipRequest) -> Recipe:
         steps=int(told.get("steps", STEPS)),
         guidance=float(told.get("guidance", GUIDANCE)),
         precision=str(told.get("precision", "float32")),
+    )
+
+
+def _result(request: ClipRequest, waveform: Waveform) -> ClipResult:
+    """Return a clip within [-1, 1], which the network does not keep to by itself."""
+    peak = float(np.abs(waveform).max(initial=0.0))
+    warnings = []
+    if peak > 1.0:
+        waveform = waveform / np.float32(peak)
+        loss_db = 20 * math.log10(peak)
+        if loss_db > MOST_LOSS_DB:
+            warnings.append(f"made {loss_db:.1f} dB too loud, and turned down")
+    return ClipResult(
+        waveform=waveform,
+        matched=(request.caption,),
+        unmatched=tuple(_unspoken(request)),
+        warnings=tuple(warnings),
     )
 
 
