@@ -42,6 +42,7 @@ TABLES: Final[dict[str, type[Table]]] = {
     "scene": SceneVersion,
     "take": Take,
     "clip": Clip,
+    "condition": Condition,  # those whose tensors are in a file
     "segment": Segment,
     "mix": Mix,
     "run": Run,
@@ -50,6 +51,7 @@ TABLES: Final[dict[str, type[Table]]] = {
 LEFT_OUT: Final[dict[str, frozenset[str]]] = {
     "story": frozenset({"owner_key", "branched_from", "idempotency_key", "request_digest"}),
     "clip": frozenset({"owner", "attempt", "expires_at", "nice", "turn", "progress"}),
+    "condition": frozenset({"data"}),
     "run": frozenset(
         {"owner", "attempt", "expires_at", "nice", "turn", "edits", "waits_for", "queued_at"}
     ),
@@ -63,7 +65,7 @@ class StoryRows:
 
     rows: dict[str, list[Json]]
     conditions: tuple[str, ...]  # ids
-    files: tuple[str, ...]  # content names
+    files: tuple[str, ...]  # content names, of sound and of tensors
 
     @property
     def story(self) -> Json:
@@ -91,6 +93,9 @@ async def gather(session: AsyncSession, story_id: str) -> StoryRows:
     segment_ids = sorted({segment_id for mix in mixes for segment_id in mix.segments})
     segments = await list_by(session, Segment, Segment.id, segment_ids)
     segments.sort(key=lambda segment: segment.id)
+    conditions = {scene.condition_id for scene in scenes if scene.condition_id is not None}
+    conditions |= set(await _conditions_of(session, clips))
+    large = await _list_large(session, sorted(conditions))
     found: dict[str, Sequence[Table]] = {
         "story": [story],
         "revision": revisions,
@@ -98,18 +103,17 @@ async def gather(session: AsyncSession, story_id: str) -> StoryRows:
         "scene": scenes,
         "take": takes,
         "clip": clips,
+        "condition": large,
         "segment": segments,
         "mix": mixes,
         "run": await _list_of(session, Run, story_id),
         "event": await _list_of(session, Event, story_id),
     }
-    conditions = {scene.condition_id for scene in scenes} - {None}
-    conditions |= set(await _conditions_of(session, clips))
     files = {clip.file for clip in clips if clip.state == ClipState.FINISHED}
-    files |= {segment.file for segment in segments}
+    files |= {segment.file for segment in segments} | {condition.file for condition in large}
     return StoryRows(
         {name: [_plain(name, row) for row in rows] for name, rows in found.items()},
-        tuple(sorted(condition for condition in conditions if condition is not None)),
+        tuple(sorted(conditions)),
         tuple(sorted(file for file in files if file is not None)),
     )
 
@@ -137,8 +141,10 @@ async def put_in(
         bundle: rows whose references are known to be sound.
         read_condition: returns the data of a condition.
     """
-    for condition_id in bundle.conditions:
-        await insert_new(session, Condition, id=condition_id, data=read_condition(condition_id))
+    tensors = {told["id"]: told["file"] for told in bundle.rows["condition"]}
+    for name in bundle.conditions:
+        data, file = read_condition(name), tensors.get(name)
+        await insert_new(session, Condition, id=name, data=data, file=file)
     await _put_clips(session, bundle.rows["clip"])
     story = dict(bundle.story)
     was = story["id"]
@@ -296,6 +302,12 @@ async def _conditions_of(session: AsyncSession, clips: Sequence[Clip]) -> list[s
     for some in in_parts(sorted(named)):
         found += await session.scalars(select(Condition.id).where(Condition.id.in_(some)))
     return found
+
+
+async def _list_large(session: AsyncSession, conditions: Sequence[str]) -> list[Condition]:
+    """List those conditions whose tensors are in a file."""
+    listed = await list_by(session, Condition, Condition.id, conditions)
+    return sorted((one for one in listed if one.file is not None), key=lambda one: one.id)
 
 
 async def _list_of(

@@ -74,7 +74,9 @@ async def survey(database: Database, audio: AudioFiles, exports: Path, min_age_s
         busy = await _count_busy(session)
         if busy:
             segments, conditions = [], []
-        named = await _named_files(session, frozenset(clips), frozenset(segments))
+        named = await _named_files(
+            session, frozenset(clips), frozenset(segments), frozenset(conditions)
+        )
     files = await asyncio.to_thread(_loose_files, audio, exports, named, min_age_s)
     return Sweep(clips, segments, conditions, list(files), sum(files.values()), busy)
 
@@ -159,7 +161,8 @@ async def _remove_files(
         async with database.read() as session:
             names = [path.name for path in some]
             kept = set(await session.scalars(select(Clip.file).where(Clip.file.in_(names))))
-            kept |= set(await session.scalars(select(Segment.file).where(Segment.file.in_(names))))
+            for column in (Segment.file, Condition.file):
+                kept |= set(await session.scalars(select(column).where(column.in_(names))))
         for path in some:
             if path.name not in kept and await asyncio.to_thread(
                 audio.remove_older, path, min_age_s
@@ -227,6 +230,7 @@ async def _named_files(
     session: AsyncSession,
     leaving_clips: frozenset[str] = frozenset(),
     leaving_segments: frozenset[int] = frozenset(),
+    leaving_conditions: frozenset[str] = frozenset(),
 ) -> set[str]:
     named = {
         file
@@ -236,6 +240,10 @@ async def _named_files(
     async for segment_id, file in await session.stream(select(Segment.id, Segment.file)):
         if segment_id not in leaving_segments:
             named.add(file)
+    large = select(Condition.id, Condition.file).where(Condition.file.is_not(None))
+    async for condition_id, tensors in await session.stream(large):
+        if tensors is not None and condition_id not in leaving_conditions:
+            named.add(tensors)
     return named
 
 

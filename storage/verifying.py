@@ -16,8 +16,10 @@ from storage.models import (
     Clip,
     ClipState,
     ClipWant,
+    Condition,
     Mix,
     Revision,
+    SceneVersion,
     Segment,
     now_s,
 )
@@ -33,7 +35,7 @@ class Damage:
     Args:
         file: its content name.
         found: what is there instead.
-        clips: keys of the finished clips it is the sound of; none for a seam.
+        clips: keys of the finished clips it is the sound of; none for a seam or tensors.
     """
 
     file: str
@@ -47,7 +49,7 @@ async def verify(
     story_id: str | None = None,
     on_progress: Progress | None = None,
 ) -> list[Damage]:
-    """Read the files of finished clips and of seams, and list those that are damaged or missing.
+    """Read the files of finished clips, of seams and of tensors, and list those that are damaged or missing.
 
     Args:
         database: the open store.
@@ -81,7 +83,7 @@ async def repair(database: Database, audio: AudioFiles, damage: Damage) -> int:
 
 
 async def _needed_files(session: AsyncSession, story_id: str | None) -> dict[str, list[str]]:
-    """Return the files of finished clips with these clips' keys, and the files of seams."""
+    """Return the files of finished clips with these clips' keys, of seams and of tensors."""
     needed: dict[str, list[str]] = {}
     made = select(Clip.file, Clip.key).where(Clip.state == ClipState.FINISHED)
     queries = [made]
@@ -94,7 +96,21 @@ async def _needed_files(session: AsyncSession, story_id: str | None) -> dict[str
                 needed.setdefault(file, []).append(key)
     for file in await _segment_files(session, story_id):
         needed.setdefault(file, [])
+    for file in await _tensor_files(session, story_id):
+        needed.setdefault(file, [])
     return needed
+
+
+async def _tensor_files(session: AsyncSession, story_id: str | None) -> set[str]:
+    """Return the files of what scenes are conditioned on, where that is too large for a row."""
+    large = select(Condition.file).where(Condition.file.is_not(None))
+    if story_id is None:
+        return {file for file in await session.scalars(large) if file is not None}
+    files: set[str | None] = set()
+    for some in in_parts(await belongings.list_sub_events(session, story_id)):
+        worded = large.join(SceneVersion, SceneVersion.condition_id == Condition.id)
+        files.update(await session.scalars(worded.where(SceneVersion.sub_event_id.in_(some))))
+    return {file for file in files if file is not None}
 
 
 async def _segment_files(session: AsyncSession, story_id: str | None) -> set[str]:
