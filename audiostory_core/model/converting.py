@@ -38,6 +38,7 @@ from audiostory_core.model.tensor_files import (
     OnBytes,
     Stored,
     check_sums,
+    memory_explained,
     write_bytes,
     write_safetensors,
 )
@@ -82,12 +83,13 @@ def convert(
         raise BadInput("dtype", dtype, "is not known", f"Use one of {', '.join(DTYPES)}.")
     sources = find_sources(source, llm=llm, text_encoder=text_encoder)
     _check_free(target)
-    checkpoint = read_checkpoint(sources)
-    writer = _Writer(checkpoint, None if dtype is None else DTYPES[dtype])
-    count = _Count(writer.size + sources.weights.stat().st_size, on_progress)
-    check_sums(sources.weights, count)
-    with _appearing(target) as folder:
-        return writer.write(folder, count)
+    with memory_explained(source):
+        checkpoint = read_checkpoint(sources)
+        writer = _Writer(checkpoint, None if dtype is None else DTYPES[dtype])
+        count = _Count(writer.size + sources.weights.stat().st_size, on_progress)
+        check_sums(sources.weights, count)
+        with _appearing(target) as folder:
+            return writer.write(folder, count)
 
 
 class _Count:

@@ -13,8 +13,10 @@ import json
 import math
 import os
 import pickle
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 CODES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
 BLOCK_BYTES = 16 << 20  # of what is read, computed and written at once
 HEADER_ALIGNMENT = 8  # bytes, as the format asks
+NO_MEMORY = re.compile(r"(can't|cannot) allocate memory|out of memory", re.IGNORECASE)
 REMEDY = "Download it again, or give the folder of another checkpoint."
 
 OnBytes = Callable[[int], None]
@@ -72,6 +75,26 @@ class Stored:
             yield block.to(dtype)
 
 
+@contextmanager
+def memory_explained(folder: Path, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Say in one line that a device has no room, whatever words torch has for it.
+
+    Raises:
+        BadInput: instead of an error of memory.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not _is_of_memory(error):
+            raise
+        raise BadInput(
+            "weights",
+            str(folder),
+            f"does not fit into the memory of {device}",
+            "Use bfloat16, another device, or a machine with more memory.",
+        ) from error
+
+
 def read_pickled(path: Path) -> dict[str, Tensor]:
     """Map a file of `torch.save` that holds one flat dict of tensors.
 
@@ -88,6 +111,7 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
             "Use a file that holds tensors alone, from a source you trust.",
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError) as error:
+        _pass_on_memory(error)
         raise BadInput("weights", str(path), _unreadable(path, error), REMEDY) from error
     if not isinstance(found, dict):
         kind = type(found).__name__
@@ -108,6 +132,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path, device="cpu")
     except (SafetensorError, OSError, RuntimeError) as error:
+        _pass_on_memory(error)
         problem = f"cannot be read as safetensors ({_first_line(error)})"
         raise BadInput("weights", str(path), problem, REMEDY) from error
 
@@ -199,6 +224,17 @@ def _refuse_infinite(name: str, dtype: torch.dtype) -> None:
         f"holds values that are not finite in {kind}",
         "Convert to float32 or bfloat16; if that fails as well the checkpoint is damaged.",
     )
+
+
+def _is_of_memory(error: Exception) -> bool:
+    is_known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return is_known or NO_MEMORY.search(str(error)) is not None
+
+
+def _pass_on_memory(error: Exception) -> None:
+    """A file that cannot be mapped for want of memory is not damaged."""
+    if _is_of_memory(error):
+        raise MemoryError(str(error)) from error
 
 
 def _unreadable(path: Path, error: Exception) -> str:

@@ -4,12 +4,10 @@ Loading maps the files: parameters are views of the page cache, which all worker
 share, until a device or a precision of their own is asked for; then they are copied one by one.
 """
 
-import contextlib
 import fcntl
 import json
 import os
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -27,11 +25,15 @@ from audiostory_core.model.fusion import Fusion
 from audiostory_core.model.llm import LanguageModel
 from audiostory_core.model.manifest import NAME, Manifest, hash_file
 from audiostory_core.model.synthesizer import Synthesizer
-from audiostory_core.model.tensor_files import DTYPES, OnBytes, read_safetensors
+from audiostory_core.model.tensor_files import (
+    DTYPES,
+    OnBytes,
+    memory_explained,
+    read_safetensors,
+)
 from audiostory_core.model.vae import make_vae
 
 REMEDY = "Convert the checkpoint again with `audiostory models convert`."
-NO_MEMORY = re.compile(r"can't allocate memory|out of memory|unable to mmap", re.IGNORECASE)
 
 Device = str | torch.device
 Dtype = str | torch.dtype
@@ -109,7 +111,7 @@ class Weights:
             BadInput: if there is no such device or dtype, no memory, or a file does not fit.
         """
         where, kind = _device(device), _dtype(dtype)
-        with self._explained(where):
+        with memory_explained(self.folder, where):
             return Synthesizer(
                 self.config,
                 self._part("fusion", lambda: Fusion(self.config), where, kind),
@@ -122,13 +124,13 @@ class Weights:
     def bridge(self, device: Device, dtype: Dtype) -> Bridge:
         """Load the projectors behind the language model; raises as `synthesizer` does."""
         where, kind = _device(device), _dtype(dtype)
-        with self._explained(where):
+        with memory_explained(self.folder, where):
             return self._part("bridge", lambda: Bridge(self.config), where, kind)
 
     def language_model(self, device: Device, dtype: Dtype) -> LanguageModel:
         """Load the language model; raises as `synthesizer` does."""
         where, kind = _device(device), _dtype(dtype)
-        with self._explained(where):
+        with memory_explained(self.folder, where):
             return LanguageModel(self._qwen(where, kind))
 
     def _qwen(self, device: torch.device, dtype: torch.dtype) -> Qwen2ForCausalLM:
@@ -178,22 +180,6 @@ class Weights:
         tensors = {key: found.pop(key).to(device, dtype) for key in list(found)}
         module.load_state_dict(tensors, strict=True, assign=True)
         return module.requires_grad_(False).eval()
-
-    @contextlib.contextmanager
-    def _explained(self, device: torch.device) -> Iterator[None]:
-        """Say in one line that a device has no room, whatever words torch has for it."""
-        try:
-            yield
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError, OSError) as error:
-            is_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
-            if not is_memory and not NO_MEMORY.search(str(error)):
-                raise
-            raise BadInput(
-                "weights",
-                str(self.folder),
-                f"does not fit into the memory of {device}",
-                "Use bfloat16, another device, or a machine with more memory.",
-            ) from error
 
 
 def open_weights(folder: Path, cache: Path, on_progress: OnProgress | None = None) -> Weights:
