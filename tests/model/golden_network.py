@@ -1,14 +1,14 @@
 """The golden network, its weights straight from the recipe under our modules' names."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import Qwen2Config, Qwen2ForCausalLM, T5Config, T5EncoderModel
 
 from audiostory_core.model.bridging import Bridge
 from audiostory_core.model.dit import Dit
 from audiostory_core.model.fusion import Fusion
 from audiostory_core.model.synthesizer import Synthesizer
-from audiostory_core.model.vae import make_vae
+from audiostory_core.model.vae import make_vae, vae_dtype
 from tests.model import recipe
 
 LANGUAGE = "seedx.llm.base_model.model."
@@ -62,9 +62,11 @@ def make_unconditional() -> Tensor:
 
 def make_synthesizer(dtype: torch.dtype = torch.float32) -> Synthesizer:
     config = recipe.config()
-    vae = load(make_vae(config.vae), recipe.vae_tensors())
-    modules = [module.to(dtype) for module in (make_fusion(), make_dit(), vae)]
-    return Synthesizer(config, *modules, make_unconditional())
+    fusion, dit, vae = make_fusion(), make_dit(), load(make_vae(config.vae), recipe.vae_tensors())
+    for part in (vae.encoder, vae.decoder):
+        part.to(vae_dtype(dtype))
+    fusion, dit = fusion.to(dtype), dit.to(dtype)
+    return Synthesizer(config, fusion, dit, vae, make_unconditional())
 
 
 def make_language_model() -> Qwen2ForCausalLM:

@@ -45,14 +45,27 @@ def config() -> NetworkConfig:
 
 
 def published_tensors() -> dict[str, Tensor]:
-    """Every tensor of `pytorch_model.bin`, by its published key; the tied embedding is one tensor."""
-    keys = _keys()
-    tensors = {key: _value(key, shape) for key, shape in keys["keys"].items() if key != TIED}
-    return {key: tensors[SHARED if key == TIED else key] for key in keys["keys"]}
+    """Every tensor of `pytorch_model.bin`, by its published key.
+
+    The tied embedding is one tensor. The dict is the caller's, the tensors are shared.
+    """
+    return dict(_published())
 
 
 def vae_tensors() -> dict[str, Tensor]:
-    """Every tensor of `Flux_detokenizer/model.safetensors`, by its published key."""
+    """Every tensor of `Flux_detokenizer/model.safetensors`, by its published key; shared too."""
+    return dict(_vae())
+
+
+@cache
+def _published() -> dict[str, Tensor]:
+    keys = _keys()["keys"]
+    tensors = {key: _value(key, shape) for key, shape in keys.items() if key != TIED}
+    return {key: tensors[SHARED if key == TIED else key] for key in keys}
+
+
+@cache
+def _vae() -> dict[str, Tensor]:
     return {key: _value(f"vae.{key}", shape) for key, shape in _keys()["vae_keys"].items()}
 
 
