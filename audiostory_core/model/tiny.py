@@ -12,11 +12,12 @@ the words of an instruction; its sound is noise of a sane level, which differs f
 import json
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import AutoencoderOobleck
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import Qwen2ForCausalLM, T5Config, T5EncoderModel
@@ -111,7 +112,7 @@ def _check(folder: Path, seed: int, steps: int) -> None:
         )
 
 
-def _write(folder: Path, seed: int, steps: int, on_step: Callable[[int, int], None] | None) -> None:
+def _write(folder: Path, seed: int, steps: int, on_step: OnStep | None) -> None:
     weights, detokenizer, llm, text_encoder = (
         folder / name
         for name in ("audiostory_3b", "Flux_detokenizer", "Qwen2.5-3B-Instruct", "flan-t5-large")
@@ -188,11 +189,11 @@ def _drawn(name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
 
 @torch.inference_mode()
 def _set_level(
-    vae: nn.Module,
+    vae: AutoencoderOobleck,
     bridge: Bridge,
     fusion: Fusion,
     dit: Dit,
-    text_encoder: nn.Module,
+    text_encoder: T5EncoderModel,
     generator: torch.Generator,
 ) -> None:
     """Scale the autoencoder's last convolution so that clips are heard, and not clipped."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
@@ -126,8 +126,7 @@ def train_language(
     optimizers = _optimizers(model)
     batches = _batches(vocabulary, random.Random(seed), steps)
     for step, batch in enumerate(batches):
-        loss = _loss(model, batch)
-        loss.backward()
+        _loss(model, batch).backward()  # type: ignore[no-untyped-call]  # torch's own
         torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT)
         for optimizer, peak in optimizers:
             for group in optimizer.param_groups:
@@ -154,7 +153,8 @@ def _fill(model: Qwen2ForCausalLM, generator: torch.Generator) -> None:
 
 def _optimizers(model: Qwen2ForCausalLM) -> list[tuple[torch.optim.Optimizer, float]]:
     """Each with its peak rate. Muon learns to copy from the instruction in half of Adam's steps."""
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         is_matrix = parameter.ndim == 2 and "embed_tokens" not in name
         (matrices if is_matrix else others).append(parameter)
