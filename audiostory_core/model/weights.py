@@ -31,7 +31,7 @@ from audiostory_core.model.tensor_files import (
     memory_explained,
     read_safetensors,
 )
-from audiostory_core.model.vae import make_vae
+from audiostory_core.model.vae import make_vae, vae_dtype
 
 REMEDY = "Convert the checkpoint again with `audiostory models convert`."
 
@@ -116,7 +116,7 @@ class Weights:
                 self.config,
                 self._part("fusion", lambda: Fusion(self.config), where, kind),
                 self._part("dit", lambda: Dit(self.config.dit), where, kind),
-                self._part("vae", lambda: make_vae(self.config.vae), where, kind),
+                self._part("vae", lambda: make_vae(self.config.vae), where, vae_dtype(kind)),
                 self._unconditional(where, kind),
                 compile=compiles,
             )
