@@ -3,6 +3,7 @@
 The latents stay in fp32 between the steps, whatever precision the velocity is computed in.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -52,6 +53,8 @@ def sample(
     """
     if steps < 1:
         raise ValueError(f"steps are {steps}, not at least 1")
+    if not math.isfinite(guidance):
+        raise ValueError(f"guidance is {guidance}, not a number")
     is_guided = guidance > 1
     if is_guided:
         condition = torch.cat([unconditional.to(condition).expand_as(condition), condition])
@@ -87,10 +90,17 @@ def draw_noise(seed: int, shape: Sequence[int]) -> Tensor:
     """
     if not 0 <= seed < 1 << 63:
         raise ValueError(f"seed {seed} is not 0 … 2**63 - 1")
-    high, low = divmod(seed, MT_SEEDS)
-    noise = torch.randn(shape, generator=torch.Generator().manual_seed(low))
-    if high == 0:
-        return noise
+    if seed < MT_SEEDS:
+        return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    high, low = divmod(_scramble(seed), MT_SEEDS)
+    first = torch.randn(shape, generator=torch.Generator().manual_seed(low))
     generator = torch.Generator().manual_seed(high)
-    torch.randn(shape, generator=generator)  # may be `noise` itself, and must not be added to it
-    return 0.6 * noise + 0.8 * torch.randn(shape, generator=generator)  # of variance 1 again
+    torch.randn(shape, generator=generator)  # may be `first` itself, and must not be added to it
+    return 0.6 * first + 0.8 * torch.randn(shape, generator=generator)  # of variance 1 again
+
+
+def _scramble(seed: int) -> int:
+    """Another 64 bits for every 64 bits, and far apart for near ones: SplitMix64's finalizer."""
+    seed = (seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9 % (1 << 64)
+    seed = (seed ^ (seed >> 27)) * 0x94D049BB133111EB % (1 << 64)
+    return seed ^ (seed >> 31)
