@@ -48,9 +48,8 @@ from audiostory_core.model.vocabulary import Vocabulary
 LORA_RANK = 4  # with an alpha of 4, so that its product is added as it is
 ADAPTED = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 PEAK = 0.5  # of a clip's waveform, about: room for clips that are louder than those measured
-LOUDNESS_CLIPS = 2
-LOUDNESS_FRAMES = 256  # latent frames, 12 s
-LOUDNESS_STEPS = 10
+LOUDNESS_FRAMES = 128  # latent frames, 6 s
+LOUDNESS_STEPS = 6
 
 CONFIG = NetworkConfig(
     dit=DitConfig(num_layers=1, num_single_layers=1, num_attention_heads=1),
@@ -122,8 +121,8 @@ def _write(folder: Path, seed: int, steps: int, on_step: OnStep | None) -> None:
     generator = torch.Generator().manual_seed(seed)
 
     write_tokenizer(llm, seed)
-    network, vae = _draw_network(generator)
     model = train_language(Vocabulary.load(llm), seed, steps, on_step)
+    network, vae = _draw_network(generator)
     torch.save(_adapted(model, generator) | network, weights / "pytorch_model.bin")
     save_file(vae, detokenizer / "model.safetensors")
 
@@ -206,19 +205,13 @@ def _set_level(
     ).last_hidden_state[0]
     synthesizer = Synthesizer(CONFIG, fusion, dit, vae, unconditional)
     states = [
-        torch.randn(LOUDNESS_CLIPS, tokens, HIDDEN_SIZE, generator=generator)
+        torch.randn(1, tokens, HIDDEN_SIZE, generator=generator)
         for tokens in (SEMANTIC_TOKENS, RESIDUAL_TOKENS)
     ]
-    latents = synthesizer.sample(
-        synthesizer.fuse(*bridge(*states)),
-        durations_s=[10.0] * LOUDNESS_CLIPS,
-        seeds=range(LOUDNESS_CLIPS),
-        steps=LOUDNESS_STEPS,
-    )
-    samples = LOUDNESS_FRAMES * CONFIG.vae.hop
-    clips = synthesizer.decode(latents, [samples] * LOUDNESS_CLIPS)
-    for channel in range(CONFIG.vae.audio_channels):
-        last.weight_g[channel] *= PEAK / max(float(abs(clip[channel]).max()) for clip in clips)
+    condition = synthesizer.fuse(*bridge(*states))
+    latents = synthesizer.sample(condition, [10.0], [0], steps=LOUDNESS_STEPS)
+    clip = synthesizer.decode(latents, [LOUDNESS_FRAMES * CONFIG.vae.hop])[0]
+    last.weight_g *= PEAK / torch.from_numpy(clip).abs().amax(dim=1)[:, None, None]
 
 
 def _adapted(model: Qwen2ForCausalLM, generator: torch.Generator) -> Tensors:

@@ -112,10 +112,11 @@ def test_a_seed_gives_the_same_files(tmp_path: Path) -> None:
     assert one["audiostory_3b/pytorch_model.bin"] != other["audiostory_3b/pytorch_model.bin"]
 
 
-def test_training_leaves_the_global_random_numbers_alone(tmp_path: Path) -> None:
+def test_an_empty_folder_is_filled_and_no_global_random_number_is_drawn(tmp_path: Path) -> None:
     state, other = torch.get_rng_state(), random.getstate()
     told: list[tuple[int, int]] = []
-    write_tiny(tmp_path / "tiny", on_step=lambda step, steps: told.append((step, steps)), steps=2)
+    write_tiny(tmp_path, on_step=lambda step, steps: told.append((step, steps)), steps=2)
+    assert hashes(tmp_path).keys() == LAYOUT
     assert torch.equal(torch.get_rng_state(), state)
     assert random.getstate() == other
     assert told == [(1, 2), (2, 2)]
@@ -138,11 +139,6 @@ def test_a_folder_that_is_taken_is_refused_untouched(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be written"):
         write_tiny(tmp_path / "notes.txt" / "tiny", steps=0)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-
-
-def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
-    write_tiny(tmp_path, steps=0)
-    assert hashes(tmp_path).keys() == LAYOUT
 
 
 @pytest.mark.parametrize(("field", "values"), [("seed", {"seed": -1}), ("steps", {"steps": -1})])
