@@ -1,7 +1,8 @@
 """From the tokens of sub-events to the waveforms of clips: all of the network but its language."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from audiostory_core.model.flow import (
     sample,
 )
 from audiostory_core.model.fusion import Fusion
+from audiostory_core.model.tensor_files import NO_MEMORY
 from audiostory_core.model.vae import CHUNK, OnChunk, decode
 
 
@@ -95,7 +97,8 @@ class Synthesizer:
         Raises:
             BadInput: for a duration that the network cannot be asked for.
             EngineFailed: if numbers overflow in the precision chosen.
-            torch.OutOfMemoryError: if the batch is too large for the device.
+            torch.OutOfMemoryError: if the batch is too large for a CUDA device.
+            MemoryError: if it is too large for a CPU.
         """
         wanted = (len(durations_s), *self._unconditional.shape)
         if condition.shape != wanted or len(seeds) != wanted[0]:
@@ -113,16 +116,17 @@ class Synthesizer:
                     f"Ask for more than 0 and at most {longest_s:g} seconds.",
                 )
         shape = self.config.dit.audio_seq_len, self.config.dit.in_channels
-        latents = sample(
-            self._velocity,
-            condition.to(self.device, self.dtype),
-            torch.tensor(durations_s, dtype=torch.float32, device=self.device),
-            torch.stack([draw_noise(seed, shape) for seed in seeds]),
-            self._unconditional,
-            steps=steps,
-            guidance=guidance,
-            on_step=on_step,
-        )
+        with _named_memory_errors():
+            latents = sample(
+                self._velocity,
+                condition.to(self.device, self.dtype),
+                torch.tensor(durations_s, dtype=torch.float32, device=self.device),
+                torch.stack([draw_noise(seed, shape) for seed in seeds]),
+                self._unconditional,
+                steps=steps,
+                guidance=guidance,
+                on_step=on_step,
+            )
         if not math.isfinite(latents.sum().item()):
             precision = str(self.dtype).removeprefix("torch.")
             raise EngineFailed(f"The network's numbers overflow in {precision}; use float32.")
@@ -145,8 +149,26 @@ class Synthesizer:
             samples: B lengths, 1 … L * hop.
             chunk: latent frames to decode at a time.
             on_chunk: is told of every chunk of every clip; may raise to cancel.
+
+        Raises:
+            torch.OutOfMemoryError: if a chunk is too large for a CUDA device.
+            MemoryError: if it is too large for a CPU.
         """
-        return [
-            decode(self._vae, one, length, chunk=chunk, on_chunk=on_chunk).numpy()
-            for one, length in zip(latents, samples, strict=True)
-        ]
+        with _named_memory_errors():
+            return [
+                decode(self._vae, one, length, chunk=chunk, on_chunk=on_chunk).numpy()
+                for one, length in zip(latents, samples, strict=True)
+            ]
+
+
+@contextmanager
+def _named_memory_errors() -> Iterator[None]:
+    """On a CPU, torch's word for no memory is a RuntimeError like any other."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if NO_MEMORY.search(str(error)) is None:
+            raise
+        raise MemoryError(str(error)) from error

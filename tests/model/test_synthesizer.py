@@ -1,3 +1,6 @@
+import resource
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ from torch.testing import assert_close
 from audiostory_core.errors import BadInput, Cancelled, EngineFailed
 from audiostory_core.model.synthesizer import Synthesizer
 from tests.model import recipe
+from tests.model.apart import run_apart
 from tests.model.golden_network import make_synthesizer
 
 DURATIONS_S = [1.6, 1.4, 0.8, 2.0, 0.5, 1.1, 2.2, 1.0]
@@ -95,6 +99,30 @@ def test_cancelling_leaves_the_synthesizer_as_it_was(
     with pytest.raises(Cancelled):
         synthesizer.decode(before, [60_000] * 2, chunk=8, on_chunk=cancel)
     assert torch.equal(sample(synthesizer, condition, 0, 2), before)
+
+
+def sample_more_than_fits() -> tuple[str, bool]:
+    """In a process with little memory to spare: the error, and whether a small batch still works."""
+    torch.set_num_threads(1)
+    synthesizer = make_synthesizer()
+    condition = recipe.expected()["condition"][:1]
+    before = synthesizer.sample(condition, [1.0], [0], steps=2)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    limit = pages * resource.getpagesize() + 100 * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    error = ""
+    try:
+        synthesizer.sample(condition.expand(256, -1, -1), [1.0] * 256, [0] * 256, steps=2)
+    except MemoryError as no_room:
+        error = str(no_room)
+    after = synthesizer.sample(condition, [1.0], [0], steps=2)
+    return error, torch.equal(after, before)
+
+
+def test_batch_that_does_not_fit_is_an_error_of_memory_and_a_smaller_one_goes_on() -> None:
+    error, is_usable = run_apart(sample_more_than_fits)
+    assert "allocate" in error
+    assert is_usable
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
