@@ -137,7 +137,7 @@ class Window:
     """A part of a story that the model reads at once.
 
     Args:
-        ids: prompt, reasoning, carried segments and the window's own, to its last `</aud>`.
+        ids: prompt, reasoning, carried segments and the window's own, to its last `<aud_00007>`.
         spans: per sub-event of the window, the indices of `<t5_00000>` and `<aud_00000>`.
     """
 
@@ -184,7 +184,7 @@ def window_of(
         prompt: of `prompt_ids`.
         reasoning: ids of the plan's reasoning; may be empty.
         carried: the last `CARRIED` sub-events before the window, fewer at the beginning.
-        scenes: the window's sub-events.
+        scenes: the window's sub-events, at least one.
         longest: of the backend.
 
     Raises:
@@ -202,7 +202,7 @@ def window_of(
         ids += segment_ids(vocabulary, written)
         residual_at = len(ids) - 2 - RESIDUAL_TOKENS
         spans.append((residual_at - 2 - SEMANTIC_TOKENS, residual_at))
-    ids.pop()
+    del ids[-2:]  # no state is asked for after the last `<aud_00007>`
     if len(ids) > longest:
         caption = max((written.caption for written in (*carried, *scenes)), key=len)
         raise _too_long("caption", caption, len(ids), longest)

@@ -1,18 +1,19 @@
 """The language model in process: Qwen2 as transformers has it, greedy, one sequence at a time.
 
-It knows token ids only, no grammar. What it has read last is kept (keys, values and states), so
-that a sequence which goes on from it, or repeats a part of it, is read from there.
+It knows token ids only, no grammar. Keys and values of what was read last are kept while writing,
+so that a sequence which goes on from it, or repeats a part of it, is read from there. States are
+always read afresh: rounding differs with how many tokens a pass has, and equal ids must give equal
+states, bit for bit, whatever was read or written before.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 from transformers import Qwen2ForCausalLM
 from transformers.cache_utils import DynamicCache
-
-SMALLEST_BUFFER = 512  # positions
 
 
 class Backend(Protocol):
@@ -53,7 +54,8 @@ class Backend(Protocol):
     def states(self, ids: Sequence[int]) -> Tensor:
         """Return the last layer's states after the final norm, [N, H] in float32.
 
-        Row n is the state at the position where `ids[n]` is the input.
+        Row n is the state at the position where `ids[n]` is the input. Equal ids give equal
+        states.
         """
         ...
 
@@ -84,7 +86,6 @@ class LanguageModel:
         """Let go of what was read last, and of its memory."""
         self._ids: list[int] = []
         self._cache: DynamicCache | None = None
-        self._states: Tensor | None = None  # [capacity, H], valid for the first len(_ids)
 
     @torch.no_grad()
     def step(
@@ -99,59 +100,72 @@ class LanguageModel:
         repetition_penalty: float = 1.0,
     ) -> list[int]:
         """Continue `ids` greedily, as `Backend.step` says; the draft costs no pass of its own."""
-        context = list(ids)
-        draft = draft[:max_tokens]
         barred = torch.tensor(list(suppressed), dtype=torch.long, device=self._model.device)
-        self._read([*context, *draft])
-        while len(context) - len(ids) < max_tokens:
-            self._read(context)
-            logits = self._logits(len(context) - 1)
-            if repetition_penalty != 1.0:
-                _penalize(logits, context, repetition_penalty)
-            logits[barred] = 0.0 if is_parity else -torch.inf
-            chosen = int(logits.argmax())
-            if draft and len(context) == len(ids) and chosen == draft[0]:
-                context += draft
-                continue
-            context.append(chosen)
-            if chosen in stop_ids:
+        choice = _Choice(barred, 0.0 if is_parity else -torch.inf, repetition_penalty)
+        context, end = list(ids), len(ids) + max_tokens
+        draft = draft[:max_tokens]
+        states = self._read([*context, *draft], since=len(context) - 1)
+        state = states[0]
+        if draft and choice.of(self._logits(state), context) == draft[0]:
+            context += draft
+            state = states[-1]
+        while len(context) < end:
+            context.append(choice.of(self._logits(state), context))
+            if context[-1] in stop_ids or len(context) == end:
                 break
+            state = self._read(context, since=len(context) - 1)[-1]
         return context[len(ids) :]
 
     @torch.no_grad()
     def states(self, ids: Sequence[int]) -> Tensor:
-        """Return the states of `ids` as `Backend.states` says; free where they were just read."""
-        states = self._read(list(ids))
-        return states[: len(ids)].clone()
+        """Return the states of `ids` as `Backend.states` says, from one pass over all of them."""
+        return self._pass(list(ids), None).float()
 
-    def _logits(self, index: int) -> Tensor:
-        """Logits after the token at `index`, [V] in float32, as `generate` compares them."""
-        assert self._states is not None
-        state = self._states[index].to(self._model.dtype)
+    def _logits(self, state: Tensor) -> Tensor:
+        """[V] in float32, as `generate` compares them, from a state [H]."""
         return self._model.lm_head(state).float()
 
-    def _read(self, ids: list[int]) -> Tensor:
-        """Have at least `ids` in the cache, and return the buffer of states."""
-        shared = _shared(self._ids, ids)
-        if shared == len(ids) and self._states is not None:
-            return self._states
-        assert len(ids) <= self.longest, f"{len(ids)} tokens for a model of {self.longest}"
-        cache, states = self._cache, self._states
-        surplus = len(self._ids) - shared
+    def _read(self, ids: list[int], *, since: int) -> Tensor:
+        """Return the states of `ids[since:]`, and have `ids` in the cache."""
+        cache, held = self._cache, len(self._ids)
+        shared = min(_shared(self._ids, ids), since)
         # A pass that fails half way leaves some layers longer than others: nothing is kept then.
         self.forget()
         if cache is None or shared == 0:
             cache, shared = DynamicCache(config=self._model.config), 0
-        elif surplus:
-            cache.crop(-surplus)
-        rest = torch.tensor([ids[shared:]], device=self._model.device)
-        hidden = self._model.model(rest, past_key_values=cache, use_cache=True).last_hidden_state[0]
+        elif held > shared:
+            cache.crop(shared - held)
+        states = self._pass(ids[shared:], cache)
+        self._cache, self._ids = cache, ids[:]
+        return states[since - shared :]
+
+    def _pass(self, ids: list[int], cache: DynamicCache | None) -> Tensor:
+        """Run the network over `ids` after what the cache holds; states [N, H] in its dtype."""
+        assert len(ids) <= self.longest, f"{len(ids)} tokens for a model of {self.longest}"
+        rest = torch.tensor([ids], device=self._model.device)
+        read = self._model.model(rest, past_key_values=cache, use_cache=cache is not None)
         self.forward_passes += 1
-        self.tokens_read += rest.shape[1]
-        states = _grown(states, shared, len(ids), hidden)
-        states[shared : len(ids)] = hidden
-        self._cache, self._ids, self._states = cache, ids[:], states
-        return states
+        self.tokens_read += len(ids)
+        return read.last_hidden_state[0]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """How a token is chosen: the arguments of `Backend.step` of the same names."""
+
+    barred: Tensor  # ids that are suppressed
+    barred_logit: float
+    repetition_penalty: float
+
+    def of(self, logits: Tensor, context: list[int]) -> int:
+        """Return the chosen token; Source of the penalty: Keskar et al. 2019, arXiv:1909.05858."""
+        if self.repetition_penalty != 1.0:
+            seen = torch.tensor(sorted(set(context)), device=logits.device)
+            scores = logits[seen]
+            penalty = self.repetition_penalty
+            logits[seen] = torch.where(scores < 0, scores * penalty, scores / penalty)
+        logits[self.barred] = self.barred_logit
+        return int(logits.argmax())
 
 
 def _shared(left: list[int], right: list[int]) -> int:
@@ -160,21 +174,3 @@ def _shared(left: list[int], right: list[int]) -> int:
         return len(left)
     pairs = zip(left, right, strict=False)
     return next((at for at, (one, other) in enumerate(pairs) if one != other), len(right))
-
-
-def _grown(states: Tensor | None, kept: int, needed: int, like: Tensor) -> Tensor:
-    """Return a buffer of at least `needed` rows in float32 with the first `kept` of `states`."""
-    if states is not None and needed <= len(states):
-        return states
-    capacity = max(SMALLEST_BUFFER, needed + needed // 2)
-    buffer = torch.empty(capacity, like.shape[-1], device=like.device, dtype=torch.float32)
-    if states is not None:
-        buffer[:kept] = states[:kept]
-    return buffer
-
-
-def _penalize(logits: Tensor, context: list[int], penalty: float) -> None:
-    """Make what was read already less likely; Source: Keskar et al. 2019, arXiv:1909.05858."""
-    seen = torch.tensor(sorted(set(context)), device=logits.device)
-    scores = logits[seen]
-    logits[seen] = torch.where(scores < 0, scores * penalty, scores / penalty)
