@@ -15,17 +15,30 @@ from torch import Tensor, nn
 from transformers import Qwen2Config, Qwen2ForCausalLM, T5Config, T5EncoderModel
 
 from audiostory_core.errors import BadInput
-from audiostory_core.model.config import NetworkConfig
 from audiostory_core.model.tensor_files import CODES, Stored
 
 REMEDY = "Give the folder of a complete AudioStory checkpoint; docs/models.md shows its layout."
 LORA_A, LORA_B = ".lora_A.default.weight", ".lora_B.default.weight"
 SAVED, ORIGINAL = ".modules_to_save.default.weight", ".original_module.weight"
 LAYER = re.compile(r"model\.layers\.(\d+)\.")
+IMPOSSIBLE = (  # what transformers and torch raise for dimensions that make no sense
+    StrictDataclassError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 TIED_TEXT = "encoder.embed_tokens.weight"  # is `shared.weight`, which transformers may leave out
 
 Named = dict[str, tuple[str, Tensor]]
 """Tensors by our names, each with the name that the checkpoint gives it."""
+
+
+Publish = Callable[[str], str]
+"""Gives the name that the checkpoint has, or should have, for one of ours."""
 
 
 class Check:
@@ -35,11 +48,16 @@ class Check:
         self._folder = folder
 
     def part(
-        self, given: Named, make: Callable[[], nn.Module], *, optional: frozenset[str] = frozenset()
+        self,
+        given: Named,
+        make: Callable[[], nn.Module],
+        publish: Publish,
+        *,
+        optional: frozenset[str] = frozenset(),
     ) -> dict[str, Stored]:
         """Return the tensors of a part whose names and shapes are the module's, and no others."""
         shapes = self._shapes(make)
-        self._complete(shapes.keys() - optional, given)
+        self._complete(shapes.keys() - optional, given, publish)
         for name, (key, tensor) in given.items():
             if name not in shapes:
                 raise self._bad(f"holds {key}, which the network does not know")
@@ -47,7 +65,7 @@ class Check:
         return {name: Stored(tensor) for name, (_, tensor) in given.items()}
 
     def llm(
-        self, given: Named, llm_config: Mapping[str, Any], lora_scale: float
+        self, given: Named, llm_config: Mapping[str, Any], lora_scale: float, publish: Publish
     ) -> dict[str, Stored]:
         """Return the language model's tensors, with what LoRA adds to each."""
         shapes = self._shapes(lambda: _language_model(llm_config))
@@ -70,7 +88,8 @@ class Check:
         }
         optional = {"lm_head.weight"} if llm_config.get("tie_word_embeddings") is True else set()
         pairs = {stem + end for stem in updated.values() for end in (LORA_A, LORA_B)}
-        self._complete({saved.get(name, name) for name in shapes.keys() - optional} | pairs, given)
+        wanted = {saved.get(name, name) for name in shapes.keys() - optional} | pairs
+        self._complete(wanted, given, publish)
 
         known = pairs | {saved.get(name, name) for name in shapes}
         known |= {stem + ORIGINAL for stem in norms.values()}
@@ -90,13 +109,6 @@ class Check:
                 read[name] = Stored(base)
         return read
 
-    def text_encoder(self, given: Named, config: NetworkConfig) -> dict[str, Stored]:
-        """Return the text encoder's tensors."""
-        keywords = dict(config.text_encoder or {})
-        return self.part(
-            given, lambda: make_text_encoder(keywords), optional=frozenset({TIED_TEXT})
-        )
-
     def kept(self, given: Named) -> dict[str, Stored]:
         """Return tensors of which only the dtype is known."""
         for key, tensor in given.values():
@@ -114,16 +126,16 @@ class Check:
         try:
             with torch.device("meta"):
                 module = make()
-        except (StrictDataclassError, TypeError, ValueError, RuntimeError, KeyError) as error:
+        except IMPOSSIBLE as error:
             lines = str(error).splitlines() or [type(error).__name__]
             raise self._bad(f"describes no network that can be ({lines[0]})") from error
         return {name: tensor.shape for name, tensor in module.state_dict().items()}
 
-    def _complete(self, wanted: set[str], given: Named) -> None:
+    def _complete(self, wanted: set[str], given: Named, publish: Publish) -> None:
         missing = sorted(wanted - given.keys())
         if missing:
             more = f" and {len(missing) - 1} more" if missing[1:] else ""
-            raise self._bad(f"lacks {missing[0]}{more}")
+            raise self._bad(f"lacks {publish(missing[0])}{more}")
 
     def _fits(self, key: str, tensor: Tensor, shape: torch.Size) -> None:
         if tensor.shape != shape:

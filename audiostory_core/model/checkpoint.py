@@ -19,7 +19,7 @@ A missing, unexpected or misshapen tensor is an error that names it.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from torch import Tensor
 
 from audiostory_core.errors import BadInput
 from audiostory_core.model.bridging import Bridge
-from audiostory_core.model.checking import REMEDY, Check, Named
+from audiostory_core.model.checking import REMEDY, TIED_TEXT, Check, Named, make_text_encoder
 from audiostory_core.model.config import (
     RESIDUAL_TOKENS,
     SEMANTIC_TOKENS,
@@ -204,19 +204,47 @@ def read_checkpoint(sources: Sources) -> Checkpoint:
     if not parts["text_encoder"]:
         parts["text_encoder"] = _own_text_encoder(sources)
     check = Check(sources.folder)
+    names = _Names(any(key.startswith(LLM_ADAPTED) for key in flat))
+    keywords = dict(config.text_encoder or {})
     llm_config = {**llm_config, "vocab_size": len(vocabulary)}
+    vae = _named(read_safetensors(sources.detokenizer / VAE_WEIGHTS))
     return Checkpoint(
         config=config,
         llm_config=llm_config,
         vocabulary=vocabulary,
-        llm=check.llm(parts["llm"], llm_config, settings.lora_scale),
-        bridge=check.part(parts["bridge"], lambda: Bridge(config)),
-        fusion=check.part(parts["fusion"], lambda: Fusion(config)),
-        dit=check.part(parts["dit"], lambda: Dit(config.dit)),
-        vae=check.part(_named(_read_vae(sources)), lambda: make_vae(config.vae)),
-        text_encoder=check.text_encoder(parts["text_encoder"], config),
+        llm=check.llm(parts["llm"], llm_config, settings.lora_scale, names.of("llm")),
+        bridge=check.part(parts["bridge"], lambda: Bridge(config), names.of("bridge")),
+        fusion=check.part(parts["fusion"], lambda: Fusion(config), names.of("fusion")),
+        dit=check.part(parts["dit"], lambda: Dit(config.dit), names.of("dit")),
+        vae=check.part(vae, lambda: make_vae(config.vae), names.of("vae")),
+        text_encoder=check.part(
+            parts["text_encoder"],
+            lambda: make_text_encoder(keywords),
+            names.of("text_encoder"),
+            optional=frozenset({TIED_TEXT}),
+        ),
         continuation=check.kept(parts["continuation"]),
     )
+
+
+@dataclass(frozen=True)
+class _Names:
+    """From our names back to the published ones, for errors."""
+
+    is_adapted: bool
+
+    def of(self, part: str) -> Callable[[str], str]:
+        pairs = [(ours, published) for which, published, ours in PREFIXES if which == part]
+        if part == "llm":
+            pairs = [("", LLM_ADAPTED if self.is_adapted else LLM_PLAIN)]
+
+        def publish(name: str) -> str:
+            for ours, published in pairs:
+                if name.startswith(ours):
+                    return published + name.removeprefix(ours)
+            return name
+
+        return publish
 
 
 def _split(sources: Sources, flat: Mapping[str, Tensor]) -> dict[str, Named]:
@@ -235,10 +263,6 @@ def _split(sources: Sources, flat: Mapping[str, Tensor]) -> dict[str, Named]:
 
 def _named(tensors: Mapping[str, Tensor]) -> Named:
     return {name: (name, tensor) for name, tensor in tensors.items()}
-
-
-def _read_vae(sources: Sources) -> dict[str, Tensor]:
-    return read_safetensors(sources.detokenizer / VAE_WEIGHTS)
 
 
 def _own_text_encoder(sources: Sources) -> Named:
