@@ -1,6 +1,6 @@
 """The tiny checkpoint, trained once per test run whatever the number of xdist workers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,15 @@ from filelock import FileLock
 
 from audiostory_core.model.converting import convert
 from audiostory_core.model.tiny import write_tiny
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small networks on shared cores: xdist's workers are parallel enough."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +48,5 @@ def tiny_weights(tiny: Path, shared_folder: Path) -> Path:
 def _once(folder: Path, write: Callable[[Path], object]) -> Path:
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         if not folder.exists():
-            threads = torch.get_num_threads()
-            torch.set_num_threads(1)  # the other workers have theirs
-            try:
-                write(folder)
-            finally:
-                torch.set_num_threads(threads)
+            write(folder)
     return folder
