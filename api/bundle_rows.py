@@ -135,8 +135,8 @@ def read_rows(
     _check_story(rows)
     _check_scenes(rows, conditions)
     _distinct(row["id"] for row in rows["condition"])
-    for row in rows["condition"]:
-        _need(row["id"] in conditions and row["file"] in tensors, "condition")
+    for large in rows["condition"]:
+        _need(large["id"] in conditions and large["file"] in tensors, "condition")
     _check_clips(rows, files)
     _check_mixes(rows, files)
     return rows

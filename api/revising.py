@@ -21,6 +21,11 @@ from storage.database import Database
 from storage.errors import Conflict
 from storage.models import ACTIVE, ClipState, Revision, Run, RunState, Story
 
+COPIED = (
+    "instruction", "duration_s", "language", "seed", "engine", "planner", "parameters", "tail_s",
+    "priority", "next_ordinal",
+)  # fmt: skip # of a story to its branch
+
 Asked = Edits | Remark | MoreTakes | ChooseTake
 PLAN_REVIEW = "plan review"
 
@@ -220,9 +225,7 @@ async def branch(
         story, revision = await _read(session, story_id)
         if named is not None:
             revision = await revisions.find(session, story_id, named)
-        copied = ("instruction", "duration_s", "language", "seed", "engine", "planner")
-        copied += ("parameters", "tail_s")
-        values = {field: getattr(story, field) for field in (*copied, "priority", "next_ordinal")}
+        values = {field: getattr(story, field) for field in COPIED}
         begun = await stories.add_without_run(
             session,
             **values,

@@ -21,7 +21,7 @@ from storage import clips, events, revisions, runs, takes
 from storage.clips import Wanted
 from storage.models import ClipState, RunState, SceneVersion
 
-MOST_A_TURN = 32  # sub-events
+MOST_A_TURN = 36  # sub-events, three windows of a language model
 TURN_S = 0.25  # no further part is begun after so long; a language model reads one a turn
 
 

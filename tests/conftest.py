@@ -5,7 +5,7 @@ import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +13,8 @@ import pytest
 
 from api.settings import Settings
 from api.store import OpenStore, open_store
+from audiostory_core.engines.protocol import Engine
+from audiostory_core.planners.protocol import Planner
 from graph.build import build_graph
 from graph.checkpoints import open_checkpoints
 from graph.worker import Worker
@@ -42,6 +44,8 @@ class Studio:
     store: OpenStore
     engine: ToneEngine
     planner: LinePlanner
+    engines: dict[str, Engine] = field(default_factory=dict)  # besides the one of tones
+    planners: dict[str, Planner] = field(default_factory=dict)
 
     @classmethod
     async def make(cls, home: Path, database_url: str | None = None) -> Self:
@@ -54,8 +58,8 @@ class Studio:
         return Services(
             self.store.database,
             self.store.audio,
-            {"tone": self.engine},
-            {"lines": self.planner},
+            {"tone": self.engine} | self.engines,
+            {"lines": self.planner} | self.planners,
         )
 
     @asynccontextmanager

@@ -1,8 +1,9 @@
 """What a clip is conditioned on: 64 semantic and 8 residual tokens, read from the story so far.
 
 A *window* of at most 12 sub-events or 150 s, what the model was trained on, is read in one pass:
-instruction, reasoning, the last two sub-events before the window, and its own up to the last one
-asked for. So a revised scene costs the reading of its own window, and no other is read again.
+instruction, reasoning, the last two sub-events before the window, and its own. So a revised scene
+costs the reading of its own window, and no other is read again. A window is always read whole and
+anew: then the numbers are the same to the bit, whichever of its sub-events are asked for.
 """
 
 import hashlib
@@ -76,7 +77,7 @@ class Conditioning:
         vocabulary = self._network.vocabulary
         first = max(window.start - CARRIED, 0)
         carried = self._told(plan, range(first, window.start))
-        scenes = self._told(plan, range(window.start, asked[-1] + 1))
+        scenes = self._told(plan, window)
         instruction = full_instruction(plan.instruction, plan.duration_s)
         with self._network.reading() as (language_model, bridge):
             reading = window_of(
@@ -87,6 +88,7 @@ class Conditioning:
                 scenes,
                 longest=language_model.longest,
             )
+            language_model.forget()
             states = read_window(language_model, reading)
             with torch.inference_mode():
                 kept = [states[place - window.start] for place in asked]

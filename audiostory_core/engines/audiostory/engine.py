@@ -30,7 +30,6 @@ STEPS = 50
 GUIDANCE = 4.0
 DENOISING = 0.95  # share of a clip's work; the rest is decoding
 MOST_LOSS_DB = 6.0  # that a clip is turned down by without a word
-OUT_OF_MEMORY = "can't allocate memory"  # how torch's allocator on a CPU says it
 
 
 @dataclass(frozen=True)
@@ -158,15 +157,13 @@ class Batch:
         """Return the clips of some requests."""
         try:
             return self._make(places)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            is_full = isinstance(error, (torch.OutOfMemoryError, MemoryError))
-            if not is_full and OUT_OF_MEMORY not in str(error):
-                raise
+        except (torch.OutOfMemoryError, MemoryError) as error:
             if len(places) == 1:
                 raise EngineFailed(
                     f"There is not enough memory on {self.synthesizer.device} for one clip. Close "
                     "what else uses it, or use AUDIOSTORY_PRECISION=bfloat16."
                 ) from error
+        # Out of the handler, whose traceback holds the tensors of the attempt.
         if self.synthesizer.device.type == "cuda":
             torch.cuda.empty_cache()
         half = len(places) // 2
