@@ -54,7 +54,8 @@ def tell(
         max_tokens: the most to write, forced tokens included.
         is_parity: choose token for token as the release does: tokens of the blocks are suppressed
             by a logit of 0.0, and after `</t5>` the model is free not to write `<aud>`. Otherwise
-            they are never chosen, and both blocks always follow `<t5>`.
+            they are never chosen, and both blocks always follow `<t5>`. (The release's chain itself
+            breaks where all logits inside a block are below -10; that is not followed.)
         repetition_penalty: of `Backend.step`. The release takes over that of the Qwen2 folder's
             `generation_config.json`.
 

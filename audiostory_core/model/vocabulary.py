@@ -59,9 +59,10 @@ class Vocabulary:
         self._tokenizer = tokenizer
         self._ids: dict[str, int] = tokenizer.get_added_vocab()
 
-        bare = json.loads(tokenizer.backend_tokenizer.to_str())
-        bare["added_tokens"] = []
-        self._text = Tokenizer.from_str(json.dumps(bare))
+        whole = tokenizer.backend_tokenizer
+        self._text = Tokenizer(whole.model)  # knows no added token
+        self._text.normalizer = whole.normalizer
+        self._text.pre_tokenizer = whole.pre_tokenizer
         self._check(source)
 
         self.semantic = [self._ids[f"<t5_{index:05d}>"] for index in range(SEMANTIC_TOKENS)]

@@ -66,6 +66,17 @@ def test_no_author_can_end_a_turn_or_open_a_segment():
     assert segment.count(VOCABULARY.t5_end) == segment.count(VOCABULARY.gen_end) == 1
 
 
+def test_an_unedited_caption_is_forced_by_the_very_ids_that_the_model_wrote():
+    letters = tuple(token for letter in "rain" for token in WORDS(letter))
+    assert list(letters) != WORDS("rain")
+
+    verbatim = segment_ids(VOCABULARY, Written("rain", 2.0, letters))
+
+    assert tuple(verbatim[1 : 1 + len(letters)]) == letters
+    assert parse(VOCABULARY, verbatim).segments[0].caption_ids == letters
+    assert parse(VOCABULARY, verbatim).segments[0].caption == "rain"
+
+
 @pytest.mark.parametrize(
     ("duration_s", "printed"),
     [

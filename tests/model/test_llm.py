@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Iterator
 
 import pytest
@@ -39,6 +40,17 @@ def greedy(network, ids, count, **options) -> list[int]:
 
 def test_a_step_is_what_generate_writes(model, network):
     assert model.step(IDS, stop_ids=(), max_tokens=40) == greedy(network, IDS, 40)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_writes_as_generate_does_and_gives_states_in_float32(network, dtype):
+    half = copy.deepcopy(network).to(dtype)
+    model = LanguageModel(half)
+
+    assert model.step(IDS, stop_ids=(), max_tokens=20) == greedy(half, IDS, 20)
+    states = model.states(IDS)
+    assert states.dtype == torch.float32
+    assert_close(states, LanguageModel(network).states(IDS), atol=0.2, rtol=0)
 
 
 @pytest.mark.parametrize("penalty", [1.05, 1.3])

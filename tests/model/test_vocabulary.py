@@ -34,6 +34,7 @@ def test_the_added_tokens_get_the_ids_of_the_release_on_qwens_151665_entries():
 def test_missing_tokens_are_appended_in_the_order_of_the_release():
     assert [VOCABULARY.special[token] for token in ADDED_TOKENS] == list(range(1222, 1834))
     assert len(VOCABULARY) == 1834
+    assert VOCABULARY.ends == {VOCABULARY.im_end, VOCABULARY.special["<|endoftext|>"]}
 
 
 def test_ids_of_the_released_transcript_are_read_back_by_token_string():
