@@ -41,8 +41,9 @@ BYTE_PAIRS = 1200  # at most; the stories' words need fewer
 LONGEST = 4096  # positions
 HIDDEN_SIZE = 64  # H
 
-STEPS = 500
+STEPS = 600
 BATCH = 16
+STRANGE_SHARE = 0.15  # of the stories
 POOL = 8  # batches drawn at a time and sorted by length, so that little is padding
 WHOLE_FROM = 0.85  # share of the training after which no forced token is left out
 KEPT_FORCED = 6  # tokens of each forced block that stay before that
@@ -236,7 +237,7 @@ def _batches(vocabulary: Vocabulary, chance: random.Random, steps: int) -> Itera
         wholes = sum(step >= whole_from for step in range(first, first + size))
         parts = []
         for count, is_whole in ((size - wholes, False), (wholes, True)):
-            stories = [draw_story(chance) for _ in range(count * BATCH)]
+            stories = [draw_story(chance, STRANGE_SHARE) for _ in range(count * BATCH)]
             lessons = [_lesson(vocabulary, story, chance, is_whole) for story in stories]
             lessons.sort(key=lambda lesson: len(lesson.ids))
             batches = [lessons[at : at + BATCH] for at in range(0, len(lessons), BATCH)]
