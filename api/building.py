@@ -53,8 +53,15 @@ class Parts:
             extra = "'.[model]'" if name in NEED_WEIGHTS else "."
             return f"{error}. Install the studio again: pip install -e {extra}"
         except BadInput as error:
-            return f"{error.problem}. {error.remedy}"
+            return f"{error.problem}. {error.remedy}" if error.field == field else str(error)
         return None
+
+    def describe(self, name: str) -> str:
+        """Say what a usable engine or planner computes with."""
+        if name not in NEED_WEIGHTS or self._network is None:
+            return "usable"
+        network = self._network
+        return f"usable: weights {network.revision[:12]}, {network.precision} on {network.device}"
 
     def _build(self, field: str, name: str, known: dict[str, str]) -> Any:
         target = known[check_name(field, name, known)]

@@ -17,7 +17,7 @@ from audiostory_core.engines.foley.speech.speech import speech_available
 
 PACKAGES = (
     "langgraph", "langgraph-checkpoint-sqlite", "sqlalchemy", "numpy", "scipy", "soundfile",
-    "espeakng-loader", "sudachipy", "fastapi", "torch", "transformers", "diffusers", "torchaudio",
+    "espeakng-loader", "sudachipy", "fastapi", "torch", "transformers", "diffusers",
 )  # fmt: skip
 ROOMY_BYTES = 1 << 30
 
@@ -72,7 +72,9 @@ def _home(home: Path) -> Finding:
 
 def _part(parts: Parts, kind: str, name: str) -> Finding:
     is_needed = name not in NEED_WEIGHTS
-    return _finding(f"{kind} {name}", parts.why_unusable(kind, name), "usable", is_needed=is_needed)
+    return _finding(
+        f"{kind} {name}", parts.why_unusable(kind, name), parts.describe(name), is_needed=is_needed
+    )
 
 
 def _package(name: str) -> Finding:
