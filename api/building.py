@@ -10,6 +10,8 @@ from audiostory_core.engines.protocol import Engine
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.protocol import Planner
 
+MANIFEST = "manifest.json"  # of converted weights
+FIND_SOURCES = "audiostory_core.model.checkpoint:find_sources"
 NETWORK = "audiostory_core.model.network:Network"
 
 
@@ -18,10 +20,12 @@ class Parts:
 
     Args:
         settings: which weights, and how to compute with them.
+        looks_only: tell what is usable, and convert no published weights for it.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, looks_only: bool = False) -> None:
         self._settings = settings
+        self._looks_only = looks_only
         self._network: Any = None
 
     def engine(self, name: str) -> Engine:
@@ -48,7 +52,7 @@ class Parts:
             check_weights(field, name, self._settings.weights)
             _find((ENGINES if field == "engine" else PLANNERS)[name])
             if name in NEED_WEIGHTS:
-                self._open_network()
+                self._look()
         except ImportError as error:
             extra = "'.[model]'" if name in NEED_WEIGHTS else "."
             return f"{error}. Install the studio again: pip install -e {extra}"
@@ -58,10 +62,19 @@ class Parts:
 
     def describe(self, name: str) -> str:
         """Say what a usable engine or planner computes with."""
-        if name not in NEED_WEIGHTS or self._network is None:
+        if name not in NEED_WEIGHTS:
             return "usable"
+        if self._network is None:
+            return "usable: weights as published, converted when they are first used"
         network = self._network
         return f"usable: weights {network.revision[:12]}, {network.precision} on {network.device}"
+
+    def _look(self) -> None:
+        weights = self._settings.weights
+        if self._looks_only and weights is not None and not (weights / MANIFEST).is_file():
+            _find(FIND_SOURCES)(weights)
+        else:
+            self._open_network()
 
     def _build(self, field: str, name: str, known: dict[str, str]) -> Any:
         target = known[check_name(field, name, known)]

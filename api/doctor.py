@@ -34,7 +34,7 @@ class Finding(BaseModel):
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything; nothing is changed."""
     findings = [_home(settings.home)]
-    parts = Parts(settings)
+    parts = Parts(settings, looks_only=True)
     findings += [_part(parts, "engine", name) for name in ENGINES]
     findings += [_part(parts, "planner", name) for name in PLANNERS]
     why_mute = speech_available()

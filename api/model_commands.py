@@ -89,17 +89,17 @@ def verify(folder: Path) -> None:
     Raises:
         BadInput: naming the file that is damaged.
     """
-    weights = _loaded("weights").Weights.open(folder)
+    manifest = Manifest.read(folder)
     with _progress("verifying") as on_progress:
         done = 0
 
         def on_bytes(more: int) -> None:
             nonlocal done
             done += more
-            on_progress(done, weights.size)
+            on_progress(done, manifest.size)
 
-        weights.verify(on_bytes)
-    _tell(f"{folder} is whole, revision {weights.revision[:12]}")
+        manifest.verify(folder, on_bytes)
+    _tell(f"{folder} is whole, revision {manifest.revision[:12]}")
 
 
 def tiny(target: Path, seed: int, steps: int | None) -> None:

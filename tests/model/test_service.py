@@ -132,11 +132,15 @@ def test_engine_without_weights_says_how_to_name_them(tmp_path):
     assert "Give --weights FOLDER, or set AUDIOSTORY_WEIGHTS" in told.stderr
 
 
-def test_doctor_names_weights_precision_and_device(audiostory):
-    found = {one["what"]: one for one in audiostory.json("doctor")}
+def test_doctor_looks_at_weights_and_converts_none(audiostory, tiny_weights):
+    published = {one["what"]: one for one in audiostory.json("doctor")}
+    converted = {one["what"]: one for one in audiostory.json("doctor", "--weights", tiny_weights)}
 
-    assert found["engine audiostory"]["is_usable"]
-    assert "float32 on cpu" in found["engine audiostory"]["detail"]
+    for found in (published["engine audiostory"], converted["engine audiostory"]):
+        assert found["is_usable"]
+    assert "as published" in published["engine audiostory"]["detail"]
+    assert "float32 on cpu" in converted["planner audiostory"]["detail"]
+    assert not list(audiostory.home.glob("models/*"))
 
 
 @pytest.mark.skipif("CI" not in os.environ, reason="a machine with a GPU has them, rightly")
