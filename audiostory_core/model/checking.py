@@ -17,7 +17,10 @@ from transformers import Qwen2Config, Qwen2ForCausalLM, T5Config, T5EncoderModel
 from audiostory_core.errors import BadInput
 from audiostory_core.model.tensor_files import CODES, Stored
 
-REMEDY = "Give the folder of a complete AudioStory checkpoint; docs/models.md shows its layout."
+REMEDY = (
+    "Give the folder of a complete AudioStory checkpoint, as `audiostory models pull "
+    "TencentARC/AudioStory-3B` fetches it."
+)
 LORA_A, LORA_B = ".lora_A.default.weight", ".lora_B.default.weight"
 SAVED, ORIGINAL = ".modules_to_save.default.weight", ".original_module.weight"
 LAYER = re.compile(r"model\.layers\.(\d+)\.")

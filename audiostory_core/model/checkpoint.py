@@ -157,7 +157,7 @@ def find_sources(
     """
     if not folder.is_dir():
         raise _bad(folder, "is no folder")
-    own = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+    own = [folder, *_folders(folder)]
     kinds = {path: _model_type(path) for path in own}
     holders = [path for path in own if (path / WEIGHTS).is_file() and kinds[path] is None]
     if len(holders) != 1:
@@ -167,7 +167,7 @@ def find_sources(
     for given, name in ((llm, "llm"), (text_encoder, "text_encoder")):
         if given is not None and not given.is_dir():
             raise BadInput(name, str(given), "is no folder", "Give an existing folder.")
-    near = [*own, *sorted(path for path in holder.iterdir() if path.is_dir())]
+    near = [*own, *_folders(holder)]
     detokenizer = next((path for path in near if path.name == DETOKENIZER), None)
     if detokenizer is None:
         raise _bad(folder, f"holds no folder {DETOKENIZER}")
@@ -365,6 +365,13 @@ def _at(read: object, path: Any) -> Any:
         else:
             return None
     return read
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError as error:
+        raise _bad(folder, f"cannot be read ({error.strerror})") from error
 
 
 def _model_type(folder: Path) -> str | None:

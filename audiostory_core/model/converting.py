@@ -60,6 +60,7 @@ def convert(
     llm: Path | None = None,
     text_encoder: Path | None = None,
     dtype: str | None = None,
+    shard_bytes: int = SHARD_BYTES,
     on_progress: OnProgress | None = None,
 ) -> Manifest:
     """Write a published checkpoint in our layout.
@@ -74,6 +75,7 @@ def convert(
         llm: Qwen2's folder, if it lies elsewhere.
         text_encoder: T5's folder, if it lies elsewhere.
         dtype: float32, bfloat16 or float16; None keeps the checkpoint's.
+        shard_bytes: largest file of the language model, unless one tensor is larger.
         on_progress: may raise; nothing is left behind then.
 
     Raises:
@@ -85,7 +87,7 @@ def convert(
     _check_free(target)
     with memory_explained(source):
         checkpoint = read_checkpoint(sources)
-        writer = _Writer(checkpoint, None if dtype is None else DTYPES[dtype])
+        writer = _Writer(checkpoint, None if dtype is None else DTYPES[dtype], shard_bytes)
         count = _Count(writer.size + sources.weights.stat().st_size, on_progress)
         check_sums(sources.weights, count)
         with _appearing(target) as folder:
@@ -107,7 +109,7 @@ class _Count:
 class _Writer:
     """Writes our layout of one checkpoint."""
 
-    def __init__(self, checkpoint: Checkpoint, dtype: torch.dtype | None) -> None:
+    def __init__(self, checkpoint: Checkpoint, dtype: torch.dtype | None, shard_bytes: int) -> None:
         self._checkpoint = checkpoint
         self._parts = {
             "bridge.safetensors": _as(checkpoint.bridge, dtype),
@@ -123,7 +125,7 @@ class _Writer:
             for name, stored in checkpoint.llm.items()
             if not (self._is_tied and name == "lm_head.weight")
         }
-        self._shards = _shard(_as(kept, dtype))
+        self._shards = _shard(_as(kept, dtype), shard_bytes)
         self._dtype = (
             checkpoint.llm["model.embed_tokens.weight"].base.dtype if dtype is None else dtype
         )
@@ -232,12 +234,12 @@ def _is_tied(llm: Mapping[str, Stored]) -> bool:
     return torch.equal(llm["lm_head.weight"].base, llm["model.embed_tokens.weight"].base)
 
 
-def _shard(part: Part) -> dict[str, Part]:
+def _shard(part: Part, shard_bytes: int) -> dict[str, Part]:
     """Tensors by file, in the model's order."""
     shards: list[dict[str, tuple[Stored, torch.dtype]]] = [{}]
     size = 0
     for name, entry in part.items():
-        if shards[-1] and size + _size(*entry) > SHARD_BYTES:
+        if shards[-1] and size + _size(*entry) > shard_bytes:
             shards.append({})
             size = 0
         shards[-1][name] = entry

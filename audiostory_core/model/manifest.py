@@ -6,7 +6,7 @@ clips of another. Reading it needs no torch.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
@@ -17,7 +17,7 @@ NAME = "manifest.json"
 FORMAT = "audiostory-studio weights"
 VERSION = 1
 REMEDY = "Convert the checkpoint again with `audiostory models convert`."
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,28 @@ class Manifest:
                 problem = f"has a {name} of {size} bytes, not {record.size}: it is damaged"
                 raise BadInput("weights", str(folder), problem, REMEDY)
         return manifest
+
+    def verify(self, folder: Path, on_bytes: Callable[[int], None] | None = None) -> None:
+        """Read every file and compare it with its hash.
+
+        Args:
+            folder: whose manifest this is.
+            on_bytes: told of each file's bytes when it is found whole.
+
+        Raises:
+            BadInput: naming the file that is damaged.
+        """
+        for name, record in sorted(self.files.items()):
+            try:
+                is_whole = hash_file(folder / name) == record.sha256
+            except OSError as error:
+                problem = f"has a {name} that cannot be read ({error.strerror})"
+                raise BadInput("weights", str(folder), problem, REMEDY) from error
+            if not is_whole:
+                problem = f"has a {name} that is damaged: its content is not what was written"
+                raise BadInput("weights", str(folder), problem, REMEDY)
+            if on_bytes is not None:
+                on_bytes(record.size)
 
     @classmethod
     def _parse(cls, folder: Path) -> Self:

@@ -30,7 +30,7 @@ from audiostory_core.model.manifest import FileRecord
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CODES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
-BLOCK_BYTES = 16 << 20  # of what is read, computed and written at once
+BLOCK_BYTES = 4 << 20  # of what is read, computed and written at once
 HEADER_ALIGNMENT = 8  # bytes, as the format asks
 NO_MEMORY = re.compile(r"(can't|cannot) allocate memory|out of memory", re.IGNORECASE)
 REMEDY = "Download it again, or give the folder of another checkpoint."
@@ -120,7 +120,10 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
         if not isinstance(key, str) or not isinstance(value, Tensor):
             problem = f"holds {key!r} of type {type(value).__name__}, which is no named tensor"
             raise BadInput("weights", str(path), problem, REMEDY)
-    return found
+        if value.layout != torch.strided or value.is_quantized:
+            problem = f"holds {key} as a sparse or quantized tensor"
+            raise BadInput("weights", str(path), problem, REMEDY)
+    return {key: value.detach() for key, value in found.items()}
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from audiostory_core.model.converting import OnProgress, convert, digest
 from audiostory_core.model.dit import Dit
 from audiostory_core.model.fusion import Fusion
 from audiostory_core.model.llm import LanguageModel
-from audiostory_core.model.manifest import NAME, Manifest, hash_file
+from audiostory_core.model.manifest import NAME, Manifest
 from audiostory_core.model.synthesizer import Synthesizer
 from audiostory_core.model.tensor_files import (
     DTYPES,
@@ -92,17 +92,7 @@ class Weights:
         Raises:
             BadInput: naming the file that is damaged.
         """
-        for name, record in sorted(self._manifest.files.items()):
-            try:
-                is_whole = hash_file(self.folder / name) == record.sha256
-            except OSError as error:
-                problem = f"has a {name} that cannot be read ({error.strerror})"
-                raise BadInput("weights", str(self.folder), problem, REMEDY) from error
-            if not is_whole:
-                problem = f"has a {name} that is damaged: its content is not what was written"
-                raise BadInput("weights", str(self.folder), problem, REMEDY)
-            if on_bytes is not None:
-                on_bytes(record.size)
+        self._manifest.verify(self.folder, on_bytes)
 
     def synthesizer(self, device: Device, dtype: Dtype, *, compiles: bool = False) -> Synthesizer:
         """Load what makes clips, without the language model.

@@ -211,6 +211,18 @@ def test_file_of_other_things_than_named_tensors_is_an_error(own: Path, what: ob
     assert_refused(own, "holds")
 
 
+def test_sparse_tensor_is_an_error(own: Path) -> None:
+    key = "tangoflux.fc.0.weight"
+    edit(own, lambda flat: flat.update({key: flat[key].to_sparse()}))
+    assert_refused(own, f"holds {key} as a sparse")
+
+
+def test_parameters_are_tensors(own: Path) -> None:
+    key = "tangoflux.fc.0.weight"
+    edit(own, lambda flat: flat.update({key: torch.nn.Parameter(flat[key])}))
+    assert not read(own).dit["fc.0.weight"].base.requires_grad
+
+
 @pytest.mark.parametrize("part", [0.0, 0.001, 0.5])
 def test_autoencoder_that_is_cut_short_is_an_error(own: Path, part: float) -> None:
     path = own / "Flux_detokenizer" / "model.safetensors"
