@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ class Bench:
         for _ in range(times):
             ids, published, kept = self.measure("published", self.published)
             free = self.measure("free", self.free)
-            approved = self.measure("approved", lambda: self.approved(free))
+            approved = self.measure("approved", partial(self.approved, free))
         self.costs["published"].kept_bytes = kept
         ours = [segment.states for segment in free.segments if segment.states is not None]
         for cost, states in ((self.costs["free"], ours), (self.costs["approved"], approved)):
