@@ -44,6 +44,7 @@ from audiostory_core.model.tensor_files import (
 )
 
 SHARD_BYTES = 4 << 30  # of the language model's files, so that each can be copied and checked alone
+ROOM_BYTES = 32 << 20  # for tokenizer and configurations
 END_OF_TEXT = 1  # T5's; the empty caption is this and padding
 FOREIGN = ("auto_map", "quantization_config", "_name_or_path", "dtype")  # not true of our folder
 
@@ -91,6 +92,7 @@ def convert(
         count = _Count(writer.size + sources.weights.stat().st_size, on_progress)
         check_sums(sources.weights, count)
         with _appearing(target) as folder:
+            _check_room(folder, writer.size)
             return writer.write(folder, count)
 
 
@@ -257,6 +259,12 @@ def _check_free(target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         problem = "exists already" if target.is_dir() else "is a file"
         raise BadInput("target", str(target), problem, "Name a folder that does not exist yet.")
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed + ROOM_BYTES:
+        raise OSError(errno.ENOSPC, f"it needs {needed >> 20} MiB, and {free >> 20} MiB are free")
 
 
 @contextmanager

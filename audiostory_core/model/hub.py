@@ -237,7 +237,7 @@ def _check_room(target: Path, missing: Iterable[tuple[_Remote, Path, Path]]) -> 
     )
     free = shutil.disk_usage(target).free
     if needed > free:
-        problem = f"needs {needed / 1e9:.1f} GB more and its disk has {free / 1e9:.1f} GB"
+        problem = f"needs {needed >> 20} MB more and its disk has {free >> 20} MB"
         raise BadInput("target", str(target), problem, "Free some space, or use --to.")
 
 

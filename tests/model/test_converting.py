@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,15 @@ from audiostory_core.errors import BadInput
 from audiostory_core.model.converting import convert
 from audiostory_core.model.manifest import Manifest, hash_file
 from audiostory_core.model.vocabulary import ADDED_TOKENS
-from audiostory_core.model.weights import Weights
+from audiostory_core.model.weights import Weights, open_weights
+from tests.disks import Disk, mount_disk
 from tests.model import recipe
 from tests.model.apart import run_apart
 from tests.model.golden_network import make_language_model, make_unconditional
 from tests.model.large import write_large
 from tests.model.published import ADAPTED, write_published
+
+__all__ = ["mount_disk"]  # a fixture
 
 BIN = "audiostory_3b/pytorch_model.bin"
 
@@ -248,6 +252,40 @@ def test_target_below_a_file_is_an_error(published: Path, tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="cannot be written"):
         convert(published, tmp_path / "file" / "weights")
+
+
+def test_disk_without_room_is_one_clear_error(
+    published: Path, tmp_path: Path, mount_disk: Callable[[Path, int], Disk]
+) -> None:
+    disk = mount_disk(tmp_path / "disk", 60)
+    with pytest.raises(BadInput, match=r"it needs \d+ MiB, and \d+ MiB are free.*Free some space"):
+        convert(published, disk.folder / "weights")
+    assert not list(disk.folder.iterdir())
+
+
+def test_disk_that_fills_up_leaves_nothing(
+    published: Path, tmp_path: Path, mount_disk: Callable[[Path, int], Disk]
+) -> None:
+    disk = mount_disk(tmp_path / "disk", 100)
+
+    def fill(done: int, total: int) -> None:
+        if done > 0.8 * total:
+            disk.fill()
+
+    with pytest.raises(BadInput, match=r"No space left on device.*Free some space"):
+        convert(published, disk.folder / "weights", on_progress=fill)
+    assert [path.name for path in disk.folder.iterdir()] == ["filler"]
+
+
+def test_disk_that_cannot_be_written_is_one_clear_error(
+    published: Path, tmp_path: Path, mount_disk: Callable[[Path, int], Disk]
+) -> None:
+    disk = mount_disk(tmp_path / "disk", 100)
+    disk.set_writable(False)
+    with pytest.raises(BadInput, match="Read-only file system"):
+        convert(published, disk.folder / "weights")
+    with pytest.raises(BadInput, match="Read-only file system"):
+        open_weights(published, disk.folder / "cache")
 
 
 def test_dtype_that_is_not_known_is_an_error(published: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Pulling checkpoints, from a real server on this machine."""
 
-import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,10 @@ from huggingface_hub import get_token
 
 from audiostory_core.errors import BadInput, StudioError
 from audiostory_core.model.hub import PullFailed, pull
+from tests.disks import Disk, mount_disk
 from tests.model.hub_server import COMMIT, Mirror, mirror, read_folder
+
+__all__ = ["mount_disk"]  # a fixture
 
 REPO, QWEN = "TencentARC/AudioStory-3B", "Qwen/Qwen2.5-3B-Instruct"
 BIG = "audiostory_3b/pytorch_model.bin"
@@ -167,8 +170,19 @@ def test_endpoint_that_is_no_address_is_an_error(tmp_path: Path, endpoint: str) 
         pull(REPO, tmp_path, endpoint=endpoint)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_target_that_cannot_be_written_is_an_error(server: Mirror, tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
+def test_disk_without_room_is_told_before_anything_is_fetched(
+    server: Mirror, tmp_path: Path, mount_disk: Callable[[Path, int], Disk]
+) -> None:
+    disk = mount_disk(tmp_path / "disk", 10)
+    with pytest.raises(BadInput, match="MB more"):
+        pull(REPO, disk.folder / "target", endpoint=server.endpoint)
+    assert not server.sent(BIG)
+
+
+def test_target_that_cannot_be_written_is_an_error(
+    server: Mirror, tmp_path: Path, mount_disk: Callable[[Path, int], Disk]
+) -> None:
+    disk = mount_disk(tmp_path / "disk", 10)
+    disk.set_writable(False)
     with pytest.raises(BadInput, match="cannot be written"):
-        pull(REPO, tmp_path / "target", endpoint=server.endpoint)
+        pull(REPO, disk.folder / "target", endpoint=server.endpoint)
