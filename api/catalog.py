@@ -36,7 +36,7 @@ def check_weights(field: str, name: str, weights: Path | None) -> None:
     """Refuse an engine or planner that needs weights where none are named.
 
     Raises:
-        BadInput: saying how to name them.
+        BadInput: saying how to name them; with the field `weights` if their folder is not there.
     """
     if name in NEED_WEIGHTS and weights is None:
         raise BadInput(
@@ -45,3 +45,5 @@ def check_weights(field: str, name: str, weights: Path | None) -> None:
             "needs weights, and none are named",
             "Give --weights FOLDER, or set AUDIOSTORY_WEIGHTS.",
         )
+    if name in NEED_WEIGHTS and weights is not None and not weights.is_dir():
+        raise BadInput("weights", str(weights), "is no folder", "Name an existing folder.")

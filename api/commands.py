@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from api import decisions, terminal
+from api.catalog import NEED_WEIGHTS
 from api.measuring import measuring
 from api.new_story import NewStory, check_usable, create_story
 from api.settings import Settings, read_settings
@@ -36,9 +37,21 @@ async def create(wanted: NewStory, target: Path, *, as_json: bool) -> int:
     """Make a story and write it; return the exit code."""
     async with opened() as (store, settings):
         check_usable(wanted, settings.weights)
+        _check_parts(wanted, settings)
         story = await create_story(store.database, wanted, settings.tail_s)
         terminal.err.print(f"story {story.id}, seed {story.seed}")
         return await make_and_write(store, settings, story.id, target, as_json=as_json)
+
+
+def _check_parts(wanted: NewStory, settings: Settings) -> None:
+    """Refuse a story that this process cannot make, before it is stored."""
+    from api.building import Parts  # noqa: PLC0415 - torch takes seconds
+
+    parts = Parts(settings, looks_only=True)
+    for field, name in (("engine", wanted.engine), ("planner", wanted.planner)):
+        why = parts.why_unusable(field, name) if name in NEED_WEIGHTS else None
+        if why is not None:
+            raise BadInput(field, name, "is not usable here", why)
 
 
 async def resume(story_id: str, target: Path | None, *, as_json: bool) -> int:

@@ -2,8 +2,8 @@
 
 A *window* of at most 12 sub-events or 150 s, what the model was trained on, is read in one pass:
 instruction, reasoning, the last two sub-events before the window, and its own. So a revised scene
-costs the reading of its own window, and no other is read again. A window is always read whole and
-anew: then the numbers are the same to the bit, whichever of its sub-events are asked for.
+costs the reading of its own window, and no other is read again. A window is always read whole:
+then the numbers are the same to the bit, whichever of its sub-events are asked for.
 """
 
 import hashlib
@@ -88,7 +88,6 @@ class Conditioning:
                 scenes,
                 longest=language_model.longest,
             )
-            language_model.forget()
             states = read_window(language_model, reading)
             with torch.inference_mode():
                 kept = [states[place - window.start] for place in asked]
