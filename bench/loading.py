@@ -174,8 +174,8 @@ def measure_conversion(source: Path, target: Path, largest: int) -> None:
 
 def measure_loading(folder: Path, times: int) -> None:
     """Print what one process and two at once take for each part."""
-    columns = ("part", "files", "cache", "load (least … most)", "first use", "anonymous", "mapped")
-    columns += ("anonymous, used", "mapped, used", "PSS, of one", "PSS of each, of two")
+    columns = ["part", "files", "cache", "load (least … most)", "first use", "anonymous", "mapped"]
+    columns += ["anonymous, used", "mapped, used", "PSS, of one", "PSS of each, of two"]
     print(f"\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for _ in range(times):

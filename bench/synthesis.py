@@ -78,14 +78,16 @@ class Stopwatch:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self.seconds: dict[str, float] = {}
+        self.processor_s = 0.0
 
     @contextmanager
     def on(self, part: str) -> Iterator[None]:
         """Measure a part."""
         self._wait()
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         yield
         self._wait()
+        self.processor_s += time.process_time() - worked
         self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - started
 
     def _wait(self) -> None:
@@ -98,10 +100,12 @@ class Runs:
     """What a way took per clip, by part, once for each run."""
 
     parts: list[dict[str, float]] = field(default_factory=list)
+    processor_s: list[float] = field(default_factory=list)
 
     def add(self, stopwatch: Stopwatch, clips: int) -> None:
         """Remember a run."""
         self.parts.append({part: s / clips for part, s in stopwatch.seconds.items()})
+        self.processor_s.append(stopwatch.processor_s / clips)
 
     def totals(self) -> list[float]:
         """Seconds per clip of each run."""
@@ -207,15 +211,17 @@ def compare(network: Network, duration_s: float, times: int) -> dict[str, Runs]:
 
 def show(name: str, runs: dict[str, Runs], audio_s: float) -> None:
     """Print a table; `audio_s` is a clip's share of the story, without its tail."""
-    print(f"\n| {name} | audio per second (least … most) | | text | DiT | VAE, per clip |")
-    print("|---|---|---|---|---|---|")
+    columns = f"{name} | audio per second (least … most) | | by processor time"
+    print(f"\n| {columns} | text | DiT | VAE, per clip |\n{'|---' * 7}|")
     slow = statistics.median(runs["serial"].totals())
+    busy = statistics.median(runs["serial"].processor_s)
     for way, one in runs.items():
         rates = sorted(audio_s / seconds for seconds in one.totals())
         spent = " | ".join(f"{1000 * one.median(part):.1f} ms" for part in ("text", "DiT", "VAE"))
         print(
             f"| {way} | {statistics.median(rates):.3g} s ({rates[0]:.3g} … {rates[-1]:.3g}) "
-            f"| {slow / statistics.median(one.totals()):.2f} × | {spent} |",
+            f"| {slow / statistics.median(one.totals()):.2f} × "
+            f"| {busy / statistics.median(one.processor_s):.2f} × | {spent} |",
             flush=True,
         )
 
