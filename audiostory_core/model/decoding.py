@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from audiostory_core.errors import BadInput
+from audiostory_core.model.config import RESIDUAL_TOKENS, SEMANTIC_TOKENS
 from audiostory_core.model.grammar import (
     Segment,
     States,
@@ -22,12 +23,7 @@ from audiostory_core.model.grammar import (
     semantic_block,
 )
 from audiostory_core.model.llm import Backend
-from audiostory_core.model.vocabulary import (
-    ADDED_TOKENS,
-    RESIDUAL_TOKENS,
-    SEMANTIC_TOKENS,
-    Vocabulary,
-)
+from audiostory_core.model.vocabulary import ADDED_TOKENS, Vocabulary
 from audiostory_core.story import samples_of
 
 MAX_TOKENS = 1600  # of one telling, forced ones included; as released, 12 to 14 sub-events

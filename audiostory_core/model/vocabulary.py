@@ -13,9 +13,7 @@ from tokenizers import Tokenizer
 from transformers import Qwen2Tokenizer
 
 from audiostory_core.errors import BadInput
-
-SEMANTIC_TOKENS = 64  # per sub-event, of the 100 in the vocabulary
-RESIDUAL_TOKENS = 8  # per sub-event, of the 501 in the vocabulary
+from audiostory_core.model.config import RESIDUAL_TOKENS, SEMANTIC_TOKENS
 
 ADDED_TOKENS: tuple[str, ...] = (
     "</t5>",
