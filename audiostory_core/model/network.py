@@ -4,6 +4,7 @@ A process that only makes clips never loads the language model; one that only pl
 interleaves never loads the DiT.
 """
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from audiostory_core.model.synthesizer import Synthesizer
 from audiostory_core.model.vocabulary import Vocabulary
 from audiostory_core.model.weights import open_weights
 
+log = logging.getLogger(__name__)
+
+WORTH_TELLING = 1 << 30  # bytes to convert: some ten seconds
 PRECISIONS = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -52,7 +56,7 @@ class Network:
     ) -> None:
         self.device = _device(device)
         self.precision = precision or ("float32" if self.device.type == "cpu" else "float16")
-        self._weights = open_weights(folder, cache)
+        self._weights = open_weights(folder, cache, _Conversion(folder, cache))
         self._compiles = compiles
         self._loading = threading.Lock()
         self._reading = threading.Lock()
@@ -115,6 +119,29 @@ class Network:
             self._language_model = self._bridge = self._synthesizer = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+class _Conversion:
+    """Says that weights are being converted, once, as it takes minutes with large ones.
+
+    Args:
+        folder: as published.
+        cache: where they go.
+    """
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self._folder, self._cache = folder, cache
+        self._is_told = False
+
+    def __call__(self, done: int, total: int) -> None:
+        if not self._is_told and total >= WORTH_TELLING:
+            self._is_told = True
+            log.warning(
+                "%s is as published: %.1f GB are converted into %s, once.",
+                self._folder,
+                total / 1e9,
+                self._cache,
+            )
 
 
 def _device(name: str) -> torch.device:
