@@ -51,6 +51,7 @@ def write_published(folder: Path, edit: Edit | None = None) -> Path:
 
 def merge(flat: dict[str, Tensor]) -> None:
     """Turn LoRA's layout into the merged one, as peft's `merge_and_unload` would."""
+    original = recipe.published_tensors()
     for key in [key for key in flat if key.startswith(ADAPTED)]:
         tensor = flat.pop(key)
         if key.endswith((".lora_A.default.weight", ".original_module.weight")):
@@ -59,8 +60,7 @@ def merge(flat: dict[str, Tensor]) -> None:
             continue
         name = key.removeprefix(ADAPTED).replace(".modules_to_save.default", "")
         stem = key.removesuffix(".weight")
-        if f"{stem}.lora_A.default.weight" in recipe.published_tensors():
-            original = recipe.published_tensors()
+        if f"{stem}.lora_A.default.weight" in original:
             lora_a = original[f"{stem}.lora_A.default.weight"]
             lora_b = original[f"{stem}.lora_B.default.weight"]
             tensor = tensor + lora_b @ lora_a

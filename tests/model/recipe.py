@@ -47,14 +47,15 @@ def config() -> NetworkConfig:
 def published_tensors() -> dict[str, Tensor]:
     """Every tensor of `pytorch_model.bin`, by its published key.
 
-    The tied embedding is one tensor. The dict is the caller's, the tensors are shared.
+    The tied embedding is one tensor, as in the file. All are the caller's own.
     """
-    return dict(_published())
+    own = {key: tensor.clone() for key, tensor in _published().items()}
+    return own | {TIED: own[SHARED]}
 
 
 def vae_tensors() -> dict[str, Tensor]:
-    """Every tensor of `Flux_detokenizer/model.safetensors`, by its published key; shared too."""
-    return dict(_vae())
+    """Every tensor of `Flux_detokenizer/model.safetensors`, by its published key."""
+    return {key: tensor.clone() for key, tensor in _vae().items()}
 
 
 @cache
