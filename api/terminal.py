@@ -31,6 +31,7 @@ STEPS = {  # that an event begins, as the author reads it
     "plan.ready": "making clips",
     "revision.ready": "making clips",
     "mix.ready": "mixed",
+    "llm.waiting": "waiting for the language model",
 }
 
 out = Console(highlight=False)
