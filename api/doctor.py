@@ -10,16 +10,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from api.building import Parts
-from api.catalog import ENGINES, NEED_WEIGHTS, PLANNERS
+from api.catalog import ENGINES, NEED_SERVER, NEED_WEIGHTS, PLANNERS
 from api.settings import Settings
 from api.terminal import out
 from audiostory_core.engines.foley.speech.speech import speech_available
+from audiostory_core.errors import StudioError
 
 PACKAGES = (
     "langgraph", "langgraph-checkpoint-sqlite", "sqlalchemy", "numpy", "scipy", "soundfile",
-    "espeakng-loader", "sudachipy", "fastapi", "torch", "transformers", "diffusers",
+    "espeakng-loader", "sudachipy", "fastapi", "httpx", "torch", "transformers", "diffusers",
 )  # fmt: skip
 ROOMY_BYTES = 1 << 30
+MOST_MODELS = 8  # that are named
 
 
 class Finding(BaseModel):
@@ -37,6 +39,7 @@ def examine(settings: Settings) -> list[Finding]:
     parts = Parts(settings, looks_only=True)
     findings += [_part(parts, "engine", name) for name in ENGINES]
     findings += [_part(parts, "planner", name) for name in PLANNERS]
+    findings += [_chat_server(parts, settings)] if settings.chat_url else []
     why_mute = speech_available()
     findings.append(_finding("speech (espeak-ng)", why_mute, "usable", is_needed=False))
     findings += [_package(name) for name in PACKAGES]
@@ -71,10 +74,23 @@ def _home(home: Path) -> Finding:
 
 
 def _part(parts: Parts, kind: str, name: str) -> Finding:
-    is_needed = name not in NEED_WEIGHTS
+    is_needed = name not in (*NEED_WEIGHTS, *NEED_SERVER)
     return _finding(
         f"{kind} {name}", parts.why_unusable(kind, name), parts.describe(name), is_needed=is_needed
     )
+
+
+def _chat_server(parts: Parts, settings: Settings) -> Finding:
+    """Look whether the server of the planner `chat` answers and has the model."""
+    wanted = settings.chat_model
+    try:
+        names = parts.list_chat_models()
+    except StudioError as error:
+        return _finding("chat server", str(error), "", is_needed=False)
+    told = ", ".join(name[:100] for name in names[:MOST_MODELS]) or "none"
+    is_there = wanted in names if wanted else len(names) == 1
+    why = None if is_there else f"has not {wanted or 'one model alone'}, but: {told}"
+    return _finding("chat server", why, f"answers; models: {told}", is_needed=False)
 
 
 def _package(name: str) -> Finding:
