@@ -25,7 +25,12 @@ RETRY_S = 1.0  # before a database that is away is asked again
 LONGEST_RETRY_S = 60.0  # between two looks whether a full disk has room, or a server is back
 CLIP_LEASE_S = 120.0
 UNUSABLE, WAITING = "store.unusable", "llm.waiting"
-PROGRESS = ("plan.ready", "clip.queued", "clip.finished", "mix.ready")  # an outage is told again after these
+PROGRESS = (
+    "plan.ready",
+    "clip.queued",
+    "clip.finished",
+    "mix.ready",
+)  # an outage is told again after these
 
 log = logging.getLogger(__name__)
 

@@ -63,8 +63,10 @@ class VllmBackend:
         waits_s: Sequence[float] = WAITS_S,
     ) -> None:
         self._server = _Server(url, served_name(revision), waits_s)
-        self._pooling = pooling_url and _Server(pooling_url, served_name(revision), waits_s)
-        self._folder = states and StateFolder(states)
+        self._folder = None if states is None else StateFolder(states)
+        self._pooling = None
+        if pooling_url is not None:
+            self._pooling = _Server(pooling_url, served_name(revision), waits_s)
         self._norm = _Norm(llm_folder)
 
     @property
@@ -80,7 +82,7 @@ class VllmBackend:
     def close(self) -> None:
         """Close the connections."""
         self._server.close()
-        if self._pooling:
+        if self._pooling is not None:
             self._pooling.close()
 
     def step(
@@ -134,7 +136,7 @@ class VllmBackend:
         """
         if self._folder is not None:
             return self._norm(self._from_folder(list(ids), self._folder))
-        if self._pooling:
+        if self._pooling is not None:
             return self._from_pooling(list(ids), self._pooling)
         raise BadInput(
             "AUDIOSTORY_LLM_STATES",
@@ -313,7 +315,7 @@ class _Server:
             except httpx.ReadTimeout:
                 problem = f"did not answer within {ANSWER_S:g} s"
                 break
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 problem = f"cannot be reached ({error})"
                 continue
             if answer.status_code in PASSING:

@@ -50,9 +50,7 @@ class AudioStoryStates(ExampleHiddenStatesConnector):
         Path(pending.filename).parent.mkdir(parents=True, exist_ok=True)
         done = _Done()
         lock = self._lock_fds.pop(pending.req_id, None)
-        writing = self._executor.submit(
-            self._write_tensors, tensors, done, pending.filename, lock
-        )
+        writing = self._executor.submit(self._write_tensors, tensors, done, pending.filename, lock)
         self._req_copy_events[pending.req_id] = done
         self._req_futures[pending.req_id] = writing
         writing.add_done_callback(partial(self._on_write_done, pending.req_id))
