@@ -59,7 +59,7 @@ class ChatHost(ThreadingHTTPServer):
         asked: bodies of all chats.
         heard: WAV files that came with them.
         refuses: kinds of response format, or fields, that it does not take.
-        most_at_once: chats that were open at the same time.
+        most_at_once: chats that waited for their first byte at the same time.
     """
 
     daemon_threads = True
@@ -133,14 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != "/v1/chat/completions":
             self._send(404, {"error": {"message": f"no route {self.path}"}})
             return
-        with self.server.lock:
-            self.server.open += 1
-            self.server.most_at_once = max(self.server.most_at_once, self.server.open)
-        try:
-            self._chat(body)
-        finally:
-            with self.server.lock:
-                self.server.open -= 1
+        self._chat(body)
 
     def _is_locked(self) -> bool:
         given = self.headers.get("authorization")
@@ -158,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
         if problem:
             self._send(400, {"error": {"message": problem, "type": "invalid_request_error"}})
             return
-        time.sleep(reply.pause_s)
+        self._ponder(reply.pause_s)
         if reply.is_silent:
             self.close_connection = True
         elif reply.status != 200:
@@ -171,6 +164,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, {"object": "chat.completion", "choices": [choice]})
         else:
             self._stream(reply)
+
+    def _ponder(self, pause_s: float) -> None:
+        with self.server.lock:
+            self.server.open += 1
+            self.server.most_at_once = max(self.server.most_at_once, self.server.open)
+        time.sleep(pause_s)
+        with self.server.lock:
+            self.server.open -= 1
 
     def _problem(self, body: dict[str, Any]) -> str | None:
         told = body.get("response_format", {"type": "text"})

@@ -7,7 +7,7 @@ field left out. Texts are cut to what a scene can use; whatever is lost becomes 
 import math
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
@@ -87,6 +87,8 @@ class AnsweredLayer(BaseModel):
 class AnsweredScene(BaseModel):
     """A sub-event as a model wrote it."""
 
+    NEEDED: ClassVar[str] = "caption"  # tells such an object from others
+
     caption: Text = ""
     duration_s: Annotated[float | None, BeforeValidator(_seconds)] = None
     tone: Text = ""
@@ -116,6 +118,8 @@ class AnsweredMember(BaseModel):
 
 class AnsweredPlan(BaseModel):
     """A plan as a model wrote it."""
+
+    NEEDED: ClassVar[str] = "sub_events"
 
     language: Text = ""
     reasoning: Text = ""

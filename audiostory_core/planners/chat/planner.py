@@ -23,8 +23,9 @@ from audiostory_core.planners.chat.answer import (
     layers_as_data,
 )
 from audiostory_core.planners.chat.answering import Unusable
-from audiostory_core.planners.chat.client import ChatClient, ChatServer, Message, Question
-from audiostory_core.planners.chat.reading import ItemReader, find_object
+from audiostory_core.planners.chat.asking import ask_twice, parse
+from audiostory_core.planners.chat.client import ChatClient, Message, Question
+from audiostory_core.planners.chat.reading import ItemReader
 from audiostory_core.planners.clauses.language import UNKNOWN, Languages
 from audiostory_core.planners.clauses.length import LengthReader
 from audiostory_core.planners.clauses.planner import Clauses
@@ -34,7 +35,6 @@ from audiostory_core.story import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S, StoryPl
 
 MOST_SUB_EVENTS = 64  # that a model is asked for at once
 SHORTEST_ASKED_S = 2.0  # of a scene: the total allows so many at most
-MOST_SENT_BACK = 4000  # characters of an answer that cannot be used
 
 _Answered = TypeVar("_Answered", AnsweredPlan, AnsweredScene)
 _LANGUAGE = r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*"
@@ -56,15 +56,6 @@ class Chat:
         self._client = client
         self._clauses = Clauses()
         self._lengths = LengthReader(Languages.load().entries)
-
-    @classmethod
-    def at(cls, server: ChatServer) -> "Chat":
-        """Make a planner that asks a server.
-
-        Raises:
-            BadInput: naming the setting, if the URL or the key cannot be one.
-        """
-        return cls(ChatClient(server))
 
     def plan(self, brief: Brief) -> StoryPlan:
         """Return the sub-events that the model wrote, in exactly the asked time.
@@ -96,7 +87,7 @@ class Chat:
         question = Question(
             _messages(_prompt("plan"), told), schema, "plan", _watch(brief.on_sub_event)
         )
-        answer = self._answered(question, AnsweredPlan, "instruction", brief.instruction)
+        answer = self._ask(question, AnsweredPlan, "instruction", brief.instruction)
         scenes, lost = answer.told()
         sub_events, changes = share_time(scenes, read.samples, brief.longest_clip_s)
         return StoryPlan(
@@ -133,9 +124,9 @@ class Chat:
         question = Question(
             _messages(_prompt("revise", language=language), told), _schema("scene"), "scene"
         )
-        answer = self._answered(question, AnsweredScene, "change", change)
+        answer = self._ask(question, AnsweredScene, "change", change)
         revised, _ = answer.told()
-        assert revised is not None  # judged in _read
+        assert revised is not None  # judged in _ask
         made = event.model_copy(
             update={
                 "caption": revised.caption,
@@ -158,46 +149,25 @@ class Chat:
         nearest_s = min(lengths_s, key=lambda one: abs(one - meant_s))
         return now_s if nearest_s == now_s else self._lengths.checked(nearest_s, change)
 
-    def _answered(
-        self, question: Question, form: type[_Answered], field: str, given: str
-    ) -> _Answered:
-        """Ask, and once more if the answer cannot be used.
+    def _ask(self, question: Question, form: type[_Answered], field: str, given: str) -> _Answered:
+        """Return an answer that can be used.
 
         Raises:
-            BadInput: for what the author gave, if the model refuses, or cannot answer.
+            BadInput: for what the author gave, if there is none.
         """
-        remedy = "Say it in other words, name another model, or use --planner clauses."
+
+        def read(text: str) -> _Answered:
+            answer = parse(text, form, form.NEEDED)
+            if not answer.told()[0]:
+                raise Unusable("tells nothing that can be heard", text)
+            return answer
+
         try:
-            return self._read(question, form)
-        except Unusable as error:
-            if error.is_refusal:
-                raise BadInput(field, given, f"was refused: the answer {error}", remedy) from error
-            reason, text = error.problem, error.text
-        answered = {"role": "assistant", "content": text[:MOST_SENT_BACK] or "{}"}
-        asked = {"role": "user", "content": _prompt("again", reason=reason)}
-        again = [*question.messages, answered, asked]
-        try:
-            return self._read(
-                Question(again, question.schema, question.name, question.on_text), form
-            )
+            return ask_twice(self._client, question, read)
         except Unusable as error:
             problem = f"could not be told by the model: its answer {error.problem}"
+            remedy = "Say it in other words, name another model, or use --planner clauses."
             raise BadInput(field, given, problem, remedy) from error
-
-    def _read(self, question: Question, form: type[_Answered]) -> _Answered:
-        text = self._client.ask(question)
-        needed = "sub_events" if form is AnsweredPlan else "caption"
-        try:
-            answer = form.model_validate(find_object(text, needed))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise Unusable(f"is wrong in {where}: {first['msg']}", text) from error
-        except ValueError as error:
-            raise Unusable(str(error), text) from error
-        if not answer.told()[0]:
-            raise Unusable("tells nothing that can be heard", text)
-        return answer
 
 
 def _language(read: str, told: str) -> str:
