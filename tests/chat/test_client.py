@@ -88,7 +88,7 @@ def test_model_that_refuses_a_temperature_is_asked_without_and_keeps_its_schema(
 def test_request_that_is_not_taken_in_any_form_says_why_and_nothing_is_remembered():
     with hosting(Reply(SAID)) as host, client_of(host) as client:
         host.refuses = {"messages"}
-        with pytest.raises(BadInput, match="AUDIOSTORY_CHAT_URL.*messages is not supported"):
+        with pytest.raises(BadInput, match=r"AUDIOSTORY_CHAT_URL.*messages is not supported"):
             client.ask(QUESTION)
         host.refuses = set()
         client.ask(QUESTION)
@@ -111,9 +111,12 @@ def test_one_of_several_models_must_be_named():
 
 
 def test_unknown_model_is_named_with_those_that_are_known():
-    with hosting(Reply(SAID)) as host, client_of(host, model="gone") as client:
-        with pytest.raises(BadInput, match=f"AUDIOSTORY_CHAT_MODEL 'gone'.*one of: {MODEL}"):
-            client.ask(QUESTION)
+    with (
+        hosting(Reply(SAID)) as host,
+        client_of(host, model="gone") as client,
+        pytest.raises(BadInput, match=f"AUDIOSTORY_CHAT_MODEL 'gone'.*one of: {MODEL}"),
+    ):
+        client.ask(QUESTION)
 
 
 @pytest.mark.parametrize("key", [None, "sk-wr0ng-wr0ng-wr0ng"])
@@ -305,9 +308,12 @@ def test_overload_does_not_count_as_failing():
 def test_no_more_requests_are_in_flight_than_allowed():
     patience = replace(QUICK, in_flight=3)
 
-    with hosting(Reply(SAID, pause_s=0.02)) as host, client_of(host, patience) as client:
-        with ThreadPoolExecutor(12) as pool:
-            answers = list(pool.map(lambda _: client.ask(QUESTION), range(12)))
+    with (
+        hosting(Reply(SAID, pause_s=0.02)) as host,
+        client_of(host, patience) as client,
+        ThreadPoolExecutor(12) as pool,
+    ):
+        answers = list(pool.map(lambda _: client.ask(QUESTION), range(12)))
 
     assert answers == [SAID] * 12
     assert host.most_at_once == 3
@@ -341,9 +347,12 @@ def test_request_that_waits_too_long_for_others_is_given_up():
     ],
 )
 def test_answer_of_no_use_says_why(reply, problem):
-    with hosting(reply) as host, client_of(host) as client:
-        with pytest.raises(Unusable, match=problem) as caught:
-            client.ask(QUESTION)
+    with (
+        hosting(reply) as host,
+        client_of(host) as client,
+        pytest.raises(Unusable, match=problem) as caught,
+    ):
+        client.ask(QUESTION)
 
     assert not caught.value.is_refusal
     assert len(host.asked) == 1
@@ -355,48 +364,65 @@ def test_answer_of_no_use_says_why(reply, problem):
     [Reply("", refusal="I cannot\nhelp with that."), Reply("Some", finish="content_filter")],
 )
 def test_refusal_is_told_as_one(reply, is_streamed):
-    with hosting(replace(reply, is_streamed=is_streamed)) as host, client_of(host) as client:
-        with pytest.raises(Unusable, match="is a refusal") as caught:
-            client.ask(QUESTION)
+    with (
+        hosting(replace(reply, is_streamed=is_streamed)) as host,
+        client_of(host) as client,
+        pytest.raises(Unusable, match="is a refusal") as caught,
+    ):
+        client.ask(QUESTION)
 
     assert caught.value.is_refusal
     assert len(host.asked) == 1
 
 
 def test_answer_without_an_end_is_left():
-    with hosting(Reply("x" * (2 * LONGEST_ANSWER), pieces=5000)) as host, client_of(host) as client:
-        with pytest.raises(Unusable, match="does not end within 200,000 characters"):
-            client.ask(QUESTION)
+    with (
+        hosting(Reply("x" * (2 * LONGEST_ANSWER), pieces=5000)) as host,
+        client_of(host) as client,
+        pytest.raises(Unusable, match="does not end within 200,000 characters"),
+    ):
+        client.ask(QUESTION)
 
 
 def test_stream_that_ends_without_its_mark_is_whole_once_it_is_finished():
     chunk = {"choices": [{"delta": {"content": "{}"}, "finish_reason": "stop"}]}
 
-    with hosting(Reply(raw=f"data:{json.dumps(chunk)}".encode())) as host:
-        with client_of(host) as client:
-            assert client.ask(QUESTION) == "{}"
+    with (
+        hosting(Reply(raw=f"data:{json.dumps(chunk)}".encode())) as host,
+        client_of(host) as client,
+    ):
+        assert client.ask(QUESTION) == "{}"
 
 
 def test_page_of_another_server_is_told_apart():
-    with hosting() as host, client_of(f"{host.url}/other", model=MODEL) as client:
-        with pytest.raises(BadInput, match="AUDIOSTORY_CHAT_URL.*answers 404"):
-            client.ask(QUESTION)
+    with (
+        hosting() as host,
+        client_of(f"{host.url}/other", model=MODEL) as client,
+        pytest.raises(BadInput, match=r"AUDIOSTORY_CHAT_URL.*answers 404"),
+    ):
+        client.ask(QUESTION)
 
 
 def test_redirect_is_not_followed():
     moved = Reply(status=307, headers={"location": "http://127.0.0.1:9/"})
 
-    with hosting(moved) as host, client_of(host, model=MODEL, key=KEY) as client:
-        with pytest.raises(BadInput, match="answers with a redirect"):
-            client.ask(QUESTION)
+    with (
+        hosting(moved) as host,
+        client_of(host, model=MODEL, key=KEY) as client,
+        pytest.raises(BadInput, match="answers with a redirect"),
+    ):
+        client.ask(QUESTION)
 
 
 def test_error_of_a_server_is_told_in_one_short_line():
     long = "line\n\x00\x1b[31m" * 500
 
-    with hosting(Reply(status=500, error=long)) as host, client_of(host) as client:
-        with pytest.raises(LanguageModelAway) as caught:
-            client.ask(QUESTION)
+    with (
+        hosting(Reply(status=500, error=long)) as host,
+        client_of(host) as client,
+        pytest.raises(LanguageModelAway) as caught,
+    ):
+        client.ask(QUESTION)
 
     assert len(str(caught.value)) < 500
     assert str(caught.value).isprintable()
