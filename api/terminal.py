@@ -30,6 +30,7 @@ STEPS = {  # that an event begins, as the author reads it
     "run.started": "planning",
     "plan.ready": "making clips",
     "revision.ready": "making clips",
+    "clip.queued": "making clips",
     "mix.ready": "mixed",
     "llm.waiting": "waiting for the language model",
 }
@@ -214,6 +215,11 @@ def show_degradations(lines: list[str]) -> None:
     """Print what could not be made."""
     for line in lines:
         err.print(f"[yellow]degraded[/] {escape(line)}")
+
+
+def show_draft(number: int, event: SubEvent) -> None:
+    """Print a sub-event that a planner has just written, before its time is settled."""
+    err.print(f"[dim]{number:>3}  {escape(event.caption)}[/]")
 
 
 def show_note(note: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -130,16 +131,16 @@ class Worker:
             seen = self.services.database.changes()
             try:
                 if not await attempt():
-                    await self._wait(seen)
+                    await self._wait(seen, self._look_s() if held is Run else LOOK_S)
                 wait_s = self.retry_s
             except StoreUnusable as error:
                 if self.story_id is not None and not error.is_passing:
                     raise
                 wait_s = await self._outlast(error, held, wait_s)
 
-    async def _wait(self, seen: int) -> None:
+    async def _wait(self, seen: int, look_s: float) -> None:
         waiting = [
-            asyncio.create_task(self.services.database.wait_for_change(seen, LOOK_S)),
+            asyncio.create_task(self.services.database.wait_for_change(seen, look_s)),
             asyncio.create_task(self._stopping.wait()),
         ]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -205,6 +206,11 @@ class Worker:
             else:
                 self._rest_s = 0.0
         return True
+
+    def _look_s(self) -> float:
+        """Until the next look for runs: that of the first one that rests, if it is sooner."""
+        soonest_s = min(self._resting.values(), default=math.inf) - time.monotonic()
+        return max(min(LOOK_S, soonest_s), 0.0)
 
     def _list_resting(self) -> list[int]:
         now_s = time.monotonic()
