@@ -54,6 +54,17 @@ def test_story_is_planned_by_a_chat_model_and_made_by_foley(tmp_path):
     assert KEY not in made.stdout + made.stderr
 
 
+def test_scenes_are_printed_while_the_model_writes(tmp_path):
+    with hosting(Reply(GOOD)) as host:
+        planned = audiostory(
+            tmp_path, "plan", "Rain, then a dog barks", "--planner", "chat", url=host.url
+        )
+
+    assert planned.returncode == 0, planned.stderr
+    assert planned.stderr.split("\n")[:2] == ["  1  Rain drums on a tin roof.", "  2  A dog barks."]
+    assert "A dog barks." in planned.stdout
+
+
 def test_story_without_a_server_is_refused_before_it_is_stored(tmp_path):
     made = audiostory(
         tmp_path, "create", "Rain", "--planner", "chat", "-o", str(tmp_path / "r.wav")
