@@ -103,6 +103,17 @@ def test_only_model_of_a_server_need_not_be_named():
     assert host.asked[0]["model"] == MODEL
 
 
+def test_server_that_comes_back_with_another_model_is_asked_for_that_one():
+    with hosting(Reply(SAID)) as host, client_of(host) as client:
+        client.ask(QUESTION)
+        host.models = ["newer"]
+        with pytest.raises(LanguageModelAway, match="has another model now"):
+            client.ask(QUESTION)
+
+        assert client.ask(QUESTION) == SAID
+    assert host.asked[-1]["model"] == "newer"
+
+
 def test_one_of_several_models_must_be_named():
     with hosting(Reply(SAID)) as host, client_of(host) as client:
         host.models = [MODEL, "whisperer"]

@@ -284,6 +284,12 @@ def test_length_changes_only_if_the_words_ask_and_the_model_takes_them_so(
     assert changed.duration_s == duration_s
 
 
+def test_layers_that_the_model_does_not_tell_stay():
+    changed, _ = revised({"caption": "A dog barks far away"})
+
+    assert changed == EVENT.model_copy(update={"caption": "A dog barks far away"})
+
+
 def test_change_that_changes_nothing_is_refused():
     same = scene(EVENT.caption, 5.0, layer("sfx", "a dog barks"))
 

@@ -328,11 +328,15 @@ class ChatClient:
             wait_s = _retry_after_s(response)
             raise _Failed(f"answers {status}: {said}", wait_s, is_down=is_down)
         if status == httpx.codes.NOT_FOUND and body is not None:
+            names = self._get_models()
+            if self._server.model is None and body["model"] not in names:
+                self._model = None  # it is asked for anew: the server came back with another one
+                raise _Failed("has another model now", is_worth_another=False, is_down=False)
             raise BadInput(
                 f"{setting}_MODEL",
                 body["model"],
                 f"is not known to {self.where}",
-                _one_of(self._get_models()),
+                _one_of(names),
             )
         moved = " with a redirect" if status in REDIRECTS else f" {status}: {said}"
         self._not_a_server(f"answers{moved}")

@@ -131,7 +131,7 @@ class Chat:
             update={
                 "caption": revised.caption,
                 "tone": revised.tone if answer.tone else event.tone,
-                "layers": revised.layers,
+                "layers": revised.layers if "layers" in answer.model_fields_set else event.layers,
                 "duration_s": self._lasting(event.duration_s, change, revised.duration_s),
             }
         )
