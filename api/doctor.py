@@ -1,8 +1,11 @@
 """`audiostory doctor`: what is installed, and what is usable here."""
 
 import importlib.metadata
+import json
 import platform
 import shutil
+import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -21,6 +24,8 @@ PACKAGES = (
     "espeakng-loader", "sudachipy", "fastapi", "httpx", "torch", "transformers", "diffusers",
 )  # fmt: skip
 ROOMY_BYTES = 1 << 30
+ANSWER_S = 3.0  # for a server to say what it serves
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # past any proxy
 MOST_MODELS = 8  # that are named
 
 
@@ -40,6 +45,8 @@ def examine(settings: Settings) -> list[Finding]:
     findings += [_part(parts, "engine", name) for name in ENGINES]
     findings += [_part(parts, "planner", name) for name in PLANNERS]
     findings += [_chat_server(parts, settings)] if settings.chat_url else []
+    if settings.llm_url is not None:
+        findings.append(_language_model(settings.llm_url))
     why_mute = speech_available()
     findings.append(_finding("speech (espeak-ng)", why_mute, "usable", is_needed=False))
     findings += [_package(name) for name in PACKAGES]
@@ -91,6 +98,16 @@ def _chat_server(parts: Parts, settings: Settings) -> Finding:
     is_there = wanted in names if wanted else len(names) == 1
     why = None if is_there else f"has not {wanted or 'one model alone'}, but: {told}"
     return _finding("chat server", why, f"answers; models: {told}", is_needed=False)
+
+
+def _language_model(url: str) -> Finding:
+    try:
+        with DIRECTLY.open(f"{url.rstrip('/')}/v1/models", timeout=ANSWER_S) as answer:
+            names = [str(one["id"]) for one in json.load(answer)["data"]]
+    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+        why_not = f"{url} does not answer ({error}): start it with `audiostory llm serve WEIGHTS`"
+        return _finding("language model", why_not, "", is_needed=False)
+    return _finding("language model", None, f"{url} serves {', '.join(names)}", is_needed=False)
 
 
 def _package(name: str) -> Finding:

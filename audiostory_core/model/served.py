@@ -163,14 +163,14 @@ class VllmBackend:
             if not isinstance(path, str):
                 raise self._server.not_ours("returns no states")
             try:
-                content = folder.take(path, STATES_S)
-                found = safetensors.torch.load(content)
-            except (StatesLost, safetensors.SafetensorError) as error:
+                found = safetensors.torch.load(folder.take(path, STATES_S))
+                read, states = found["token_ids"].tolist(), found["hidden_states"]
+            except (StatesLost, safetensors.SafetensorError, KeyError) as error:
                 lost = str(error)
                 continue
-            if found["token_ids"].tolist() != ids:
+            if read != ids or states.shape != (len(ids), 1, self._norm.width):
                 raise self._server.not_ours("returns the states of other tokens")
-            return found["hidden_states"][:, -1].float()
+            return states[:, 0].float()
         raise LanguageModelAway(self._server.url, f"did not hand over its states: {lost}")
 
     def _from_pooling(self, ids: list[int], server: "_Server") -> Tensor:
@@ -184,8 +184,12 @@ class VllmBackend:
                 "embed_dtype": "float32",
             },
         )
-        content = bytearray(base64.b64decode(told["data"][0]["data"]))
-        return torch.frombuffer(content, dtype=torch.float32).reshape(len(ids), -1)
+        try:
+            content = bytearray(base64.b64decode(told["data"][0]["data"]))
+            states = torch.frombuffer(content, dtype=torch.float32)
+            return states.reshape(len(ids), self._norm.width)
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+            raise server.not_ours("returns no states") from error
 
 
 class _Asking:
@@ -211,8 +215,11 @@ class _Asking:
     def _second_best(self, ids: Sequence[int]) -> int:
         """Return the most probable token that may be chosen; of equal ones the first."""
         asked = {"logprobs": len(self._barred) + 1, "return_tokens_as_token_ids": True}
-        told = self._complete(ids, 1, **asked)["logprobs"]["top_logprobs"][0]
-        found = {int(name.removeprefix("token_id:")): value for name, value in told.items()}
+        try:
+            told = self._complete(ids, 1, **asked)["logprobs"]["top_logprobs"][0]
+            found = {int(name.removeprefix("token_id:")): value for name, value in told.items()}
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            raise self._server.not_ours("tells no probabilities") from error
         free = {token: value for token, value in found.items() if token not in self._barred}
         if not free:
             raise self._server.not_ours("tells too few probabilities")
@@ -233,7 +240,10 @@ class _Asking:
                 **more,
             },
         )
-        found: dict[str, Any] = told["choices"][0]
+        choices = told.get("choices") or [{}]
+        found: dict[str, Any] = choices[0]
+        if not isinstance(found.get("token_ids"), list):
+            raise self._server.not_ours("returns no token ids")
         return found
 
 
@@ -246,6 +256,11 @@ class _Norm:
         weight = next(shard[NORM] for shard in shards if NORM in shard)
         self._weight = weight.float().clone()
         self._epsilon = config.rms_norm_eps
+
+    @property
+    def width(self) -> int:
+        """H."""
+        return self._weight.shape[0]
 
     def __call__(self, states: Tensor) -> Tensor:
         """[N, H] to [N, H], in float32. Source: Zhang, Sennrich 2019, arXiv:1910.07467."""

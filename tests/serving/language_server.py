@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-START_S = 300.0
+START_S = 900.0  # on a machine that is loaded
 STARTED: dict[int, subprocess.Popen] = {}  # by this process, and not yet waited for
 SAID = re.compile(r"^AUDIOSTORY_LLM_(?:POOLING_)?URL=(\S+)", re.MULTILINE)
 
