@@ -59,6 +59,8 @@ class StoryBar:
         """Tell which step an event begins."""
         if event.kind in STEPS:
             self._line.update(self._task, description=STEPS[event.kind])
+        if event.kind == "scene.written":
+            self._line.update(self._task, description=f"planning: {event.data['place']} scenes")
 
     def show(self, measured: Measured) -> None:
         """Tell how far the clips are, and how long they will take at the pace that was measured."""
