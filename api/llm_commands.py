@@ -1,11 +1,13 @@
 """What `audiostory llm serve` does: vLLM, in the environment it has of its own, for this machine."""
 
+import ctypes
 import ipaddress
 import json
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from contextlib import suppress
@@ -35,6 +37,7 @@ SWEEP_S = 60.0
 DRAIN_S = 20.0  # for vLLM to end once it is told to
 LAST_LINES = 12  # of the log, where vLLM does not start
 FAILED = 1
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 STRUCTURED = {"backend": "xgrammar", "disable_any_whitespace": True}  # else JSON may never end
 ENVIRONMENT = {
     "PYTHONPATH": str(CONNECTOR),
@@ -189,6 +192,7 @@ class _Vllm:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 umask=0o077,  # states are for this user alone
+                preexec_fn=_end_with_parent,
             )
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._stop)
@@ -242,6 +246,12 @@ class _Vllm:
         self._process.wait()
 
 
+def _end_with_parent() -> None:
+    """Have the kernel tell vLLM to end when this process is killed; it would hold the GPU."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def _open(weights: Path, settings: Settings) -> Model:
     if not (weights / NAME).is_file() and weights.is_dir():
         weights = model_commands.open_published(weights, settings.models)
@@ -272,14 +282,17 @@ def _find_python(settings: Settings) -> Path:
 def _check_address(asked: Asked) -> None:
     family = socket.AF_INET6 if ":" in asked.host else socket.AF_INET
     try:
-        with socket.create_server((asked.host, asked.port), family=family):
-            pass
-    except socket.gaierror as error:
+        socket.getaddrinfo(asked.host, asked.port, family)
+    except OSError as error:
         remedy = "Give one, such as 127.0.0.1."
         raise BadInput("host", asked.host, "is no address of this machine", remedy) from error
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BadInput("port", asked.port, reason, "Give a free one with --port.") from error
+    with socket.socket(family) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((asked.host, asked.port))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise BadInput("port", asked.port, reason, "Give a free one with --port.") from error
     with suppress(ValueError):
         if asked.host != "localhost" and not ipaddress.ip_address(asked.host).is_loopback:
             terminal.err.print("whoever reaches this address can use the model: it asks for no key")

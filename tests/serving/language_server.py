@@ -74,17 +74,18 @@ class LanguageServer:
         """End all at once, as a machine does that runs out of memory."""
         for process in self.processes():
             process.kill()
-        self._wait()
+        self.wait()
 
     def stop(self, number: int = signal.SIGTERM) -> int | None:
         """Ask it to end, and return its exit code if it was started by this process."""
         below = self.processes()[1:]
         os.kill(self.pid, number)
-        exit_code = self._wait()
+        exit_code = self.wait()
         _, alive = psutil.wait_procs(below, timeout=10)
         assert not alive
         return exit_code
 
-    def _wait(self) -> int | None:
+    def wait(self) -> int | None:
+        """Wait until `audiostory llm serve` has ended; return its exit code, if it can be known."""
         started = STARTED.pop(self.pid, None)
         return psutil.Process(self.pid).wait(60) if started is None else started.wait(60)

@@ -1,12 +1,14 @@
 """`audiostory llm serve`, and the whole service on it, while it comes and goes."""
 
 import json
+import os
 import signal
 import socket
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 import soundfile
 from torch.testing import assert_close
@@ -128,7 +130,7 @@ def test_server_killed_in_mid_story_costs_nothing_once_it_is_back(
     assert not any(server.states.iterdir())
 
 
-def test_pooling_server_gives_equal_states(
+def test_pooling_server_gives_equal_states_and_does_not_outlive_its_command(
     language_server, tiny_weights, weights, vocabulary, in_process, tmp_path
 ):
     pooling = LanguageServer.start(tiny_weights, tmp_path / "pooling", "--pooling")
@@ -139,7 +141,12 @@ def test_pooling_server_gives_equal_states(
 
     assert_close(backend.states(ids), in_process.states(ids), atol=1e-4, rtol=0)
     backend.close()
-    assert pooling.stop() == 0
+    vllm = pooling.processes()[1:]
+    assert vllm
+    os.kill(pooling.pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs(vllm, timeout=60)
+    assert not alive
+    assert pooling.wait() == -signal.SIGKILL
 
 
 @pytest.fixture
