@@ -2,9 +2,18 @@
 
 import importlib
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
-from api.catalog import ENGINES, NEED_WEIGHTS, PLANNERS, check_name, check_weights
+from api.catalog import (
+    ENGINES,
+    NEED_SERVER,
+    NEED_WEIGHTS,
+    PLANNERS,
+    check_name,
+    check_server,
+    check_weights,
+)
 from api.settings import Settings
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.errors import BadInput
@@ -12,7 +21,11 @@ from audiostory_core.planners.protocol import Planner
 
 MANIFEST = "manifest.json"  # of converted weights
 FIND_SOURCES = "audiostory_core.model.checkpoint:find_sources"
+CHAT_CLIENT = "audiostory_core.planners.chat.client:ChatClient"
+CHAT_IMPATIENCE = "audiostory_core.planners.chat.client:once"
+CHAT_SERVER = "audiostory_core.planners.chat.client:ChatServer"
 NETWORK = "audiostory_core.model.network:Network"
+SERVED = "audiostory_core.model.network:Served"
 
 
 class Parts:
@@ -27,6 +40,7 @@ class Parts:
         self._settings = settings
         self._looks_only = looks_only
         self._network: Any = None
+        self._chat: Any = None
 
     def engine(self, name: str) -> Engine:
         """Build an engine.
@@ -50,9 +64,12 @@ class Parts:
         """Return why an engine or planner cannot be used here, or None if it can."""
         try:
             check_weights(field, name, self._settings.weights)
+            check_server(field, name, self._settings.chat_url)
             _find((ENGINES if field == "engine" else PLANNERS)[name])
             if name in NEED_WEIGHTS:
                 self._look()
+            if name in NEED_SERVER:
+                self._open_chat()
         except ImportError as error:
             extra = "'.[model]'" if name in NEED_WEIGHTS else "."
             return f"{error}. Install the studio again: pip install -e {extra}"
@@ -62,12 +79,37 @@ class Parts:
 
     def describe(self, name: str) -> str:
         """Say what a usable engine or planner computes with."""
+        if name in NEED_SERVER and self._chat is not None:
+            return f"usable: {self._settings.chat_model or 'its only model'} at {self._chat.where}"
         if name not in NEED_WEIGHTS:
             return "usable"
         if self._network is None:
             return "usable: weights as published, converted when they are first used"
         network = self._network
-        return f"usable: weights {network.revision[:12]}, {network.precision} on {network.device}"
+        told = f"usable: weights {network.revision[:12]}, {network.precision} on {network.device}"
+        url = self._settings.llm_url
+        return told if url is None else f"{told}, language model at {url}"
+
+    def list_chat_models(self) -> list[str]:
+        """Ask the chat server, once, which models it has.
+
+        Raises:
+            BadInput: naming the setting, if its address or key is wrong.
+            LanguageModelAway: if it does not answer.
+        """
+        with closing(self._make_chat(_find(CHAT_IMPATIENCE)())) as client:
+            names: list[str] = client.list_models()
+        return names
+
+    def _open_chat(self) -> Any:
+        if self._chat is None:
+            self._chat = self._make_chat()
+        return self._chat
+
+    def _make_chat(self, *patience: Any) -> Any:
+        settings = self._settings
+        server = _find(CHAT_SERVER)(settings.chat_url, settings.chat_model, settings.chat_key)
+        return _find(CHAT_CLIENT)(server, *patience)
 
     def _look(self) -> None:
         weights = self._settings.weights
@@ -81,6 +123,8 @@ class Parts:
         why = self.why_unusable(field, name)
         if why is not None:
             raise BadInput(field, name, "is not usable here", why)
+        if name in NEED_SERVER:
+            return _find(target)(self._open_chat())
         return _find(target)(self._open_network()) if name in NEED_WEIGHTS else _find(target)()
 
     def _open_network(self) -> Any:
@@ -92,6 +136,8 @@ class Parts:
                 device=settings.device,
                 precision=settings.precision and str(settings.precision),
                 compiles=settings.compiles,
+                served=settings.llm_url
+                and _find(SERVED)(settings.llm_url, settings.llm_states, settings.llm_pooling_url),
             )
         return self._network
 

@@ -17,8 +17,10 @@ PARAMETERS = {"foley": (), "audiostory": ("steps", "guidance", "precision")}  # 
 PLANNERS = {
     "clauses": "audiostory_core.planners.clauses.planner:Clauses",
     "audiostory": "audiostory_core.planners.audiostory.planner:AudioStoryPlanner",
+    "chat": "audiostory_core.planners.chat.planner:Chat",
 }
 NEED_WEIGHTS = ("audiostory",)  # names of engines and planners
+NEED_SERVER = ("chat",)  # names of planners
 
 
 def check_name(field: str, name: str, known: Iterable[str]) -> str:
@@ -47,3 +49,18 @@ def check_weights(field: str, name: str, weights: Path | None) -> None:
         )
     if name in NEED_WEIGHTS and weights is not None and not weights.is_dir():
         raise BadInput("weights", str(weights), "is no folder", "Name an existing folder.")
+
+
+def check_server(field: str, name: str, url: str | None) -> None:
+    """Refuse a planner that asks a chat server where none is named.
+
+    Raises:
+        BadInput: saying how to name it.
+    """
+    if name in NEED_SERVER and url is None:
+        raise BadInput(
+            field,
+            name,
+            "asks a language model, and no server is named",
+            "Set AUDIOSTORY_CHAT_URL, for example to http://localhost:8000/v1.",
+        )

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from api import decisions, terminal
-from api.catalog import NEED_WEIGHTS
+from api.catalog import NEED_SERVER, NEED_WEIGHTS
 from api.measuring import measuring
 from api.new_story import NewStory, check_usable, create_story
 from api.settings import Settings, read_settings
@@ -36,7 +36,7 @@ DONE, FAILED, BAD_INPUT, DEGRADED = 0, 1, 2, 3
 async def create(wanted: NewStory, target: Path, *, as_json: bool) -> int:
     """Make a story and write it; return the exit code."""
     async with opened() as (store, settings):
-        check_usable(wanted, settings.weights)
+        check_usable(wanted, settings)
         _check_parts(wanted, settings)
         story = await create_story(store.database, wanted, settings.tail_s)
         terminal.err.print(f"story {story.id}, seed {story.seed}")
@@ -49,7 +49,8 @@ def _check_parts(wanted: NewStory, settings: Settings) -> None:
 
     parts = Parts(settings, looks_only=True)
     for field, name in (("engine", wanted.engine), ("planner", wanted.planner)):
-        why = parts.why_unusable(field, name) if name in NEED_WEIGHTS else None
+        is_checked = name in NEED_WEIGHTS or name in NEED_SERVER
+        why = parts.why_unusable(field, name) if is_checked else None
         if why is not None:
             raise BadInput(field, name, "is not usable here", why)
 

@@ -1,8 +1,11 @@
 """`audiostory doctor`: what is installed, and what is usable here."""
 
 import importlib.metadata
+import json
 import platform
 import shutil
+import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -10,16 +13,20 @@ from rich.markup import escape
 from rich.table import Table
 
 from api.building import Parts
-from api.catalog import ENGINES, NEED_WEIGHTS, PLANNERS
+from api.catalog import ENGINES, NEED_SERVER, NEED_WEIGHTS, PLANNERS
 from api.settings import Settings
 from api.terminal import out
 from audiostory_core.engines.foley.speech.speech import speech_available
+from audiostory_core.errors import StudioError
 
 PACKAGES = (
     "langgraph", "langgraph-checkpoint-sqlite", "sqlalchemy", "numpy", "scipy", "soundfile",
-    "espeakng-loader", "sudachipy", "fastapi", "torch", "transformers", "diffusers",
+    "espeakng-loader", "sudachipy", "fastapi", "httpx", "torch", "transformers", "diffusers",
 )  # fmt: skip
 ROOMY_BYTES = 1 << 30
+ANSWER_S = 3.0  # for a server to say what it serves
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # past any proxy
+MOST_MODELS = 8  # that are named
 
 
 class Finding(BaseModel):
@@ -37,6 +44,9 @@ def examine(settings: Settings) -> list[Finding]:
     parts = Parts(settings, looks_only=True)
     findings += [_part(parts, "engine", name) for name in ENGINES]
     findings += [_part(parts, "planner", name) for name in PLANNERS]
+    findings += [_chat_server(parts, settings)] if settings.chat_url else []
+    if settings.llm_url is not None:
+        findings.append(_language_model(settings.llm_url))
     why_mute = speech_available()
     findings.append(_finding("speech (espeak-ng)", why_mute, "usable", is_needed=False))
     findings += [_package(name) for name in PACKAGES]
@@ -71,10 +81,33 @@ def _home(home: Path) -> Finding:
 
 
 def _part(parts: Parts, kind: str, name: str) -> Finding:
-    is_needed = name not in NEED_WEIGHTS
+    is_needed = name not in (*NEED_WEIGHTS, *NEED_SERVER)
     return _finding(
         f"{kind} {name}", parts.why_unusable(kind, name), parts.describe(name), is_needed=is_needed
     )
+
+
+def _chat_server(parts: Parts, settings: Settings) -> Finding:
+    """Look whether the server of the planner `chat` answers and has the model."""
+    wanted = settings.chat_model
+    try:
+        names = parts.list_chat_models()
+    except StudioError as error:
+        return _finding("chat server", str(error), "", is_needed=False)
+    told = ", ".join(name[:100] for name in names[:MOST_MODELS]) or "none"
+    is_there = wanted in names if wanted else len(names) == 1
+    why = None if is_there else f"has not {wanted or 'one model alone'}, but: {told}"
+    return _finding("chat server", why, f"answers; models: {told}", is_needed=False)
+
+
+def _language_model(url: str) -> Finding:
+    try:
+        with DIRECTLY.open(f"{url.rstrip('/')}/v1/models", timeout=ANSWER_S) as answer:
+            names = [str(one["id"]) for one in json.load(answer)["data"]]
+    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+        why_not = f"{url} does not answer ({error}): start it with `audiostory llm serve WEIGHTS`"
+        return _finding("language model", why_not, "", is_needed=False)
+    return _finding("language model", None, f"{url} serves {', '.join(names)}", is_needed=False)
 
 
 def _package(name: str) -> Finding:

@@ -115,6 +115,17 @@ def tiny(target: Path, seed: int, steps: int | None) -> None:
     _tell(str(target))
 
 
+def open_published(source: Path, cache: Path) -> Path:
+    """Convert a published checkpoint once, with progress; return where the result lies.
+
+    Raises:
+        BadInput: if it cannot be read or converted.
+    """
+    with _progress("converting") as on_progress:
+        folder: Path = _loaded("weights").open_weights(source, cache, on_progress).folder
+    return folder
+
+
 def _loaded(name: str) -> Any:
     """A module of the network, or how to get its libraries."""
     try:

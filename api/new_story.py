@@ -2,12 +2,12 @@
 
 import hashlib
 import secrets
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from api.catalog import ENGINES, PARAMETERS, PLANNERS, check_name, check_weights
+from api.catalog import ENGINES, PARAMETERS, PLANNERS, check_name, check_server, check_weights
+from api.settings import Settings
 from audiostory_core.errors import BadInput
 from audiostory_core.story import (
     LONGEST_STORY_S,
@@ -133,14 +133,15 @@ async def create_story(
         )
 
 
-def check_usable(wanted: NewStory, weights: Path | None) -> None:
-    """Refuse what needs weights where none are named.
+def check_usable(wanted: NewStory, settings: Settings) -> None:
+    """Refuse what needs weights, or a chat server, where none are named.
 
     Raises:
         BadInput: if the engine or the planner does.
     """
-    check_weights("engine", check_name("engine", wanted.engine, ENGINES), weights)
-    check_weights("planner", check_name("planner", wanted.planner, PLANNERS), weights)
+    check_weights("engine", check_name("engine", wanted.engine, ENGINES), settings.weights)
+    check_weights("planner", check_name("planner", wanted.planner, PLANNERS), settings.weights)
+    check_server("planner", wanted.planner, settings.chat_url)
 
 
 def _parameters_of(wanted: NewStory) -> dict[str, int | float]:

@@ -2,16 +2,18 @@
 
 import os
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from audiostory_core.errors import BadInput
 
+URL = r"^https?://[^/\s]+/?$"
 SECRET = re.compile(r"://.*@")  # user and password of a URL
 
 
@@ -57,6 +59,13 @@ class Settings(BaseSettings):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     precision: Precision | None = None  # None: float32 on a CPU, float16 on a GPU, as published
     compiles: bool = False  # torch.compile: the first clip takes minutes, the others less
+    llm_url: Annotated[str | None, Field(pattern=URL)] = None  # of `llm serve`; None: in process
+    llm_states: Path | None = None  # where that server writes states; None: the user's usual folder
+    llm_pooling_url: Annotated[str | None, Field(pattern=URL)] = None  # no folder can be shared
+    vllm_python: Path | None = None  # of vLLM's environment; None: .vllm-env/bin/python
+    chat_url: str | None = None  # of an OpenAI-compatible server, for the planner `chat`
+    chat_model: str | None = None  # None: the only one that the server has
+    chat_key: SecretStr | None = None
     tail_s: Annotated[float, Field(ge=0.0, le=10.0)] = 3.0  # overlap that clips are rendered with
     batch: Annotated[int, Field(ge=1, le=256)] = 1  # clips handed to an engine at once
     workers: Annotated[int, Field(ge=1, le=64)] = 1  # worker processes that `serve` supervises
@@ -103,6 +112,11 @@ def choose_weights(folder: Path | None) -> None:
     """Have this process, and those it starts, use the weights in a folder."""
     if folder is not None:
         os.environ["AUDIOSTORY_WEIGHTS"] = str(folder.absolute())
+
+
+def extend_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with more, for a process that it starts."""
+    return {**os.environ, **more}
 
 
 def read_settings() -> Settings:

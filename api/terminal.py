@@ -30,7 +30,9 @@ STEPS = {  # that an event begins, as the author reads it
     "run.started": "planning",
     "plan.ready": "making clips",
     "revision.ready": "making clips",
+    "clip.queued": "making clips",
     "mix.ready": "mixed",
+    "llm.waiting": "waiting for the language model",
 }
 
 out = Console(highlight=False)
@@ -57,6 +59,8 @@ class StoryBar:
         """Tell which step an event begins."""
         if event.kind in STEPS:
             self._line.update(self._task, description=STEPS[event.kind])
+        if event.kind == "scene.written":
+            self._line.update(self._task, description=f"planning: {event.data['place']} scenes")
 
     def show(self, measured: Measured) -> None:
         """Tell how far the clips are, and how long they will take at the pace that was measured."""
@@ -213,6 +217,11 @@ def show_degradations(lines: list[str]) -> None:
     """Print what could not be made."""
     for line in lines:
         err.print(f"[yellow]degraded[/] {escape(line)}")
+
+
+def show_draft(number: int, event: SubEvent) -> None:
+    """Print a sub-event that a planner has just written, before its time is settled."""
+    err.print(f"[dim]{number:>3}  {escape(event.caption)}[/]")
 
 
 def show_note(note: str) -> None:

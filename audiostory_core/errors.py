@@ -3,6 +3,7 @@
 StudioError
 ├── BadInput          what the author gave cannot be used; names field, value and remedy
 ├── EngineFailed      an engine could not make a clip
+├── LanguageModelAway the language model's server does not answer; it may come back
 └── UnreadableAudio   an audio file is missing or damaged; names its path
 
 Cancelled             no error to explain: whoever asked has lost interest
@@ -51,6 +52,25 @@ class UnreadableAudio(StudioError):
 
 class EngineFailed(StudioError):
     """The engine could not make the clip; the message says why."""
+
+
+class LanguageModelAway(StudioError):
+    """The language model's server does not answer; whoever can wait tries again.
+
+    Args:
+        url: of the server.
+        problem: a predicate without a full stop, such as "refuses connections".
+        remedy: what to do about it, an imperative sentence.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        problem: str,
+        remedy: str = "Start it with `audiostory llm serve WEIGHTS`.",
+    ) -> None:
+        self.url = url
+        super().__init__(f"The language model at {url} {problem}. {remedy}")
 
 
 class Cancelled(Exception):

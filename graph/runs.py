@@ -9,7 +9,7 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from langgraph.types import Command
 
-from audiostory_core.errors import BadInput, StudioError
+from audiostory_core.errors import BadInput, LanguageModelAway, StudioError
 from audiostory_core.story import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S
 from graph.build import Graph
 from nodes.errors import RunStopped, StepFailed
@@ -32,6 +32,9 @@ async def drive(
 
     A lease that is lost stops the driving; whoever took it over goes on from SQL. A run that is
     drained stops after the step it is at, and is still held then.
+
+    Raises:
+        LanguageModelAway: if a step needs it; the run is still held, at that step.
     """
     await while_held(_advance(run, graph, services, control), _keep_lease(run, services))
     async with services.database.read() as session:
@@ -61,6 +64,8 @@ async def _advance(run: Run, graph: Graph, services: Services, control: RunContr
         waits_for = await _invoke(run, graph, services, control)
     except (RunStopped, GraphDrained):
         return
+    except LanguageModelAway:
+        raise
     except (StudioError, StepFailed) as error:
         async with services.database.write() as session:
             await runs.fail_held(

@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from langgraph.runtime import RunControl
 
+from audiostory_core.errors import LanguageModelAway
 from graph.build import Graph
 from graph.runs import LEASE_S, RENEW_S, drive, while_held
 from nodes.context import bind
@@ -20,10 +23,15 @@ from storage.presence import Presence
 
 LOOK_S = 5.0  # the longest between two looks for work; what is committed is seen at once
 RETRY_S = 1.0  # before a database that is away is asked again
-LONGEST_RETRY_S = 60.0  # between two looks whether a full disk has room again
+LONGEST_RETRY_S = 60.0  # between two looks whether a full disk has room, or a server is back
 CLIP_LEASE_S = 120.0
-UNUSABLE = "store.unusable"
-PROGRESS = ("plan.ready", "clip.finished", "mix.ready")  # an outage is told again after these
+UNUSABLE, WAITING = "store.unusable", "llm.waiting"
+PROGRESS = (
+    "plan.ready",
+    "clip.queued",
+    "clip.finished",
+    "mix.ready",
+)  # an outage is told again after these
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +48,8 @@ class Worker:
         story_id: work for this story only; a store that does not mend by itself then ends the
             work, for its author is there to be told.
         engines: make clips of these engines only; empty: of all there are.
-        retry_s: before a full disk is looked at again; doubled each time, to a minute at most.
+        retry_s: before a full disk is looked at again, or a run goes on that needs a language
+            model which does not answer; doubled each time, to a minute at most.
         drain_s: clips that take longer when it is told to stop are given back.
     """
 
@@ -54,6 +63,8 @@ class Worker:
     drain_s: float = 5.0
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _control: RunControl = field(default_factory=RunControl)
+    _resting: dict[int, float] = field(default_factory=dict)  # runs, until when by monotonic clock
+    _rest_s: float = 0.0  # of the next run that has to
 
     async def work(self) -> None:
         """Work until `stop`.
@@ -120,16 +131,16 @@ class Worker:
             seen = self.services.database.changes()
             try:
                 if not await attempt():
-                    await self._wait(seen)
+                    await self._wait(seen, self._look_s() if held is Run else LOOK_S)
                 wait_s = self.retry_s
             except StoreUnusable as error:
                 if self.story_id is not None and not error.is_passing:
                     raise
                 wait_s = await self._outlast(error, held, wait_s)
 
-    async def _wait(self, seen: int) -> None:
+    async def _wait(self, seen: int, look_s: float) -> None:
         waiting = [
-            asyncio.create_task(self.services.database.wait_for_change(seen, LOOK_S)),
+            asyncio.create_task(self.services.database.wait_for_change(seen, look_s)),
             asyncio.create_task(self._stopping.wait()),
         ]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -161,22 +172,26 @@ class Worker:
                 break
         return wait_s
 
-    async def _give_up(self, held: type[Run | Clip], problem: str | None = None) -> None:
+    async def _give_up(
+        self, held: type[Run | Clip], problem: str | None = None, kind: str = UNUSABLE
+    ) -> None:
         async with self.services.database.write() as session:
             for story_id in await runs.give_up(session, self.presence.owner, held):
                 if problem is not None:
-                    await events.append_once(session, story_id, UNUSABLE, PROGRESS, problem=problem)
+                    await events.append_once(session, story_id, kind, PROGRESS, problem=problem)
 
     async def _rest(self, wait_s: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), wait_s)
 
     async def _drive_one(self) -> bool:
+        resting = self._list_resting()
         async with self.services.database.read() as session:
-            if not await runs.has_claimable(session, self.story_id):
+            if not await runs.has_claimable(session, self.story_id, resting):
                 return False
+        owner = self.presence.owner
         async with self.services.database.write() as session:
-            run = await runs.claim(session, self.presence.owner, LEASE_S, self.story_id)
+            run = await runs.claim(session, owner, LEASE_S, self.story_id, resting)
         if run is None:
             return False
         self._control = RunControl()
@@ -184,8 +199,30 @@ class Worker:
             self._control.request_drain()
         with bind(story_id=run.story_id, run_id=run.id):
             log.info("driving run %d", run.number)
-            await drive(run, self.graph, self.services, self._control)
+            try:
+                await drive(run, self.graph, self.services, self._control)
+            except LanguageModelAway as error:
+                await self._let_rest(run, error)
+            else:
+                self._rest_s = 0.0
         return True
+
+    def _look_s(self) -> float:
+        """Until the next look for runs: that of the first one that rests, if it is sooner."""
+        soonest_s = min(self._resting.values(), default=math.inf) - time.monotonic()
+        return max(min(LOOK_S, soonest_s), 0.0)
+
+    def _list_resting(self) -> list[int]:
+        now_s = time.monotonic()
+        self._resting = {run: until for run, until in self._resting.items() if until > now_s}
+        return list(self._resting)
+
+    async def _let_rest(self, run: Run, error: LanguageModelAway) -> None:
+        """Give a run back uncounted, and leave it alone for a while; others go on meanwhile."""
+        log.warning("%s", error)
+        self._rest_s = min(max(self.retry_s, 2 * self._rest_s), LONGEST_RETRY_S)
+        self._resting[run.id] = time.monotonic() + self._rest_s
+        await self._give_up(Run, str(error), WAITING)
 
     async def _make_batch(self) -> bool:
         engines = list(self.engines or self.services.engines)

@@ -23,6 +23,7 @@ from nodes.plan import (
     longest_scene_s,
     make_plan,
     planner_of,
+    telling,
     turn_to,
 )
 from nodes.services import Planned, Services
@@ -85,7 +86,8 @@ async def _replan(story: Story, run: Run, asked: Remark, services: Services) -> 
     async with services.database.read() as session:
         revision = await revisions.get(session, run.revision_id or 0)
     remarks = [*revision.plan.get("remarks", []), asked.remark]
-    planned = await asyncio.to_thread(make_plan, story, services, remarks)
+    tell = telling(run, services)
+    planned = await asyncio.to_thread(make_plan, story, services, remarks, tell)
     return content_of(planned, story, remarks)
 
 

@@ -5,12 +5,12 @@ import hashlib
 from collections.abc import Sequence
 
 from audiostory_core.errors import BadInput
-from audiostory_core.planners.protocol import Brief, Planner
+from audiostory_core.planners.protocol import Brief, OnSubEvent, Planner
 from audiostory_core.story import StoryPlan, SubEvent
 from nodes.errors import StepFailed
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from storage import revisions, runs, stories
+from storage import events, revisions, runs, stories
 from storage.models import Json, Run, Story
 from storage.revisions import Content
 
@@ -24,7 +24,8 @@ async def plan(state: StoryState, services: Services) -> StateUpdate:
         story = await stories.get(session, state["story_id"])
         run = await runs.get(session, state["run_id"])
     if run.revision_id is None:
-        planned = await asyncio.to_thread(make_plan, story, services)
+        tell = telling(run, services)
+        planned = await asyncio.to_thread(make_plan, story, services, on_sub_event=tell)
         async with services.database.write() as session:
             await revisions.add(session, run.id, None, content_of(planned, story))
     return await turn_to(state, services)
@@ -49,13 +50,39 @@ def is_changed(state: StoryState, run: Run) -> bool:
     return bool(run.edits) or run.revision_id != state["revision_id"]
 
 
-def make_plan(story: Story, services: Services, remarks: Sequence[str] = ()) -> StoryPlan:
+def telling(run: Run, services: Services) -> OnSubEvent:
+    """Return what tells a story's events of each sub-event that its planner writes.
+
+    It is called in the planner's thread. A place that comes again replaces what was told of before:
+    the model began anew.
+    """
+    loop = asyncio.get_running_loop()
+
+    async def append(place: int, event: SubEvent) -> None:
+        written = event.model_dump(mode="json", include={"caption", "duration_s", "tone"})
+        async with services.database.write() as session:
+            told = {"run": run.number, "place": place, **written}
+            await events.append(session, run.story_id, "scene.written", **told)
+
+    def tell(place: int, event: SubEvent) -> None:
+        asyncio.run_coroutine_threadsafe(append(place, event), loop).result()
+
+    return tell
+
+
+def make_plan(
+    story: Story,
+    services: Services,
+    remarks: Sequence[str] = (),
+    on_sub_event: OnSubEvent | None = None,
+) -> StoryPlan:
     """Return the author's own plan if he brought one, else ask the planner.
 
     Args:
         story: to be planned.
         services: the planners, and the engine whose limits the plan keeps to.
         remarks: why the author rejected earlier plans, oldest first; his own plan too.
+        on_sub_event: told what a planner writes, while it does.
 
     Raises:
         BadInput: if the instruction cannot be planned, or a given plan does not fit the engine.
@@ -73,6 +100,7 @@ def make_plan(story: Story, services: Services, remarks: Sequence[str] = ()) -> 
             story.language,
             longest_clip_s=longest_s,
             remarks=tuple(remarks),
+            on_sub_event=on_sub_event,
         )
     )
 

@@ -30,13 +30,19 @@ CLIP_REVIEW = "clip review"  # waits for its author, for a clip failed in all it
 MOST_ATTEMPTS = 3  # a run that kills its worker this often is failed
 
 
-async def has_claimable(session: AsyncSession, story_id: str | None = None) -> bool:
+async def has_claimable(
+    session: AsyncSession, story_id: str | None = None, but: Collection[int] = ()
+) -> bool:
     """Tell whether a claim would find a run; costs no write lock."""
-    return bool(await session.scalar(select(exists().where(_is_claimable(story_id)))))
+    return bool(await session.scalar(select(exists().where(_is_claimable(story_id, but)))))
 
 
 async def claim(
-    session: AsyncSession, owner: str, ttl_s: float, story_id: str | None = None
+    session: AsyncSession,
+    owner: str,
+    ttl_s: float,
+    story_id: str | None = None,
+    but: Collection[int] = (),
 ) -> Run | None:
     """Claim a run that is queued or whose lease has run out.
 
@@ -48,8 +54,9 @@ async def claim(
         owner: who claims.
         ttl_s: seconds until the lease runs out unless renewed.
         story_id: claim only this story's run.
+        but: runs that are left for later.
     """
-    candidate = select(Run).where(_is_claimable(story_id))
+    candidate = select(Run).where(_is_claimable(story_id, but))
     first = candidate.order_by(Run.nice, Run.turn, Run.queued_at, Run.id).limit(1)
     run = await session.scalar(first.with_for_update(skip_locked=True))
     if run is None:
@@ -315,9 +322,11 @@ async def _now(session: AsyncSession) -> float:
     return (await session.execute(select(now_s()))).scalar_one()
 
 
-def _is_claimable(story_id: str | None) -> ColumnElement[bool]:
+def _is_claimable(story_id: str | None, but: Collection[int]) -> ColumnElement[bool]:
     stale = and_(Run.state == RunState.RUNNING, Run.expires_at < now_s())
     claimable = or_(Run.state == RunState.QUEUED, stale)
+    if but:
+        claimable = and_(claimable, Run.id.not_in(but))
     return claimable if story_id is None else and_(claimable, Run.story_id == story_id)
 
 

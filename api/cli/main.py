@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from api.cli import keeping, keys, making, models, revising, running, webhooks
+from api.cli import keeping, keys, llm, making, models, revising, running, webhooks
 from audiostory_core.errors import BadInput, StudioError
 from storage.errors import StoreError
 
@@ -29,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for commands in (making, revising, running, keeping, keys, webhooks, models):
+for commands in (making, revising, running, keeping, keys, webhooks, models, llm):
     app.add_typer(commands.app)
 
 

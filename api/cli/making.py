@@ -102,7 +102,7 @@ def plan(
     from api import commands
     from api.building import Parts
     from api.settings import read_settings
-    from api.terminal import print_json, show_plan
+    from api.terminal import print_json, show_draft, show_plan
     from audiostory_core.planners.protocol import Brief
 
     instruction = read_instruction(instruction)
@@ -111,7 +111,8 @@ def plan(
     chosen = parts.engine(engine)
     longest_s = chosen.capabilities.longest_clip_s - settings.tail_s
     chosen.close()
-    brief = Brief(instruction, duration, language, longest_s)
+    on_sub_event = None if as_json else show_draft
+    brief = Brief(instruction, duration, language, longest_s, on_sub_event=on_sub_event)
     planned = parts.planner(planner).plan(brief)
     if output is not None:
         commands.write_text(output, planned.model_dump_json(indent=2) + "\n")

@@ -42,7 +42,7 @@ async def post_story(
     The same Idempotency-Key with the same body gives the same story again.
     """
     database = edge.store.database
-    check_usable(wanted, edge.settings.weights)
+    check_usable(wanted, edge.settings)
     story = await create_story(
         database, wanted, edge.settings.tail_s, idempotency_key, owner_key=caller.key_id
     )

@@ -55,7 +55,7 @@ class Backend(Protocol):
         """Return the last layer's states after the final norm, [N, H] in float32.
 
         Row n is the state at the position where `ids[n]` is the input. Equal ids give equal
-        states.
+        states; on a server, but for rounding.
         """
         ...
 

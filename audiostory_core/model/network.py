@@ -7,7 +7,8 @@ interleaves never loads the DiT.
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,7 +16,9 @@ import torch
 from audiostory_core.errors import BadInput
 from audiostory_core.model.bridging import Bridge
 from audiostory_core.model.config import NetworkConfig
-from audiostory_core.model.llm import LanguageModel
+from audiostory_core.model.llm import Backend, LanguageModel
+from audiostory_core.model.served import VllmBackend
+from audiostory_core.model.state_files import default_folder
 from audiostory_core.model.synthesizer import Synthesizer
 from audiostory_core.model.vocabulary import Vocabulary
 from audiostory_core.model.weights import open_weights
@@ -30,6 +33,15 @@ PRECISIONS = {
 }
 
 
+@dataclass(frozen=True)
+class Served:
+    """A language model that a server runs; see `VllmBackend` for the arguments."""
+
+    url: str
+    states: Path | None = None  # None: the folder of this user, unless there is a pooling server
+    pooling_url: str | None = None
+
+
 class Network:
     """Parts of the AudioStory network, shared by the engine and the planner of a process.
 
@@ -40,6 +52,7 @@ class Network:
         precision: of "float32", "bfloat16" and "float16"; None is float32 on a CPU, and float16,
             which the release runs in, on a GPU.
         compiles: compile the DiT when it is loaded.
+        served: the language model is asked of a server, and never loaded here.
 
     Raises:
         BadInput: if the weights cannot be opened, or there is no such device.
@@ -53,11 +66,14 @@ class Network:
         device: str = "auto",
         precision: str | None = None,
         compiles: bool = False,
+        served: Served | None = None,
     ) -> None:
         self.device = _device(device)
         self.precision = precision or ("float32" if self.device.type == "cpu" else "float16")
         self._weights = open_weights(folder, cache, _Conversion(folder, cache))
         self._compiles = compiles
+        self._served = served
+        self._server: VllmBackend | None = None
         self._loading = threading.Lock()
         self._reading = threading.Lock()
         self._language_model: LanguageModel | None = None
@@ -84,16 +100,34 @@ class Network:
             return self._vocabulary
 
     @contextmanager
-    def reading(self) -> Iterator[tuple[LanguageModel, Bridge]]:
-        """Hold the language model and the bridge for one thread's turn."""
-        with self._reading:
+    def reading(self) -> Iterator[tuple[Backend, Bridge]]:
+        """Hold the language model and the bridge for one thread's turn; a server takes all turns."""
+        with nullcontext() if self._served else self._reading:
             with self._loading:
-                dtype = PRECISIONS[self.precision]
-                if self._language_model is None:
-                    self._language_model = self._weights.language_model(self.device, dtype)
+                backend = self._load_backend()
                 if self._bridge is None:
                     self._bridge = self._weights.bridge(self.device, torch.float32)
-            yield self._language_model, self._bridge
+                bridge = self._bridge
+            yield backend, bridge
+
+    def _load_backend(self) -> Backend:
+        if self._served is not None:
+            if self._server is None:
+                states = self._served.states
+                if states is None and self._served.pooling_url is None:
+                    states = default_folder()
+                self._server = VllmBackend(
+                    self._served.url,
+                    self.revision,
+                    self._weights.llm_folder,
+                    states=states,
+                    pooling_url=self._served.pooling_url,
+                )
+            return self._server
+        if self._language_model is None:
+            dtype = PRECISIONS[self.precision]
+            self._language_model = self._weights.language_model(self.device, dtype)
+        return self._language_model
 
     def synthesizer(self, precision: str) -> Synthesizer:
         """Return the part that makes clips, in a precision; that of another one is released.
@@ -117,6 +151,9 @@ class Network:
         """Release all parts; they are loaded again when needed."""
         with self._reading, self._loading:
             self._language_model = self._bridge = self._synthesizer = None
+            if self._server is not None:
+                self._server.close()
+                self._server = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

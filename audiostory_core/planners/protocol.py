@@ -1,9 +1,12 @@
 """What a planner is asked for, and the one thing it does."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from audiostory_core.story import StoryPlan, SubEvent
+
+OnSubEvent = Callable[[int, SubEvent], None]  # told a number from 1, and a sub-event not yet timed
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,7 @@ class Brief:
     language: str | None = None  # None: from the text
     longest_clip_s: float = 30.0  # the engine's limit for one sub-event, its tail excluded
     remarks: tuple[str, ...] = ()  # what the author said of rejected plans, oldest first
+    on_sub_event: OnSubEvent | None = field(default=None, compare=False)  # of planners that write
 
 
 class Planner(Protocol):

@@ -4,24 +4,16 @@ Source: AudioStory, arXiv 2508.20088: the model thinks about the instruction, th
 and a duration for each sub-event.
 """
 
-import math
 from collections.abc import Sequence
 
 from audiostory_core.errors import BadInput
 from audiostory_core.model.decoding import tell
-from audiostory_core.model.grammar import Segment, full_instruction, prompt_ids
+from audiostory_core.model.grammar import full_instruction, prompt_ids
 from audiostory_core.model.network import Network
 from audiostory_core.planners.clauses.planner import Clauses
 from audiostory_core.planners.protocol import Brief
-from audiostory_core.story import (
-    SHORTEST_SUB_EVENT_S,
-    StoryPlan,
-    SubEvent,
-    WrittenTokens,
-    samples_of,
-    seconds_of,
-    whole_samples,
-)
+from audiostory_core.planners.timing import Told, share_time
+from audiostory_core.story import StoryPlan, SubEvent, WrittenTokens
 
 
 class AudioStoryPlanner:
@@ -69,7 +61,8 @@ class AudioStoryPlanner:
             for number, segment in enumerate(told.segments, 1)
             if segment.problem
         ]
-        sub_events, changes = _timed(segments, read.samples, brief.longest_clip_s)
+        told_scenes = [Told(segment.caption, segment.duration_s) for segment in segments]
+        sub_events, changes = share_time(told_scenes, read.samples, brief.longest_clip_s)
         return StoryPlan(
             instruction=brief.instruction,
             language=read.language,
@@ -95,45 +88,3 @@ class AudioStoryPlanner:
 
 def _spaced(ids: Sequence[int]) -> str:
     return " ".join(map(str, ids))
-
-
-def _timed(
-    segments: Sequence[Segment], total: int, longest_s: float
-) -> tuple[list[SubEvent], list[str]]:
-    """Share `total` samples among segments as the model meant it; also say what was changed."""
-    told_s = [segment.duration_s for segment in segments]
-    known_s = [one for one in told_s if one is not None and one > 0]
-    usual_s = sum(known_s) / len(known_s) if known_s else 1.0
-    wanted_s = [one if one is not None and one > 0 else usual_s for one in told_s]
-    notes = []
-    scale = seconds_of(total) / math.fsum(wanted_s)
-    if abs(scale - 1) > 0.05:
-        notes.append(f"the model's durations were scaled by {scale:.2f}")
-    captions = [segment.caption for segment in segments]
-    joined = _joined(captions, [one * scale for one in wanted_s])
-    if len(joined) < len(captions):
-        notes.append(f"{len(captions)} scenes of the model were joined to {len(joined)}")
-    sub_events = []
-    for caption, samples in zip(
-        [caption for caption, _ in joined],
-        whole_samples([length_s for _, length_s in joined], total),
-        strict=True,
-    ):
-        parts = math.ceil(samples / samples_of(longest_s))
-        for at, part in enumerate(whole_samples([1.0] * parts, samples)):
-            sub_events.append(
-                SubEvent(caption=caption, duration_s=seconds_of(part), continues=at > 0)
-            )
-    return sub_events, notes
-
-
-def _joined(captions: Sequence[str], lengths_s: Sequence[float]) -> list[tuple[str, float]]:
-    """Join what is shorter than the shortest sub-event to what comes before it, or after."""
-    joined: list[tuple[str, float]] = []
-    for caption, length_s in zip(captions, lengths_s, strict=True):
-        if joined and min(joined[-1][1], length_s) < SHORTEST_SUB_EVENT_S:
-            before, before_s = joined.pop()
-            joined.append((f"{before} {caption}", before_s + length_s))
-        else:
-            joined.append((caption, length_s))
-    return joined

@@ -1,0 +1,1 @@
+"""What runs inside vLLM's own environment: it imports vLLM and torch, never the studio."""

@@ -1,0 +1,199 @@
+"""What a model answers, cleaned and repaired as far as it can be.
+
+Types here take what weak models make of a schema: a number in words, a layer that is a string, a
+field left out. Texts are cut to what a scene can use; whatever is lost becomes a note.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
+
+from audiostory_core.planners.timing import Told
+from audiostory_core.story import (
+    CastMember,
+    Layer,
+    SoundKind,
+    SoundLayer,
+    SpeechLayer,
+    SubEvent,
+)
+
+LONGEST_CAPTION = 600  # characters
+LONGEST_TEXT = 400  # of a layer
+LONGEST_WORD = 80  # of a name, a tone, a manner
+LONGEST_REASONING = 4000
+MOST_LAYERS = 12  # of a scene
+MOST_CAST = 40
+MOST_SCENES = 2000  # of an answer; more is no plan
+
+_NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
+_NUMBER = re.compile(r"\d{1,9}(?:[.,]\d{1,9})?")
+_KINDS = frozenset(SoundKind)
+_NOBODY = frozenset({"none", "null", "n/a", "narrator"})
+
+
+def clean(told: str) -> str:
+    """Return a text in one line, without control characters and halves of characters."""
+    return " ".join(_NOT_TEXT.sub(" ", told).split())
+
+
+def _text(told: object) -> object:
+    if told is None:
+        return ""
+    return clean(told) if isinstance(told, str) else told
+
+
+def _seconds(told: object) -> object:
+    """Read a length of time; what can be none counts as not told."""
+    if isinstance(told, str):
+        match = _NUMBER.search(told)
+        told = float(match[0].replace(",", ".")) if match else None
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        return None
+    try:
+        seconds = float(told)
+    except OverflowError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None
+
+
+def _list(told: object) -> object:
+    return [] if told is None else told
+
+
+def _layer(told: object) -> object:
+    return {"kind": SoundKind.SFX.value, "text": told} if isinstance(told, str) else told
+
+
+def _member(told: object) -> object:
+    return {"name": told} if isinstance(told, str) else told
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+
+
+class AnsweredLayer(BaseModel):
+    """A layer as a model wrote it."""
+
+    kind: Text = ""
+    text: Annotated[Text, Field(validation_alias=AliasChoices("text", "words"))] = ""
+    speaker: Text = ""
+    manner: Text = ""
+
+
+class AnsweredScene(BaseModel):
+    """A sub-event as a model wrote it."""
+
+    NEEDED: ClassVar[str] = "caption"  # tells such an object from others
+
+    caption: Text = ""
+    duration_s: Annotated[float | None, BeforeValidator(_seconds)] = None
+    tone: Text = ""
+    layers: Annotated[
+        list[Annotated[AnsweredLayer, BeforeValidator(_layer)]], BeforeValidator(_list)
+    ] = []
+
+    def told(self, number: int = 1) -> tuple[Told | None, list[str]]:
+        """Return the scene and what was lost of it; None if nothing is told."""
+        notes: list[str] = []
+        layers = _layers(self.layers, number, notes)
+        caption = self.caption or ", ".join(_words(layers))
+        if not caption:
+            return None, [f"scene {number} of the model told nothing and was left out"]
+        if len(caption) > LONGEST_CAPTION:
+            notes.append(f"the caption of scene {number} was cut")
+        tone = _cut(self.tone, LONGEST_WORD).lower() or "neutral"
+        return Told(_cut(caption, LONGEST_CAPTION), self.duration_s, tone, layers), notes
+
+
+class AnsweredMember(BaseModel):
+    """A voice as a model wrote it."""
+
+    name: Text = ""
+    description: Text = ""
+
+
+class AnsweredPlan(BaseModel):
+    """A plan as a model wrote it."""
+
+    NEEDED: ClassVar[str] = "sub_events"
+
+    language: Text = ""
+    reasoning: Text = ""
+    cast: Annotated[
+        list[Annotated[AnsweredMember, BeforeValidator(_member)]], BeforeValidator(_list)
+    ] = []
+    sub_events: Annotated[list[AnsweredScene], Field(min_length=1, max_length=MOST_SCENES)]
+
+    def told(self) -> tuple[list[Told], list[str]]:
+        """Return the scenes and what was lost of them, for the author."""
+        scenes, notes = [], []
+        for number, scene in enumerate(self.sub_events, 1):
+            told, lost = scene.told(number)
+            notes += lost
+            scenes += [told] if told else []
+        return scenes, notes
+
+    def voices(self, sub_events: Iterable[SubEvent]) -> tuple[CastMember, ...]:
+        """Return the cast, with whoever speaks in the scenes."""
+        members = [
+            CastMember(name=name, description=_cut(member.description, LONGEST_TEXT))
+            for member in self.cast[:MOST_CAST]
+            if (name := _cut(member.name, LONGEST_WORD))
+        ]
+        speakers = [
+            CastMember(name=layer.speaker)
+            for event in sub_events
+            for layer in event.layers
+            if isinstance(layer, SpeechLayer) and layer.speaker
+        ]
+        known: dict[str, CastMember] = {}
+        for member in (*members, *speakers):
+            known.setdefault(member.name, member)
+        return tuple(known.values())
+
+
+def layers_as_data(layers: Sequence[Layer]) -> list[dict[str, Any]]:
+    """Return layers the way a model is asked to write them."""
+    return [
+        {"kind": "speech", "text": one.words, "speaker": one.speaker or "", "manner": one.manner or ""}
+        if isinstance(one, SpeechLayer)
+        else {"kind": one.kind.value, "text": one.text, "speaker": "", "manner": ""}
+        for one in layers
+    ]  # fmt: skip
+
+
+def _layers(told: Sequence[AnsweredLayer], number: int, notes: list[str]) -> tuple[Layer, ...]:
+    layers: list[Layer] = []
+    for one in told:
+        kind, text = one.kind.lower(), _cut(one.text, LONGEST_TEXT)
+        if not text:
+            continue
+        if len(layers) == MOST_LAYERS:
+            notes.append(f"scene {number} has more than {MOST_LAYERS} layers; the rest is left out")
+            break
+        if kind == "speech":
+            speaker = "" if one.speaker.lower() in _NOBODY else _cut(one.speaker, LONGEST_WORD)
+            manner = "" if one.manner.lower() in _NOBODY else _cut(one.manner, LONGEST_WORD)
+            layers.append(SpeechLayer(words=text, speaker=speaker or None, manner=manner or None))
+        elif kind in _KINDS:
+            layers.append(SoundLayer(kind=SoundKind(kind), text=text))
+        else:
+            shown = _cut(one.kind, LONGEST_WORD)
+            notes.append(f"scene {number}: a layer of unknown kind “{shown}” was left out: {text}")
+    return tuple(layers)
+
+
+def _words(layers: Iterable[Layer]) -> list[str]:
+    return [f"“{one.words}”" if isinstance(one, SpeechLayer) else one.text for one in layers]
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a text no longer than `most`, ended between two words where there are any."""
+    if len(text) <= most:
+        return text
+    whole, _, _ = text[:most].rpartition(" ")
+    return f"{whole or text[: most - 1]}…"[:most]

@@ -1,0 +1,222 @@
+"""A chat model as a planner: it writes the scenes, the studio keeps the time and the rules.
+
+Nothing that it answers is trusted. What can be repaired is, and each repair is a note of the plan;
+what cannot be used is sent back once, with the reason.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from string import Template
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from audiostory_core.errors import BadInput
+from audiostory_core.planners.chat.answer import (
+    LONGEST_REASONING,
+    AnsweredPlan,
+    AnsweredScene,
+    clean,
+    layers_as_data,
+)
+from audiostory_core.planners.chat.answering import Unusable
+from audiostory_core.planners.chat.asking import ask_twice, parse
+from audiostory_core.planners.chat.client import ChatClient, Message, Question
+from audiostory_core.planners.chat.reading import ItemReader
+from audiostory_core.planners.clauses.language import UNKNOWN, Languages
+from audiostory_core.planners.clauses.length import LengthReader
+from audiostory_core.planners.clauses.planner import Clauses
+from audiostory_core.planners.protocol import Brief, OnSubEvent
+from audiostory_core.planners.timing import share_time
+from audiostory_core.story import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent
+
+MOST_SUB_EVENTS = 64  # that a model is asked for at once
+SHORTEST_ASKED_S = 2.0  # of a scene: the total allows so many at most
+
+_Answered = TypeVar("_Answered", AnsweredPlan, AnsweredScene)
+_LANGUAGE = r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*"
+
+
+class Chat:
+    """Plans a story by asking a chat model; implements `Planner`.
+
+    How long the story is and in which language, if the author does not say, is read from the text
+    by the planner `clauses`.
+
+    Args:
+        client: of the server that has the model.
+    """
+
+    name = "chat"
+
+    def __init__(self, client: ChatClient) -> None:
+        self._client = client
+        self._clauses = Clauses()
+        self._lengths = LengthReader(Languages.load().entries)
+
+    def plan(self, brief: Brief) -> StoryPlan:
+        """Return the sub-events that the model wrote, in exactly the asked time.
+
+        While it writes, `brief.on_sub_event` is told every sub-event, as it is before times are
+        shared; a number that comes again replaces what it was told of before.
+
+        Raises:
+            BadInput: if the instruction or the duration cannot be planned, the model refuses, or
+                cannot make a plan; naming the setting, if it is one that is wrong.
+            LanguageModelAway: if the server does not answer.
+        """
+        read = self._clauses.plan(brief)
+        most = max(1, min(MOST_SUB_EVENTS, math.floor(read.duration_s / SHORTEST_ASKED_S)))
+        schema = _schema("plan")
+        schema["properties"]["sub_events"]["maxItems"] = most
+        told = _prompt(
+            "brief",
+            total=f"{read.duration_s:g}",
+            language="that of the instruction" if read.language == UNKNOWN else read.language,
+            longest=f"{brief.longest_clip_s:g}",
+            most=most,
+            instruction=brief.instruction,
+        )
+        if brief.remarks:
+            told += _prompt(
+                "remarks", remarks="\n".join(f"- {clean(one)}" for one in brief.remarks)
+            )
+        question = Question(
+            _messages(_prompt("plan"), told), schema, "plan", _watch(brief.on_sub_event)
+        )
+        answer = self._ask(question, AnsweredPlan, "instruction", brief.instruction)
+        scenes, lost = answer.told()
+        sub_events, changes = share_time(scenes, read.samples, brief.longest_clip_s)
+        return StoryPlan(
+            instruction=brief.instruction,
+            language=_language(read.language, answer.language),
+            duration_s=read.duration_s,
+            reasoning=answer.reasoning[:LONGEST_REASONING],
+            sub_events=tuple(sub_events),
+            cast=answer.voices(sub_events),
+            notes=(*lost, *changes),
+        )
+
+    def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:
+        """Return the sub-event as the author wants it changed, told in plain words.
+
+        The duration is another one only if the words ask for it and the model takes them so; how
+        long exactly is read from the words.
+
+        Raises:
+            BadInput: if the words are empty, nothing changes, the model refuses, or cannot do it;
+                naming the setting, if it is one that is wrong.
+            LanguageModelAway: if the server does not answer.
+        """
+        asked = clean(change)
+        if not asked:
+            raise BadInput("change", change, "is empty", "Say what should be heard instead.")
+        scene = {
+            "caption": event.caption,
+            "duration_s": round(event.duration_s, 3),
+            "tone": event.tone,
+            "layers": layers_as_data(event.layers),
+        }
+        told = _prompt("change", scene=json.dumps(scene, ensure_ascii=False), change=asked)
+        question = Question(
+            _messages(_prompt("revise", language=language), told), _schema("scene"), "scene"
+        )
+        answer = self._ask(question, AnsweredScene, "change", change)
+        revised, _ = answer.told()
+        assert revised is not None  # judged in _ask
+        made = event.model_copy(
+            update={
+                "caption": revised.caption,
+                "tone": revised.tone if answer.tone else event.tone,
+                "layers": revised.layers if "layers" in answer.model_fields_set else event.layers,
+                "duration_s": self._lasting(event.duration_s, change, revised.duration_s),
+            }
+        )
+        if made == event:
+            remedy = "Say it in other words, or edit the caption itself."
+            raise BadInput("change", change, "made the model change nothing", remedy)
+        return made
+
+    def _lasting(self, now_s: float, change: str, meant_s: float | None) -> float:
+        """Return whichever length the words may ask for is nearest to what the model meant."""
+        asked_s = (self._lengths.read(change, now_s), self._lengths.scaled(change, now_s))
+        lengths_s = [now_s, *(one for one in asked_s if one is not None)]
+        if meant_s is None:
+            return now_s
+        nearest_s = min(lengths_s, key=lambda one: abs(one - meant_s))
+        return now_s if nearest_s == now_s else self._lengths.checked(nearest_s, change)
+
+    def _ask(self, question: Question, form: type[_Answered], field: str, given: str) -> _Answered:
+        """Return an answer that can be used.
+
+        Raises:
+            BadInput: for what the author gave, if there is none.
+        """
+
+        def read(text: str) -> _Answered:
+            answer = parse(text, form, form.NEEDED)
+            if not answer.told()[0]:
+                raise Unusable("tells nothing that can be heard", text)
+            return answer
+
+        try:
+            return ask_twice(self._client, question, read)
+        except Unusable as error:
+            problem = f"could not be told by the model: its answer {error.problem}"
+            remedy = "Say it in other words, name another model, or use --planner clauses."
+            raise BadInput(field, given, problem, remedy) from error
+
+
+def _language(read: str, told: str) -> str:
+    return told if read == UNKNOWN and re.fullmatch(_LANGUAGE, told) else read
+
+
+def _watch(on_sub_event: OnSubEvent | None) -> Callable[[str | None], None] | None:
+    """Return what reads sub-events from the text as it comes, if anybody wants to know."""
+    if on_sub_event is None:
+        return None
+    reader, number = ItemReader("sub_events"), 0
+
+    def on_text(piece: str | None) -> None:
+        nonlocal reader, number
+        if piece is None:
+            reader, number = ItemReader("sub_events"), 0
+            return
+        for item in reader.feed(piece):
+            number += 1
+            draft = _draft(item, number)
+            if draft is not None:
+                on_sub_event(number, draft)
+
+    return on_text
+
+
+def _draft(item: dict[str, Any], number: int) -> SubEvent | None:
+    try:
+        told, _ = AnsweredScene.model_validate(item).told(number)
+    except ValidationError:
+        return None
+    if told is None:
+        return None
+    told_s = told.duration_s or SHORTEST_SUB_EVENT_S
+    duration_s = min(max(told_s, SHORTEST_SUB_EVENT_S), LONGEST_STORY_S)
+    return SubEvent(caption=told.caption, duration_s=duration_s, tone=told.tone, layers=told.layers)
+
+
+def _messages(rules: str, told: str) -> Sequence[Message]:
+    return [{"role": "system", "content": rules}, {"role": "user", "content": told}]
+
+
+def _prompt(name: str, **values: object) -> str:
+    folder = files("audiostory_core.planners.chat") / "prompts"
+    text = (folder / f"{name}.md").read_text(encoding="utf-8")
+    return Template(text).substitute(values)
+
+
+def _schema(name: str) -> dict[str, Any]:
+    folder = files("audiostory_core.planners.chat") / "schemas"
+    schema: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return schema

@@ -1,0 +1,196 @@
+"""Asking an audio model what is heard.
+
+vLLM 0.32 serves such models behind its chat endpoint: MiDashengLM and Qwen2.5-Omni for sounds,
+Voxtral for speech, among others. They listen to 16 kHz mono, some to 30 s at most: longer audio is
+described piece by piece.
+"""
+
+import base64
+import io
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Annotated
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+from pydantic import BaseModel, BeforeValidator
+
+from audiostory_core.errors import BadInput, UnreadableAudio
+from audiostory_core.planners.chat.answer import Text
+from audiostory_core.planners.chat.answering import Unusable
+from audiostory_core.planners.chat.asking import ask_twice, parse
+from audiostory_core.planners.chat.client import ChatClient, Message, Question
+from audiostory_core.story import SAMPLE_RATE
+
+Waveform = NDArray[np.float32]  # [C, N]
+
+HEARING_RATE = 16_000  # Hz, of what models listen to
+LONGEST_PIECE_S = 30.0
+SHORTEST_S = 0.1
+LONGEST_S = 3600.0
+MOST_EVENTS = 64  # of a piece
+LONGEST_TEXT = 4000  # characters of a piece
+
+
+@dataclass(frozen=True)
+class HeardEvent:
+    """Something that happens in audio."""
+
+    label: str
+    start_s: float  # from the beginning of the audio
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is heard in audio."""
+
+    transcript: str  # of speech and singing; empty if there is none
+    caption: str
+    events: tuple[HeardEvent, ...]  # in the order of their beginnings
+
+
+def _seconds(told: object) -> object:
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        return -1.0
+    return told if 0 <= told < LONGEST_S else -1.0
+
+
+class _Event(BaseModel):
+    label: Text = ""
+    start_s: Annotated[float, BeforeValidator(_seconds)] = -1.0
+    end_s: Annotated[float, BeforeValidator(_seconds)] = -1.0
+
+
+class _Answer(BaseModel):
+    transcript: Text = ""
+    caption: Text = ""
+    events: list[_Event] = []
+
+
+def describe(
+    audio: Path | Waveform, client: ChatClient, *, sample_rate: int = SAMPLE_RATE
+) -> Description:
+    """Ask a model what is heard.
+
+    Args:
+        audio: a file that libsndfile reads, or a [C, N] waveform in [-1, 1].
+        client: of a server whose model takes audio.
+        sample_rate: of a waveform, in Hz; a file tells its own.
+
+    Raises:
+        UnreadableAudio: if the file cannot be read.
+        BadInput: if the audio is too short, too long or no audio, or the model refuses or cannot
+            tell; naming the setting, if it is one that is wrong.
+        LanguageModelAway: if the server does not answer.
+    """
+    told, length_s = [], 0.0
+    for piece in _pieces(audio, sample_rate):
+        piece_s = piece.shape[-1] / HEARING_RATE
+        told.append(_described(piece, piece_s, length_s, client, audio))
+        length_s += piece_s
+    return Description(
+        " ".join(one.transcript for one in told if one.transcript),
+        " ".join(one.caption for one in told),
+        tuple(event for one in told for event in one.events),
+    )
+
+
+def _described(
+    piece: Waveform, piece_s: float, begins_s: float, client: ChatClient, audio: Path | Waveform
+) -> Description:
+    rules = Template(_data("prompts/describe.md")).substitute(duration=f"{piece_s:.2f}")
+    schema = json.loads(_data("schemas/description.json"))
+    data = base64.b64encode(_wav(piece)).decode("ascii")
+    heard = {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
+    asked: list[Message] = [
+        {"role": "system", "content": rules},
+        {"role": "user", "content": [heard, {"type": "text", "text": "What is heard?"}]},
+    ]
+    try:
+        answer = ask_twice(client, Question(asked, schema, "description"), _read)
+    except Unusable as error:
+        shown = str(audio) if isinstance(audio, Path) else f"waveform of shape {audio.shape}"
+        problem = f"could not be described: the model's answer {error.problem}"
+        remedy = "Name another model, one that takes audio."
+        raise BadInput("audio", shown, problem, remedy) from error
+    events = [
+        HeardEvent(one.label[:LONGEST_TEXT], begins_s + one.start_s, begins_s + end_s)
+        for one in answer.events[:MOST_EVENTS]
+        if one.label and 0 <= one.start_s < (end_s := min(one.end_s, piece_s))
+    ]
+    return Description(
+        answer.transcript[:LONGEST_TEXT],
+        answer.caption[:LONGEST_TEXT],
+        tuple(sorted(events, key=lambda one: one.start_s)),
+    )
+
+
+def _read(text: str) -> _Answer:
+    answer = parse(text, _Answer, "caption")
+    if not answer.caption:
+        raise Unusable("has an empty caption", text)
+    return answer
+
+
+def _pieces(audio: Path | Waveform, sample_rate: int) -> Iterator[Waveform]:
+    """Yield the audio in pieces of [N] at `HEARING_RATE`, all of about the same length."""
+    if isinstance(audio, Path):
+        yield from _pieces_of_file(audio)
+        return
+    if audio.ndim != 2 or not 1 <= audio.shape[0] <= 64 or sample_rate < 1:
+        shown = f"shape {audio.shape} at {sample_rate} Hz"
+        raise BadInput("audio", shown, "is no waveform", "Give [C, N] and its sample rate.")
+    for begin, end in _cuts(audio.shape[1], sample_rate, f"waveform of shape {audio.shape}"):
+        yield _heard(audio[:, begin:end].T, sample_rate)
+
+
+def _pieces_of_file(path: Path) -> Iterator[Waveform]:
+    try:
+        with soundfile.SoundFile(path) as file:
+            for begin, end in _cuts(file.frames, file.samplerate, str(path)):
+                frames = file.read(end - begin, dtype="float32", always_2d=True)
+                if len(frames) < end - begin:
+                    raise UnreadableAudio(path, "ends before its header says")
+                yield _heard(frames, file.samplerate)
+    except soundfile.LibsndfileError as error:
+        problem = "does not exist" if not path.exists() else "is not audio that can be read"
+        raise UnreadableAudio(path, problem) from error
+
+
+def _cuts(frames: int, sample_rate: int, shown: str) -> Iterator[tuple[int, int]]:
+    length_s = frames / sample_rate
+    if not SHORTEST_S <= length_s <= LONGEST_S:
+        raise BadInput(
+            "audio", shown, f"lasts {length_s:g} s", f"Give {SHORTEST_S:g} to {LONGEST_S:g} s."
+        )
+    count = math.ceil(length_s / LONGEST_PIECE_S)
+    for number in range(count):
+        yield frames * number // count, frames * (number + 1) // count
+
+
+def _heard(frames: NDArray[np.float32], sample_rate: int) -> Waveform:
+    """Return [N, C] frames as the [N] samples that a model listens to."""
+    if not np.isfinite(frames).all():
+        raise BadInput("audio", "waveform", "has samples that are no numbers", "Make it again.")
+    mono = np.ascontiguousarray(frames.mean(axis=1, dtype=np.float32))
+    heard: Waveform = soxr.resample(mono, sample_rate, HEARING_RATE)
+    return heard
+
+
+def _wav(piece: Waveform) -> bytes:
+    encoded = io.BytesIO()
+    clipped = np.clip(piece, -1.0, 1.0)
+    soundfile.write(encoded, clipped, HEARING_RATE, format="WAV", subtype="PCM_16")
+    return encoded.getvalue()
+
+
+def _data(name: str) -> str:
+    return (files("audiostory_core.understanding") / name).read_text(encoding="utf-8")
