@@ -9,7 +9,7 @@
 
 All take turns with the same stories. In this process "at once" means one after the other; of vLLM
 so many threads ask. Every story is new to the server when it is planned, and is conditioned right
-after. Without `--weights` a tiny checkpoint is trained first.
+after. Without `--weights` a tiny checkpoint is trained first, for a minute or two.
 
 Per story: *requests* to a backend; *prefill*, tokens of prompts that were read; *cached*, tokens of
 prompts that had been read before; *decoded*, tokens that were chosen one by one. Processor time is
