@@ -43,6 +43,11 @@ def _described(schema, components):
 
 
 def _object(schema, components):
+    if "properties" not in schema:  # a table of whatever keys
+        (values,) = schema.get(
+            "patternProperties", {"": schema.get("additionalProperties")}
+        ).values()
+        return st.dictionaries(TEXT, _drawn_from(values, components), max_size=3)
     fields = {name: _drawn_from(field, components) for name, field in schema["properties"].items()}
     required = {name: fields.pop(name) for name in schema.get("required", [])}
     return st.fixed_dictionaries(required, optional=fields)
