@@ -150,7 +150,7 @@ class Conditioning:
             raise BadInput(
                 "weights",
                 self._network.revision[:12],
-                f"are not those that conditioned scene {place + 1} ({str(told['weights'])[:12]})",
+                f"are not those that conditioned scene {place + 1} ({str(told.get('weights'))[:12]})",
                 "Name those weights, or revise scene 1 with --follow to make all scenes anew.",
             )
 
