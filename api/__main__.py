@@ -1,5 +1,5 @@
 """`python -m api` is `audiostory`."""
 
-from api.cli.main import main
+from api.cli import main
 
 main()

@@ -4,68 +4,64 @@ from collections import Counter
 
 from fastapi import FastAPI
 
-from api.access import GUARDS, Door, Keyring
-from api.audit import PREFIX, Audited
-from api.document import DocumentedApi
-from api.edge import Edge
-from api.errors import PROBLEMS, explain_errors
-from api.limits import BodyLimit, LoopbackOnly
-from api.metrics import RequestFigures, Timed
-from api.readiness import Folder
-from api.routes import (
-    audio,
-    audit,
-    bundles,
-    deleting,
-    events,
-    health,
-    keys,
-    metrics,
-    revising,
-    stories,
-    webhooks,
-)
+from api.backups import routes as backup_routes
+from api.exports import routes as export_routes
+from api.http.access import GUARDS, Door, Keyring
+from api.http.audit import PREFIX, Audited
+from api.http.deps import AppState
+from api.http.errors import PROBLEMS, explain_errors
+from api.http.limits import BodyLimit, LoopbackOnly
+from api.http.openapi import OpenApi
+from api.keys import audit_routes
+from api.keys import routes as key_routes
+from api.operations import health_routes, metrics_routes
+from api.operations.metrics import RequestFigures, Timed
+from api.operations.readiness import Folder
+from api.revisions import routes as revision_routes
+from api.stories import delete_routes, event_routes
+from api.stories import routes as story_routes
+from api.webhooks import routes as webhook_routes
 
 DESCRIPTION = """Turns one instruction into a long audio story. `POST /v1/stories`, follow its
 events, then read its mix. Every error is a problem (RFC 9457) that says what to do."""
 
 
-def create_app(edge: Edge) -> FastAPI:
+def create_app(state: AppState) -> FastAPI:
     """Make the application over an open store, which stays its caller's to close."""
-    app = DocumentedApi(
+    app = OpenApi(
         title="AudioStory Studio",
         version="1",
         description=DESCRIPTION,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    keyring = Keyring(edge.store.database, is_public=edge.is_public)
-    app.state.edge = edge
+    keyring = Keyring(state.store.database, is_public=state.is_public)
+    app.state.state = state
     app.state.keyring = keyring
     app.state.streams = Counter()
     app.state.folder = Folder()
     app.state.figures = figures = RequestFigures()
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimit)
-    app.add_middleware(Audited, database=edge.store.database)
-    app.add_middleware(Door, edge=edge, keyring=keyring)
+    app.add_middleware(Audited, database=state.store.database)
+    app.add_middleware(Door, state=state, keyring=keyring)
     app.add_middleware(LoopbackOnly, is_key_needed=keyring.is_needed)
     app.add_middleware(Timed, figures=figures)
     explain_errors(app)
     for routes in (
-        stories,
-        revising,
-        deleting,
-        audio,
-        bundles,
-        events,
-        webhooks,
-        keys,
-        audit,
-        metrics,
+        story_routes,
+        revision_routes,
+        delete_routes,
+        export_routes,
+        backup_routes,
+        event_routes,
+        webhook_routes,
+        key_routes,
+        audit_routes,
+        metrics_routes,
     ):
         app.include_router(
             routes.router, prefix=PREFIX, responses=PROBLEMS, dependencies=list(GUARDS)
         )
-    app.include_router(health.router, prefix=PREFIX, responses=PROBLEMS)
+    app.include_router(health_routes.router, prefix=PREFIX, responses=PROBLEMS)
     return app

@@ -5,7 +5,7 @@
 
 Each story has 20 clips of which each takes 50 to 300 ms longer, and is revised once it is
 finished. Two processes, `audiostory worker` or `audiostory resume` by chance, work on it until one
-is killed and replaced. See tests/acceptance/killing.py for what counts, and for what is asserted.
+is killed and replaced. See tests/support/killing.py for what counts, and for what is asserted.
 """
 
 import argparse
@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from storage.migrating import migrate
-from tests.acceptance.killing import Chaos
+from storage.schema import migrate
 from tests.conftest import Studio
-from tests.postgres import Server
+from tests.support.killing import Chaos
+from tests.support.postgres import Server
 
 
 async def measure(kills: int, url: str | None, folder: Path, seed: int) -> None:

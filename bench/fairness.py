@@ -21,8 +21,8 @@ from sqlalchemy import func, select
 
 from bench.chaos import server_url
 from storage.models import Run, RunState
-from tests.acceptance.tone_process import BEGUN, Crew, read
 from tests.conftest import Studio
+from tests.support.tone_process import BEGUN, Crew, read
 
 WORKERS = 4
 LOOK_S = 0.5

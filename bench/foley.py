@@ -26,7 +26,7 @@ from audiostory_core.engines.foley.scene.beds import HOP, OVERLAP
 from audiostory_core.engines.foley.sound import Kind, Role, Sound
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.protocol import ClipRequest
-from audiostory_core.story import SAMPLE_RATE, SoundKind, SoundLayer, SpeechLayer
+from audiostory_core.story.plan import SAMPLE_RATE, SoundKind, SoundLayer, SpeechLayer
 
 SHEET_S = 6.0
 COLUMNS = 10
@@ -91,7 +91,7 @@ def print_speeds() -> None:
 
 @dataclass
 class Stopwatch:
-    """Notes after how much work of its thread it is told what; implements `Watch`."""
+    """Notes after how much work of its thread it is told what; implements `ProgressListener`."""
 
     at_s: list[float] = field(default_factory=list)
     done: list[float] = field(default_factory=list)

@@ -4,7 +4,7 @@
     python -m bench.fuzz --cases 5000 --database postgres
 
 Schemathesis draws the requests: by rote at the bounds of every schema, and at random. They go over
-a socket to the real application; a worker of small parts (tests/fakes.py) works behind it on
+a socket to the real application; a worker of small parts (tests/support/fakes.py) works behind it on
 stories in every state, and ids in requests are mostly ids that are there. Ends with 1 if an answer
 was a 5xx or not what the document says, or if anything was logged as a fault.
 """
@@ -31,8 +31,8 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.core.parameters import ParameterLocation
 
 from bench.chaos import server_url
-from tests.api.stocked import ADDRESS, StockedService, stocked_service
-from tests.authoring import tone_in_catalog
+from tests.support.author import tone_in_catalog
+from tests.support.busy_store import ADDRESS, StockedService, stocked_service
 
 CHECKS = [
     getattr(checks, name)

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from transformers import LogitsProcessorList, Qwen2Config, Qwen2ForCausalLM
 
-from audiostory_core.model.decoding import MAX_TOKENS, read_window, tell, window_of
+from audiostory_core.model.generation import MAX_TOKENS, read_window, tell, window_of
 from audiostory_core.model.grammar import (
     States,
     Telling,
@@ -41,11 +41,11 @@ from audiostory_core.model.grammar import (
     semantic_block,
 )
 from audiostory_core.model.llm import LanguageModel
-from audiostory_core.model.tiny_language import language_config, write_tokenizer
-from audiostory_core.model.tiny_stories import Story, draw_story
+from audiostory_core.model.tiny.language import language_config, write_tokenizer
+from audiostory_core.model.tiny.stories import Story, draw_story
 from audiostory_core.model.vocabulary import Vocabulary
-from audiostory_core.model.weights import open_weights
-from tests.model.reference_decoding import Chain, states_by_search
+from audiostory_core.model.weights.loading import open_weights
+from tests.support.reference_generation import Chain, states_by_search
 
 SMALL = {
     "hidden_size": 512,

@@ -5,7 +5,7 @@
 Each kind is asked for by as many wordings as seeds (its own English phrases, plain and with words
 around them), read by the lexicon, and rendered dry for four seconds. Printed: the share of wordings
 read as the kind they name, the share of sounds whose nearest neighbor on simple features
-(tests/core/sound_features.py), each sound left out in turn, is of the same kind, and the kinds that
+(tests/support/sound_features.py), each sound left out in turn, is of the same kind, and the kinds that
 are most often taken for another.
 """
 
@@ -19,8 +19,8 @@ import numpy as np
 from audiostory_core.engines.foley.catalog import load_kinds
 from audiostory_core.engines.foley.sound import Kind, Shape, Sound
 from audiostory_core.engines.foley.words.lexicon import Lexicon
-from audiostory_core.story import SAMPLE_RATE
-from tests.core.sound_features import features, nearest
+from audiostory_core.story.plan import SAMPLE_RATE
+from tests.support.sound_features import features, nearest
 
 SOUND_S = 4.0
 FRAMES = ("{}", "loud {}", "{}, very soft", "slow {}", "fast {}", "heavy {}", "gentle {}")

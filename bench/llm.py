@@ -38,16 +38,16 @@ import torch
 from torch import Tensor
 from transformers import Qwen2ForCausalLM
 
-from audiostory_core.model.decoding import Window, read_window, tell, window_of
+from audiostory_core.model.generation import Window, read_window, tell, window_of
 from audiostory_core.model.grammar import Telling, Written, prompt_ids
 from audiostory_core.model.llm import Backend, LanguageModel
-from audiostory_core.model.served import VllmBackend
-from audiostory_core.model.tiny import write_tiny
-from audiostory_core.model.tiny_stories import draw_story
+from audiostory_core.model.tiny.checkpoint import write_tiny
+from audiostory_core.model.tiny.stories import draw_story
+from audiostory_core.model.vllm.client import VllmBackend
 from audiostory_core.model.vocabulary import Vocabulary
-from audiostory_core.model.weights import Weights, open_weights
+from audiostory_core.model.weights.loading import Weights, open_weights
 from bench.interleave import Bench
-from tests.serving.language_server import LanguageServer
+from tests.support.language_server import LanguageServer
 
 SEED = 5
 SETTLE_S = 0.1  # for the server's counters

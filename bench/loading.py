@@ -26,11 +26,11 @@ from typing import Any
 import torch
 
 from audiostory_core.model.config import DitConfig
-from audiostory_core.model.converting import convert
 from audiostory_core.model.dit import Dit
-from audiostory_core.model.tensor_files import read_safetensors
-from audiostory_core.model.weights import Weights
-from tests.model.large import write_large
+from audiostory_core.model.weights.convert import convert
+from audiostory_core.model.weights.loading import Weights
+from audiostory_core.model.weights.tensor_files import read_safetensors
+from tests.support.large_checkpoint import write_large
 
 PARTS = ("synthesizer", "language model", "copied")
 FILES = {

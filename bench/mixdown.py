@@ -18,10 +18,10 @@ import numpy as np
 from audiostory_core.audio.crossfade import crossfade
 from audiostory_core.audio.export import export, wav_bytes
 from audiostory_core.audio.loudness import SegmentLoudness, measure_segment
+from audiostory_core.audio.mastering import choose_programme
 from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
 from audiostory_core.audio.pcm import FRAME_BYTES, Waveform, au_bytes, flac_bytes
-from audiostory_core.audio.programme import choose_programme
-from audiostory_core.story import SAMPLE_RATE, seconds_of
+from audiostory_core.story.plan import SAMPLE_RATE, seconds_of
 
 T = TypeVar("T")
 

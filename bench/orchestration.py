@@ -22,8 +22,8 @@ import aiosqlite
 from langgraph.graph import END, START, StateGraph
 
 from graph.build import build_graph
-from graph.checkpoints import open_checkpoints
-from graph.runs import RECURSION_LIMIT
+from graph.checkpoints.sqlite import open_checkpoints
+from graph.drive import RECURSION_LIMIT
 from nodes.state import fresh_state
 from storage import clips, runs
 from tests.conftest import Studio

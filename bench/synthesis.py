@@ -42,10 +42,10 @@ from audiostory_core.model.dit import Dit
 from audiostory_core.model.flow import PUBLISHED_GUIDANCE, PUBLISHED_STEPS, draw_noise
 from audiostory_core.model.fusion import Fusion
 from audiostory_core.model.synthesizer import Synthesizer
-from audiostory_core.model.tensor_files import DTYPES
-from audiostory_core.model.tiny import CONFIG as TINY
+from audiostory_core.model.tiny.checkpoint import CONFIG as TINY
 from audiostory_core.model.vae import CHUNK, make_vae, reach, vae_dtype
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.model.weights.tensor_files import DTYPES
+from audiostory_core.story.plan import SAMPLE_RATE
 from bench.interleave import REAL as REAL_LANGUAGE
 
 FLAN_T5_LARGE = {

@@ -12,14 +12,14 @@ from langgraph.runtime import RunControl
 
 from audiostory_core.errors import LanguageModelAway
 from graph.build import Graph
-from graph.runs import LEASE_S, RENEW_S, drive, while_held
+from graph.drive import LEASE_S, RENEW_S, drive, while_held
 from nodes.context import bind
 from nodes.services import Services
 from nodes.synthesize import make_clips, patiently
 from storage import clips, events, runs
 from storage.errors import StoreUnusable
 from storage.models import Clip, Run
-from storage.presence import Presence
+from storage.worker_lock import WorkerLock
 
 LOOK_S = 5.0  # the longest between two looks for work; what is committed is seen at once
 RETRY_S = 1.0  # before a database that is away is asked again
@@ -55,7 +55,7 @@ class Worker:
 
     graph: Graph
     services: Services
-    presence: Presence
+    presence: WorkerLock
     batch: int = 1
     story_id: str | None = None
     engines: Sequence[str] = ()

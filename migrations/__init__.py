@@ -1,1 +1,1 @@
-"""The database's schema, version by version; run by storage.migrating."""
+"""The database's schema, version by version; run by storage.schema."""

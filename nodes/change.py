@@ -10,32 +10,32 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from audiostory_core.changes import CHANGE, ChooseTake, Edits, MoreTakes, Remark, summary_of
-from audiostory_core.editing import Draft, Reason, apply, plan_of, preview
-from audiostory_core.edits import Reword
 from audiostory_core.errors import BadInput
+from audiostory_core.story.changes import CHANGE, ChooseTake, Edits, MoreTakes, Remark, summary_of
+from audiostory_core.story.editing import Draft, Reason, apply, plan_of, preview
+from audiostory_core.story.edits import Reword
 from nodes.clip_request import has_tail, key_of, seed_of, with_seed
 from nodes.errors import RunStopped
 from nodes.plan import (
-    columns_of,
-    content_of,
     derive_seed,
     longest_scene_s,
     make_plan,
+    new_revision,
     planner_of,
+    scene_columns,
     telling,
     turn_to,
 )
-from nodes.services import Planned, Services
+from nodes.services import LoadedRevision, Services
 from nodes.state import StateUpdate, StoryState
 from storage import clips, events, revisions, runs, stories, takes
 from storage.errors import NotFound
 from storage.models import ClipState, Json, Run, SceneVersion, Story
-from storage.revisions import Content, Scene
+from storage.revisions import NewRevision, Scene
 
 KEPT = ("engine", "cast", "condition_id", "clip_key", "rerolls", "is_judged", "flags")
 WORDING = ("caption", "tone", "samples", "continues", "layers", "engine", "cast", "condition_id")
-MOST_REROLLS = 2  # of the check; seeds of takes that are asked for come after those
+MAX_REROLLS = 2  # of the check; seeds of takes that are asked for come after those
 
 
 async def change(state: StoryState, services: Services) -> StateUpdate:
@@ -82,16 +82,16 @@ async def _refuse(run: Run, error: str, services: Services) -> None:
             )
 
 
-async def _replan(story: Story, run: Run, asked: Remark, services: Services) -> Content:
+async def _replan(story: Story, run: Run, asked: Remark, services: Services) -> NewRevision:
     async with services.database.read() as session:
         revision = await revisions.get(session, run.revision_id or 0)
     remarks = [*revision.plan.get("remarks", []), asked.remark]
     tell = telling(run, services)
     planned = await asyncio.to_thread(make_plan, story, services, remarks, tell)
-    return content_of(planned, story, remarks)
+    return new_revision(planned, story, remarks)
 
 
-async def _edit(story: Story, run: Run, asked: Edits, services: Services) -> Content:
+async def _edit(story: Story, run: Run, asked: Edits, services: Services) -> NewRevision:
     planned = await services.planned(run.revision_id or 0)
     drafts = await asyncio.to_thread(_draft, story, planned, asked, services)
     reasons = [line.reason for line in preview(planned.plan, drafts, follow=asked.follow)]
@@ -114,7 +114,7 @@ async def _edit(story: Story, run: Run, asked: Edits, services: Services) -> Con
         if draft.seed is not None:
             scene["seed"] = draft.seed
         scenes[place] = scene
-    return Content(
+    return NewRevision(
         language=revision.language,
         samples=sum(draft.event.samples for draft in drafts),
         plan=revision.plan,
@@ -124,7 +124,7 @@ async def _edit(story: Story, run: Run, asked: Edits, services: Services) -> Con
     )
 
 
-def _draft(story: Story, planned: Planned, asked: Edits, services: Services) -> list[Draft]:
+def _draft(story: Story, planned: LoadedRevision, asked: Edits, services: Services) -> list[Draft]:
     """Return the edited sub-events, plain words resolved by the planner."""
     longest_s = longest_scene_s(story, services)
     drafts = apply(planned.plan, asked.edits, total=asked.total, longest_s=longest_s)
@@ -156,19 +156,19 @@ def _draft(story: Story, planned: Planned, asked: Edits, services: Services) -> 
 
 
 async def _list_before(
-    session: AsyncSession, planned: Planned, drafts: Sequence[Draft]
+    session: AsyncSession, planned: LoadedRevision, drafts: Sequence[Draft]
 ) -> dict[int, SceneVersion]:
     """Return the scene versions that drafts come from, by their place."""
     places = sorted(
         {place for draft in drafts for place in (draft.origin, draft.inherits) if place is not None}
     )
     ids = [planned.scene_ids[place] for place in places]
-    found = await revisions.list_some_scenes(session, ids)
+    found = await revisions.list_scenes_by_id(session, ids)
     return dict(zip(places, found, strict=True))
 
 
 def _new_version(draft: Draft, before: dict[int, SceneVersion], reason: Reason | None) -> Json:
-    scene = columns_of(draft.event)
+    scene = scene_columns(draft.event)
     if draft.inherits is not None:
         scene["engine"], scene["cast"] = before[draft.inherits].engine, before[draft.inherits].cast
     if draft.origin is not None:
@@ -185,7 +185,7 @@ def _new_version(draft: Draft, before: dict[int, SceneVersion], reason: Reason |
     return scene
 
 
-async def _choose(run: Run, asked: ChooseTake, services: Services) -> Content:
+async def _choose(run: Run, asked: ChooseTake, services: Services) -> NewRevision:
     """Hear a sub-event as a take; made again only if the take has a tail where none may be."""
     planned = await services.planned(run.revision_id or 0)
     index = _index(asked.sub_event, planned)
@@ -203,7 +203,7 @@ async def _choose(run: Run, asked: ChooseTake, services: Services) -> Content:
         scene |= {"clip_key": clip.key, "is_judged": True}
     scenes: list[Scene] = list(planned.scene_ids)
     scenes[index] = scene
-    return Content(
+    return NewRevision(
         language=revision.language,
         samples=revision.samples - current.samples + version.samples,
         plan=revision.plan,
@@ -225,7 +225,7 @@ async def _queue_takes(run: Run, asked: MoreTakes, services: Services) -> None:
         number, queued = 0, 0
         while queued < asked.count:
             number += 1
-            request = with_seed(told.request, derive_seed(scene.seed, MOST_REROLLS + number))
+            request = with_seed(told.request, derive_seed(scene.seed, MAX_REROLLS + number))
             key = key_of(request)
             if await takes.find_by_clip(session, scene.sub_event_id, key) is not None:
                 continue
@@ -247,7 +247,7 @@ async def _queue_takes(run: Run, asked: MoreTakes, services: Services) -> None:
         held.edits = held.edits[1:]
 
 
-def _index(sub_event: int, planned: Planned) -> int:
+def _index(sub_event: int, planned: LoadedRevision) -> int:
     if sub_event > len(planned.scene_ids):
         raise BadInput(
             "sub_event",

@@ -4,7 +4,7 @@ A clip is judged by its own samples and request alone, so that no neighbour can 
 made again; what compares neighbours (the seams) only informs.
 """
 
-from audiostory_core.audio.figures import Figures, verdict
+from audiostory_core.quality.measures import Figures, verdict
 from nodes.clip_request import key_of, with_seed
 from nodes.errors import RunStopped, StepFailed
 from nodes.plan import derive_seed
@@ -14,7 +14,7 @@ from nodes.synthesize import WAITS_FOR_CLIPS
 from storage import clips, events, revisions, runs, takes
 from storage.models import Clip, RunState, SceneVersion
 
-MOST_REROLLS = 2
+MAX_REROLLS = 2
 
 
 async def check(state: StoryState, services: Services) -> StateUpdate:
@@ -60,7 +60,7 @@ async def _settle(
         scene = await revisions.get_scene(session, scene_id)
         if scene.clip_key != clip.key:
             return True
-        if scene.rerolls >= MOST_REROLLS:
+        if scene.rerolls >= MAX_REROLLS:
             scene.flags, scene.is_judged = reasons, True
             kind, key = "scene.flagged", clip.key
         else:

@@ -6,15 +6,19 @@ import json
 from pydantic import TypeAdapter
 
 from audiostory_core.engines.protocol import Capabilities, ClipRequest, Condition
-from audiostory_core.story import SAMPLE_RATE, CastMember, Layer, SpeechLayer
-from nodes.services import Planned
+from audiostory_core.story.plan import SAMPLE_RATE, CastMember, Layer, SpeechLayer
+from nodes.services import LoadedRevision
 from storage.models import Json, SceneVersion
 
 LAYERS: TypeAdapter[tuple[Layer, ...]] = TypeAdapter(tuple[Layer, ...])
 
 
 def describe(
-    planned: Planned, index: int, scene: SceneVersion, condition_id: str, capabilities: Capabilities
+    planned: LoadedRevision,
+    index: int,
+    scene: SceneVersion,
+    condition_id: str,
+    capabilities: Capabilities,
 ) -> str:
     """Return everything the engine will read of sub-event `index`, as canonical JSON.
 

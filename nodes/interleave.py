@@ -15,13 +15,13 @@ from audiostory_core.engines.protocol import Condition
 from nodes.clip_request import describe, key_of
 from nodes.errors import RunStopped
 from nodes.plan import is_changed
-from nodes.services import Planned, Services
+from nodes.services import LoadedRevision, Services
 from nodes.state import StateUpdate, StoryState
 from storage import clips, events, revisions, runs, takes
 from storage.clips import Wanted
 from storage.models import ClipState, RunState, SceneVersion
 
-MOST_A_TURN = 36  # sub-events, three windows of a language model
+MAX_A_TURN = 36  # sub-events, three windows of a language model
 TURN_S = 0.25  # no further part is begun after so long; a language model reads one a turn
 
 
@@ -34,11 +34,11 @@ async def interleave(state: StoryState, services: Services) -> StateUpdate:
         run = await runs.get(session, state["run_id"])
         if is_changed(state, run):  # synthesize goes back for the change
             return done
-        ahead = planned.scene_ids[cursor : cursor + MOST_A_TURN]
-        unmade = await revisions.list_unmade(session, ahead, MOST_A_TURN)
+        ahead = planned.scene_ids[cursor : cursor + MAX_A_TURN]
+        unmade = await revisions.list_unmade(session, ahead, MAX_A_TURN)
         if not unmade:
             ahead = planned.scene_ids[cursor:]
-            unmade = await revisions.list_unmade(session, ahead, MOST_A_TURN)
+            unmade = await revisions.list_unmade(session, ahead, MAX_A_TURN)
         if not unmade:
             return done
         places = [cursor + place for place in unmade]
@@ -58,7 +58,7 @@ async def interleave(state: StoryState, services: Services) -> StateUpdate:
 
 
 def _condition(
-    planned: Planned,
+    planned: LoadedRevision,
     places: Sequence[int],
     engines: Mapping[int, str],
     known: Mapping[int, Condition],
@@ -93,7 +93,7 @@ def _keep_tensors(made: Mapping[int, Condition], services: Services) -> dict[str
 
 async def _queue(
     state: StoryState,
-    planned: Planned,
+    planned: LoadedRevision,
     made: Mapping[int, Condition],
     files: Mapping[str, str],
     services: Services,
@@ -106,7 +106,7 @@ async def _queue(
         if is_changed(state, run):
             return False
         ids = [planned.scene_ids[place] for place in made]
-        scenes = await revisions.list_some_scenes(session, ids)
+        scenes = await revisions.list_scenes_by_id(session, ids)
         queued = [scene.clip_key for scene in scenes if scene.clip_key is not None]
         before = await clips.list_by_key(session, queued)
         await revisions.add_conditions(session, {one.id: one.data for one in made.values()}, files)

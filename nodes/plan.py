@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.protocol import Brief, OnSubEvent, Planner
-from audiostory_core.story import StoryPlan, SubEvent
+from audiostory_core.story.plan import StoryPlan, SubEvent
 from nodes.errors import StepFailed
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
 from storage import events, revisions, runs, stories
 from storage.models import Json, Run, Story
-from storage.revisions import Content
+from storage.revisions import NewRevision
 
 PLAN_PARTS = {"reasoning", "cast", "directions", "notes", "written"}  # kept with a revision
 SEED_BITS = 63  # seeds fit a signed 64-bit column
@@ -27,7 +27,7 @@ async def plan(state: StoryState, services: Services) -> StateUpdate:
         tell = telling(run, services)
         planned = await asyncio.to_thread(make_plan, story, services, on_sub_event=tell)
         async with services.database.write() as session:
-            await revisions.add(session, run.id, None, content_of(planned, story))
+            await revisions.add(session, run.id, None, new_revision(planned, story))
     return await turn_to(state, services)
 
 
@@ -137,14 +137,14 @@ def check_lengths(sub_events: Sequence[SubEvent], longest_s: float, engine: str)
             )
 
 
-def content_of(planned: StoryPlan, story: Story, remarks: Sequence[str] = ()) -> Content:
+def new_revision(planned: StoryPlan, story: Story, remarks: Sequence[str] = ()) -> NewRevision:
     """Return a plan as the content of a revision; all its sub-events are new ones."""
-    return Content(
+    return NewRevision(
         language=planned.language,
         samples=planned.samples,
         plan=planned.model_dump(mode="json", include=PLAN_PARTS) | {"remarks": list(remarks)},
         scenes=[
-            columns_of(event) | {"seed": derive_seed(story.seed, story.next_ordinal + place)}
+            scene_columns(event) | {"seed": derive_seed(story.seed, story.next_ordinal + place)}
             for place, event in enumerate(planned.sub_events)
         ],
         summary=f"planned again: “{remarks[-1]}”" if remarks else "planned",
@@ -152,7 +152,7 @@ def content_of(planned: StoryPlan, story: Story, remarks: Sequence[str] = ()) ->
     )
 
 
-def columns_of(event: SubEvent) -> Json:
+def scene_columns(event: SubEvent) -> Json:
     """Return the columns of a scene version that a sub-event's wording fills."""
     return {
         "caption": event.caption,

@@ -7,18 +7,18 @@ from typing import Any
 
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.planners.protocol import Planner
-from audiostory_core.stored import plan_of, sub_event_of
-from audiostory_core.story import StoryPlan, SubEvent, samples_of
+from audiostory_core.story.plan import StoryPlan, SubEvent, samples_of
+from audiostory_core.story.stored import plan_of, scene_from_row
 from nodes.errors import StepFailed
 from storage import revisions, stories
 from storage.audio_files import AudioFiles
 from storage.database import Database
 
-MOST_RECENT = 4  # revisions kept in memory
+MAX_RECENT = 4  # revisions kept in memory
 
 
 @dataclass(frozen=True)
-class Planned:
+class LoadedRevision:
     """A stored revision as the core knows it. All of it is immutable once stored."""
 
     revision_id: int
@@ -39,7 +39,7 @@ class Services:
     engines: Mapping[str, Engine]
     planners: Mapping[str, Planner]
     _stop_by: float | None = None  # of the monotonic clock
-    _recent: dict[int, Planned] = field(default_factory=dict)
+    _recent: dict[int, LoadedRevision] = field(default_factory=dict)
 
     def stop(self, within_s: float) -> None:
         """Have what is in flight end soon: given back if it is not done within so many seconds."""
@@ -55,7 +55,7 @@ class Services:
         """Whether what is not done is to be given back."""
         return self._stop_by is not None and time.monotonic() >= self._stop_by
 
-    async def planned(self, revision_id: int) -> Planned:
+    async def planned(self, revision_id: int) -> LoadedRevision:
         """Return a revision; the last ones asked for are kept, so that a step costs O(1).
 
         Of a new revision only the scenes that are in none of them are read.
@@ -69,11 +69,11 @@ class Services:
                 story = await stories.get(session, revision.story_id)
                 unknown = [scene_id for scene_id in revision.scenes if scene_id not in known]
                 wordings = await revisions.list_wordings(session, unknown)
-            known |= {scene.id: sub_event_of(scene) for scene in wordings}
+            known |= {scene.id: scene_from_row(scene) for scene in wordings}
             sub_events = tuple(known[scene_id] for scene_id in revision.scenes)
-            while len(self._recent) >= MOST_RECENT:
+            while len(self._recent) >= MAX_RECENT:
                 del self._recent[next(iter(self._recent))]
-            self._recent[revision_id] = Planned(
+            self._recent[revision_id] = LoadedRevision(
                 revision_id=revision.id,
                 plan=plan_of(story, revision, sub_events),
                 scene_ids=tuple(revision.scenes),

@@ -19,9 +19,9 @@ from typing import Any
 from audiostory_core.audio.crossfade import crossfade, overlap_samples
 from audiostory_core.audio.limiter import TARGET_DBTP
 from audiostory_core.audio.loudness import SegmentLoudness, measure_segment, measure_waveform
+from audiostory_core.audio.mastering import choose_programme
 from audiostory_core.audio.mixdown import Mixdown, Segment
 from audiostory_core.audio.pcm import Waveform, au_bytes
-from audiostory_core.audio.programme import choose_programme
 from audiostory_core.audio.seams import measure_seam
 from audiostory_core.errors import UnreadableAudio
 from nodes.clip_request import canonical
@@ -71,10 +71,10 @@ async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
     async with services.database.read() as session:
         revision = await revisions.get(session, planned.revision_id)
         made = await revisions.find_mix(session, revision.id)
-        heard = await revisions.list_heard(session, revision.scenes)
+        heard = await revisions.list_clip_files(session, revision.scenes)
         revised = await revisions.find_revised_mix(session, revision)
         near = made or revised
-        known = await mixes.list_light(session, near) if near else {}
+        known = await mixes.list_segment_files(session, near) if near else {}
     files = [file for file, _ in heard]
     named = {*files, *(file for _, file in known.values())}
     look = services.audio.find_damaged if made else services.audio.find_missing

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from audiostory_core.audio.figures import measure
 from audiostory_core.audio.pcm import Waveform, flac_bytes
 from audiostory_core.engines.protocol import ClipRequest, ClipResult, Condition
 from audiostory_core.errors import Cancelled, EngineFailed
+from audiostory_core.quality.measures import measure
 from nodes.clip_request import build
 from nodes.plan import is_changed
 from nodes.services import Services
@@ -54,7 +54,7 @@ async def make_clips(claimed: Sequence[Clip], services: Services) -> int:
     claimed, requests = await _load_requests(claimed, services)
     if not requests:
         return 0
-    watch = Interest(len(claimed))
+    watch = BatchProgress(len(claimed))
     started = time.monotonic()
     watching = asyncio.create_task(_watch(claimed, watch, services))
     try:
@@ -77,7 +77,7 @@ async def make_clips(claimed: Sequence[Clip], services: Services) -> int:
     return completed
 
 
-class Interest:
+class BatchProgress:
     """What an engine's thread tells of its progress, and is told of who still waits.
 
     Args:
@@ -99,7 +99,7 @@ class Interest:
         self._is_lost.set()
 
 
-async def _watch(claimed: Sequence[Clip], watch: Interest, services: Services) -> None:
+async def _watch(claimed: Sequence[Clip], watch: BatchProgress, services: Services) -> None:
     keys = [clip.key for clip in claimed]
     noted = time.monotonic()
     while True:

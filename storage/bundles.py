@@ -13,8 +13,7 @@ from typing import Any, Final
 from sqlalchemy import delete, inspect, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import belongings, events, runs, stories
-from storage.lookup import in_parts, insert_new, list_by
+from storage import events, ownership, runs, stories
 from storage.models import (
     ACTIVE,
     Clip,
@@ -34,6 +33,7 @@ from storage.models import (
     Table,
     Take,
 )
+from storage.upsert import in_parts, insert_new, list_by
 
 TABLES: Final[dict[str, type[Table]]] = {
     "story": Story,
@@ -80,12 +80,12 @@ async def gather(session: AsyncSession, story_id: str) -> StoryRows:
         NotFound: if there is no such story.
     """
     story = await stories.get(session, story_id)
-    sub_events = await belongings.list_sub_events(session, story_id)
+    sub_events = await ownership.list_sub_events(session, story_id)
     scenes = await list_by(session, SceneVersion, SceneVersion.sub_event_id, sub_events)
     scenes.sort(key=lambda scene: scene.id)
     takes = await list_by(session, Take, Take.sub_event_id, sub_events)
     takes.sort(key=lambda take: take.id)
-    clips = await list_by(session, Clip, Clip.key, await belongings.list_clips(session, story_id))
+    clips = await list_by(session, Clip, Clip.key, await ownership.list_clips(session, story_id))
     clips.sort(key=lambda clip: clip.key)
     revisions = await _list_of(session, Revision, story_id)
     mixes = await list_by(session, Mix, Mix.revision_id, [revision.id for revision in revisions])
@@ -184,7 +184,7 @@ async def _put_clips(session: AsyncSession, clips: Sequence[Json]) -> None:
         waiting.update(await session.scalars(wants))
     await runs.wake_waiting(session, sorted(waiting))
     for key in adopted:
-        for story_id, sub_event_id in await belongings.list_hearing(session, key):
+        for story_id, sub_event_id in await ownership.list_listening_stories(session, key):
             await events.append(session, story_id, "clip.finished", scene=sub_event_id, clip=key)
 
 
@@ -297,7 +297,7 @@ def _event_data(data: Json, new: _NewIds) -> Json:
 
 async def _conditions_of(session: AsyncSession, clips: Sequence[Clip]) -> list[str]:
     """List the stored conditions that requests name, for clips that are made again."""
-    named = {belongings.condition_of(clip.request) for clip in clips}
+    named = {ownership.condition_of(clip.request) for clip in clips}
     found: list[str] = []
     for some in in_parts(sorted(named)):
         found += await session.scalars(select(Condition.id).where(Condition.id.in_(some)))

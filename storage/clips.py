@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, and_, case, delete, exists, or_, select, u
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events, runs
-from storage.lookup import insert_all_new, insert_new, list_by
 from storage.models import (
     IS_OPEN_CLIP,
     Clip,
@@ -24,8 +23,9 @@ from storage.models import (
     Take,
     now_s,
 )
+from storage.upsert import insert_all_new, insert_new, list_by
 
-MOST_ATTEMPTS = 3  # a clip that fails or kills its worker this often is failed
+MAX_ATTEMPTS = 3  # a clip that fails or kills its worker this often is failed
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ async def claim(
     now = (await session.execute(select(now_s()))).scalar_one()
     claimed = []
     for clip in _batch(found):
-        if clip.attempt >= MOST_ATTEMPTS:
+        if clip.attempt >= MAX_ATTEMPTS:
             await _settle_failed(session, clip, clip.error or "Its worker died each time.")
         else:
             clip.state = ClipState.CLAIMED
@@ -259,7 +259,7 @@ async def fail(session: AsyncSession, claimed: Clip, error: str) -> None:
     clip.error = error
     clip.owner = clip.expires_at = clip.progress = None
     clip.state = ClipState.QUEUED
-    if clip.attempt >= MOST_ATTEMPTS:
+    if clip.attempt >= MAX_ATTEMPTS:
         await _settle_failed(session, clip, error)
 
 

@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from storage.changes import Changes
+from storage.commit_signal import Changes
 from storage.errors import StoreUnusable
-from storage.migrating import bring_up_to_date
+from storage.schema import bring_up_to_date
 from storage.sqlite import SqliteFile
 
 

@@ -13,7 +13,7 @@ from storage.models import ApiKey, Audit, Story, now_s
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # nothing that is misread
 ID_LENGTH = 8
 SECRET_BYTES = 32
-MOST_CHARACTERS = 200  # of what may be a key
+MAX_CHARACTERS = 200  # of what may be a key
 
 
 async def add(session: AsyncSession, *, name: str, scopes: Sequence[str]) -> tuple[ApiKey, str]:
@@ -32,7 +32,7 @@ async def add(session: AsyncSession, *, name: str, scopes: Sequence[str]) -> tup
 
 async def find(session: AsyncSession, key: str) -> ApiKey | None:
     """Find the row of a key, revoked ones too."""
-    if len(key) > MOST_CHARACTERS:
+    if len(key) > MAX_CHARACTERS:
         return None
     # What the index compares are digests. How long that takes may tell how much of a digest
     # is right, but nobody can choose a key by its digest: the time tells nothing of any secret.

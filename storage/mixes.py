@@ -7,8 +7,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events
-from storage.lookup import in_parts, insert_new, list_by
 from storage.models import Json, Mix, Revision, Segment
+from storage.upsert import in_parts, insert_new, list_by
 
 
 async def find_segments(session: AsyncSession, keys: Sequence[str]) -> dict[str, Segment]:
@@ -85,7 +85,7 @@ async def accept(session: AsyncSession, revision: Revision, programme: Json) -> 
         await events.append(session, revision.story_id, "mix.accepted", revision=revision.number)
 
 
-async def list_light(session: AsyncSession, mix: Mix) -> dict[str, tuple[int, str]]:
+async def list_segment_files(session: AsyncSession, mix: Mix) -> dict[str, tuple[int, str]]:
     """Return id and file of each segment of a mix by key, without its loudness."""
     found: dict[str, tuple[int, str]] = {}
     for some in in_parts(mix.segments):

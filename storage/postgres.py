@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
-from storage.changes import Changes, end
+from storage.commit_signal import Changes, end
 from storage.errors import StoreUnusable
 from storage.location import CONNECTION, server_url, shown
 

@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events, runs
 from storage.errors import Conflict, NotFound
-from storage.lookup import in_parts, insert_all_new, list_by
 from storage.models import (
     Clip,
     ClipState,
@@ -24,6 +23,7 @@ from storage.models import (
     SubEvent,
     Take,
 )
+from storage.upsert import in_parts, insert_all_new, list_by
 
 FRESH: Json = {
     "engine": None,
@@ -38,7 +38,7 @@ Scene = int | Json  # a scene version that stays, or the columns of a new one
 
 
 @dataclass(frozen=True)
-class Content:
+class NewRevision:
     """What a new revision says.
 
     Args:
@@ -59,7 +59,7 @@ class Content:
 
 
 async def add(
-    session: AsyncSession, run_id: int, base_id: int | None, content: Content
+    session: AsyncSession, run_id: int, base_id: int | None, content: NewRevision
 ) -> Revision:
     """Store a revision that a run made of `base_id` and make it the story's current one.
 
@@ -206,7 +206,7 @@ async def list_scenes(session: AsyncSession, revision: Revision) -> list[SceneVe
     return [by_id[scene_id] for scene_id in revision.scenes]
 
 
-async def list_some_scenes(session: AsyncSession, scene_ids: Sequence[int]) -> list[SceneVersion]:
+async def list_scenes_by_id(session: AsyncSession, scene_ids: Sequence[int]) -> list[SceneVersion]:
     """List scene versions by id, in the order of the ids."""
     by_id = {
         row.id: row for row in await list_by(session, SceneVersion, SceneVersion.id, scene_ids)
@@ -290,7 +290,7 @@ async def list_conditions(
     return {row[0]: Conditioned(row[1], row[2]) for row in rows}
 
 
-async def list_heard(session: AsyncSession, scene_ids: Sequence[int]) -> list[tuple[str, int]]:
+async def list_clip_files(session: AsyncSession, scene_ids: Sequence[int]) -> list[tuple[str, int]]:
     """Return the file that each scene version is heard from and the scene's samples, in order."""
     heard: dict[int, tuple[str, int]] = {}
     for some in in_parts(scene_ids):

@@ -13,7 +13,6 @@ from sqlalchemy import ColumnElement, Exists, and_, case, delete, exists, func, 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events
-from storage.lookup import in_parts
 from storage.models import (
     ACTIVE,
     IS_OPEN_CLIP,
@@ -25,9 +24,10 @@ from storage.models import (
     RunState,
     now_s,
 )
+from storage.upsert import in_parts
 
 CLIP_REVIEW = "clip review"  # waits for its author, for a clip failed in all its attempts
-MOST_ATTEMPTS = 3  # a run that kills its worker this often is failed
+MAX_ATTEMPTS = 3  # a run that kills its worker this often is failed
 
 
 async def has_claimable(
@@ -61,8 +61,8 @@ async def claim(
     run = await session.scalar(first.with_for_update(skip_locked=True))
     if run is None:
         return None
-    if run.attempt >= MOST_ATTEMPTS:
-        await fail(session, run, f"{MOST_ATTEMPTS} workers died while driving this run.")
+    if run.attempt >= MAX_ATTEMPTS:
+        await fail(session, run, f"{MAX_ATTEMPTS} workers died while driving this run.")
         return None
     was_interrupted = run.state == RunState.RUNNING
     run.state = RunState.RUNNING

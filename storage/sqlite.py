@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
-from storage.changes import Changes, end
+from storage.commit_signal import Changes, end
 from storage.errors import StoreUnusable
 from storage.wal import PRAGMAS, WriteAheadLog
 

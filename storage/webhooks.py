@@ -35,8 +35,8 @@ DUE, DELIVERED, GIVEN_UP = "due", "delivered", "given up"
 TEST_KIND = "webhook.test"  # of no story: sent to try an address
 ID_BYTES, SECRET_BYTES = 9, 32
 HELD_ATTEMPTS = 4  # an event is overtaken by those after it once it failed this often
-MOST_WEBHOOKS = 100  # of one owner
-MOST_GIVEN_UP = 20  # in a row, before a webhook is disabled
+MAX_WEBHOOKS = 100  # of one owner
+MAX_GIVEN_UP = 20  # in a row, before a webhook is disabled
 IS_ANYONE_LISTENING = exists().where(Webhook.disabled_at.is_(None))  # rides on another statement
 
 
@@ -67,7 +67,7 @@ async def add(
     """Store a webhook with a fresh secret.
 
     Raises:
-        Conflict: if its owner has `MOST_WEBHOOKS`.
+        Conflict: if its owner has `MAX_WEBHOOKS`.
         NotFound: if there is no such story.
     """
     if story_id is not None and await session.get(Story, story_id) is None:
@@ -77,7 +77,7 @@ async def add(
         .select_from(Webhook)
         .where(Webhook.owner_key.is_not_distinct_from(owner_key))
     )
-    if (has or 0) >= MOST_WEBHOOKS:
+    if (has or 0) >= MAX_WEBHOOKS:
         raise Conflict(f"There are {has} webhooks; remove one that is not needed.")
     webhook = Webhook(
         id=f"wh_{secrets.token_hex(ID_BYTES)}",
@@ -335,10 +335,10 @@ async def _gave_up_in_a_row(session: AsyncSession, webhook_id: str) -> bool:
             select(Delivery.state)
             .where(Delivery.webhook_id == webhook_id, Delivery.state != DUE)
             .order_by(desc(Delivery.next_at), desc(Delivery.id))
-            .limit(MOST_GIVEN_UP)
+            .limit(MAX_GIVEN_UP)
         )
     )
-    return len(latest) == MOST_GIVEN_UP and set(latest) == {GIVEN_UP}
+    return len(latest) == MAX_GIVEN_UP and set(latest) == {GIVEN_UP}
 
 
 async def _now(session: AsyncSession) -> float:

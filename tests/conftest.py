@@ -16,16 +16,16 @@ from api.store import OpenStore, open_store
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.planners.protocol import Planner
 from graph.build import build_graph
-from graph.checkpoints import open_checkpoints
+from graph.checkpoints.sqlite import open_checkpoints
 from graph.worker import Worker
 from nodes.services import Services
 from nodes.synthesize import make_clips
 from storage import clips, events, stories
-from storage.migrating import migrate
 from storage.models import ACTIVE, Event, Run, Story
-from storage.presence import Presence
-from tests.fakes import LinePlanner, ToneEngine
-from tests.postgres import ON_BOTH_DATABASES, postgres, postgres_template, postgres_url
+from storage.schema import migrate
+from storage.worker_lock import WorkerLock
+from tests.support.fakes import LinePlanner, ToneEngine
+from tests.support.postgres import ON_BOTH_DATABASES, postgres, postgres_template, postgres_url
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell without job control has what runs in its background ignore Ctrl-C, and so would
@@ -65,7 +65,7 @@ class Studio:
     @asynccontextmanager
     async def worker(self, **options: Any) -> AsyncIterator[Worker]:
         async with open_checkpoints(self.settings.checkpoints) as checkpoints:
-            presence = Presence(self.store.workers)
+            presence = WorkerLock(self.store.workers)
             yield Worker(build_graph(checkpoints), self.services, presence, **options)
 
     async def add(self, instruction: str, **values: Any) -> Story:
@@ -130,7 +130,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str | None:
-    """Where the studio's truth lies: None is SQLite. See tests/postgres.py."""
+    """Where the studio's truth lies: None is SQLite. See tests/support/postgres.py."""
     if getattr(request, "param", "sqlite") == "sqlite":
         return None
     return request.getfixturevalue("postgres_url")

@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 import typer
 
-from api.cli.main import BAD_INPUT, DEGRADED, FAILED, INTERRUPTED, app
-from api.routes import audio, events, health, stories
+from api.cli import BAD_INPUT, DEGRADED, FAILED, INTERRUPTED, app
+from api.exports import routes as export_routes
+from api.operations import health_routes
 from api.settings import Settings
+from api.stories import event_routes
+from api.stories import routes as story_routes
 from audiostory_core.engines.foley.catalog import load_kinds
-from tests.showing import is_as_shown, list_shown, run_all
+from tests.support.doc_sessions import is_as_shown, list_shown, run_all
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -23,7 +26,7 @@ DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"
 COMMANDS = typer.main.get_command(app).commands
 ROUTES = [
     (route.path_regex, route.methods)
-    for module in (stories, audio, events, health)
+    for module in (story_routes, export_routes, event_routes, health_routes)
     for route in module.router.routes
 ]
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -24,7 +24,7 @@ from audiostory_core.audio.pcm import (
     wav_length,
 )
 from audiostory_core.errors import BadInput
-from audiostory_core.story import CHANNELS, SAMPLE_RATE
+from audiostory_core.story.plan import CHANNELS, SAMPLE_RATE
 
 SUFFIXES = (".wav", ".flac")
 Progress = Callable[[int, int], None]  # samples done, samples in all

@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 
 from audiostory_core.audio.pcm import Waveform
 from audiostory_core.audio.truepeak import REACH, true_peaks
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 BLOCK = 1 << 16
 CEILING_DBTP = -1.0  # promised
 # True-peak meters differ by their filters: by 0.55 dB for white noise limited by 6 dB.
 METER_MARGIN_DB = 0.7
 TARGET_DBTP = CEILING_DBTP - METER_MARGIN_DB  # limited to
-MOST_REDUCTION_DB = 6.0
-# The programme's gain keeps within MOST_REDUCTION_DB; peaks across a seam may exceed what its two
+MAX_REDUCTION_DB = 6.0
+# The programme's gain keeps within MAX_REDUCTION_DB; peaks across a seam may exceed what its two
 # sides were measured at by a hair.
-DEEPEST_DB = MOST_REDUCTION_DB + 1.0
+DEEPEST_DB = MAX_REDUCTION_DB + 1.0
 RELEASE_DB_S = 40.0  # dB per second
 BOX = round(0.002 * SAMPLE_RATE)  # samples; an attack of 6 ms in all
 LOOK_AHEAD = 3 * (BOX - 1)

@@ -17,7 +17,7 @@ from scipy import signal
 from audiostory_core.audio.mixdown import Mixdown, Segment
 from audiostory_core.audio.pcm import Waveform
 from audiostory_core.audio.truepeak import REACH, true_peaks
-from audiostory_core.story import CHANNELS, SAMPLE_RATE
+from audiostory_core.story.plan import CHANNELS, SAMPLE_RATE
 
 # Segments start anywhere on the programme's grid and energy is taken as even within their bins:
 # bins of 100 ms would misread sparse clicks by up to 0.6 LU, 20 ms by 0.06, 10 ms by 0.02.

@@ -18,7 +18,7 @@ import soundfile
 from audiostory_core.audio.limiter import AFTER, BEFORE, BLOCK, limit
 from audiostory_core.audio.pcm import Waveform
 from audiostory_core.errors import UnreadableAudio
-from audiostory_core.story import CHANNELS
+from audiostory_core.story.plan import CHANNELS
 
 OPEN_FILES = 4  # a body, its seam and the next body, and one to spare
 

@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from audiostory_core.story import CHANNELS, SAMPLE_RATE
+from audiostory_core.story.plan import CHANNELS, SAMPLE_RATE
 
 Waveform = NDArray[np.float32]  # [C, N]
 

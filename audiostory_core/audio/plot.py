@@ -26,10 +26,10 @@ from audiostory_core.audio.loudness import (
     measure_blocks,
     sliding_lufs,
 )
+from audiostory_core.audio.mastering import TARGET_LUFS
 from audiostory_core.audio.mixdown import Mixdown
 from audiostory_core.audio.pcm import Waveform
-from audiostory_core.audio.programme import TARGET_LUFS
-from audiostory_core.story import SAMPLE_RATE, seconds_of
+from audiostory_core.story.plan import SAMPLE_RATE, seconds_of
 
 SUFFIXES = (".png",)
 WIDTH_IN, HEIGHT_IN, DPI = 16.0, 7.0, 120

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from audiostory_core.audio.crossfade import correlation
 from audiostory_core.audio.pcm import Waveform
-from audiostory_core.story import SAMPLE_RATE, seconds_of
+from audiostory_core.story.plan import SAMPLE_RATE, seconds_of
 
 WINDOW = round(0.4 * SAMPLE_RATE)
 HOP = WINDOW // 4
 FRAME = round(0.05 * SAMPLE_RATE)
 SILENT_DBFS = -60.0  # a 50 ms frame below is a gap that is heard
 FLOOR_DB = -120.0  # stands for silence; below any level that matters
-MOST_EXCESS_DB = 3.0  # a seam further outside its sides is heard as one
-MOST_SILENCE_S = 0.15  # a pause in speech is longer; a hole in a bed is heard from here
+MAX_EXCESS_DB = 3.0  # a seam further outside its sides is heard as one
+MAX_SILENCE_S = 0.15  # a pause in speech is longer; a hole in a bed is heard from here
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def measure_seam(
 def remarks(figures: SeamFigures) -> tuple[str, ...]:
     """Say what an author may hear of a seam; empty if nothing."""
     heard = []
-    if figures.excess_db > MOST_EXCESS_DB:
+    if figures.excess_db > MAX_EXCESS_DB:
         heard.append(f"its level lies {figures.excess_db:.1f} dB outside its two sides")
-    if figures.silence_s > MOST_SILENCE_S:
+    if figures.silence_s > MAX_SILENCE_S:
         heard.append(f"it has a gap of {figures.silence_s:.1f} s")
     return tuple(heard)
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from audiostory_core.story import SAMPLE_RATE, CastMember, Layer, StoryPlan
+from audiostory_core.story.plan import SAMPLE_RATE, CastMember, Layer, StoryPlan
 
 Waveform = NDArray[np.float32]  # [C, N], in [-1, 1]
 
@@ -76,7 +76,7 @@ class ClipResult:
     is_silence: bool = False  # the request asks for silence, and that is what was made
 
 
-class Watch(Protocol):
+class ProgressListener(Protocol):
     """Someone who follows the making of a batch of clips and may lose interest in it."""
 
     def step(self, index: int, done: float) -> None:
@@ -91,14 +91,14 @@ class Watch(Protocol):
         ...
 
 
-class Unwatched:
-    """Nobody follows, and the clips are wanted to the end; implements `Watch`."""
+class NullListener:
+    """Nobody follows, and the clips are wanted to the end; implements `ProgressListener`."""
 
     def step(self, index: int, done: float) -> None:
         """Go on."""
 
 
-UNWATCHED = Unwatched()
+UNWATCHED = NullListener()
 
 
 class Engine(Protocol):
@@ -132,7 +132,7 @@ class Engine(Protocol):
         ...
 
     def synthesize(
-        self, requests: Sequence[ClipRequest], watch: Watch = UNWATCHED
+        self, requests: Sequence[ClipRequest], watch: ProgressListener = UNWATCHED
     ) -> list[ClipResult]:
         """Make one clip per request, in order; equal requests give bit-identical waveforms.
 

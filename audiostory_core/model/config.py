@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from audiostory_core.errors import BadInput
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 SEMANTIC_TOKENS = 64  # S, of every sub-event
 RESIDUAL_TOKENS = 8  # R, of every sub-event

@@ -17,11 +17,11 @@ from audiostory_core.errors import BadInput
 from audiostory_core.model.bridging import Bridge
 from audiostory_core.model.config import NetworkConfig
 from audiostory_core.model.llm import Backend, LanguageModel
-from audiostory_core.model.served import VllmBackend
-from audiostory_core.model.state_files import default_folder
 from audiostory_core.model.synthesizer import Synthesizer
+from audiostory_core.model.vllm.client import VllmBackend
+from audiostory_core.model.vllm.state_files import default_folder
 from audiostory_core.model.vocabulary import Vocabulary
-from audiostory_core.model.weights import open_weights
+from audiostory_core.model.weights.loading import open_weights
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from audiostory_core.model.flow import (
     sample,
 )
 from audiostory_core.model.fusion import Fusion
-from audiostory_core.model.tensor_files import NO_MEMORY
 from audiostory_core.model.vae import CHUNK, OnChunk, decode
+from audiostory_core.model.weights.tensor_files import NO_MEMORY
 
 
 class Synthesizer:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from audiostory_core.story import StoryPlan, SubEvent
+from audiostory_core.story.plan import StoryPlan, SubEvent
 
 OnSubEvent = Callable[[int, SubEvent], None]  # told a number from 1, and a sub-event not yet timed
 

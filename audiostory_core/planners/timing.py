@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audiostory_core.planners.clauses.timing import parts_of, spoken_s
-from audiostory_core.story import (
+from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_SUB_EVENT_S,
     Layer,

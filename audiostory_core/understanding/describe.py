@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator
 
 from audiostory_core.errors import BadInput, UnreadableAudio
+from audiostory_core.llm.answers import ask_twice, parse
+from audiostory_core.llm.client import ChatClient, Message, Question
+from audiostory_core.llm.stream import Unusable
 from audiostory_core.planners.chat.answer import Text
-from audiostory_core.planners.chat.answering import Unusable
-from audiostory_core.planners.chat.asking import ask_twice, parse
-from audiostory_core.planners.chat.client import ChatClient, Message, Question
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 Waveform = NDArray[np.float32]  # [C, N]
 
@@ -35,7 +35,7 @@ HEARING_RATE = 16_000  # Hz, of what models listen to
 LONGEST_PIECE_S = 30.0
 SHORTEST_S = 0.1
 LONGEST_S = 3600.0
-MOST_EVENTS = 64  # of a piece
+MAX_EVENTS = 64  # of a piece
 LONGEST_TEXT = 4000  # characters of a piece
 
 
@@ -123,7 +123,7 @@ def _described(
         raise BadInput("audio", shown, problem, remedy) from error
     events = [
         HeardEvent(one.label[:LONGEST_TEXT], begins_s + one.start_s, begins_s + end_s)
-        for one in answer.events[:MOST_EVENTS]
+        for one in answer.events[:MAX_EVENTS]
         if one.label and 0 <= one.start_s < (end_s := min(one.end_s, piece_s))
     ]
     return Description(

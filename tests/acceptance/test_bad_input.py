@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from tests.permissions import respect_permissions
+from tests.support.permissions import respect_permissions
 
 
 def _assert_refused(finished, *said: str, exit_code: int = 2) -> None:

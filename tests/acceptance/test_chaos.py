@@ -9,14 +9,14 @@ import sqlite3
 import psycopg
 import pytest
 
-from api import catalog
-from api.revising import ask
-from audiostory_core.changes import Edits
-from audiostory_core.edits import Reword
+from api.engines import catalog
+from api.revisions.service import ask
+from audiostory_core.story.changes import Edits
+from audiostory_core.story.edits import Reword
 from storage.models import RunState
-from tests.acceptance import tone_process
-from tests.acceptance.killing import SCENES, Chaos, count_repeated, list_clips
-from tests.postgres import ON_BOTH_DATABASES
+from tests.support import tone_process
+from tests.support.killing import SCENES, Chaos, count_repeated, list_clips
+from tests.support.postgres import ON_BOTH_DATABASES
 
 pytestmark = ON_BOTH_DATABASES
 

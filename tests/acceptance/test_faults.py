@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from api.new_story import create_story, new_story
 from api.settings import Settings
 from api.store import open_store
+from api.stories.creation import create_story, parse_story
 from tests.acceptance.conftest import CommandLine
-from tests.disks import mount_disk
+from tests.support.disks import mount_disk
 
 __all__ = ["mount_disk"]
 
@@ -165,7 +165,7 @@ async def _open(home: Path) -> None:
 
 async def _queue(home: Path) -> None:
     store = await open_store(Settings(home=home))
-    wanted = new_story(
+    wanted = parse_story(
         instruction=STORY,
         duration_s=30.0,
         language=None,

@@ -14,7 +14,7 @@ LINES = [json.loads(line) for line in (DATA / "instructions.jsonl").read_text("u
 NAMED = json.loads((DATA / "named_sounds.json").read_text("utf-8"))
 TARGET_LUFS, TOLERANCE_LU, CEILING_DBTP = -16.0, 0.5, -1.0
 MAY_BE_QUIETER = {"quiet", "unknown"}
-MOST_SEAM_EXCESS_DB = 3.0
+MAX_SEAM_EXCESS_DB = 3.0
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def test_instruction_becomes_a_story_of_exactly_its_length_and_loudness(audiosto
     else:
         assert loudness_lufs == pytest.approx(TARGET_LUFS, abs=TOLERANCE_LU)
     excess = [seam["excess_db"] for seam in story["seams"]]
-    assert max(excess, default=0.0) <= MOST_SEAM_EXCESS_DB
+    assert max(excess, default=0.0) <= MAX_SEAM_EXCESS_DB
     _assert_named_sounds_are_made(line["id"], story)
 
 

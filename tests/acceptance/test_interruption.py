@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from api.new_story import create_story, new_story
 from api.settings import Settings
 from api.store import open_store
+from api.stories.creation import create_story, parse_story
 
 STORY = "\n".join(f"{n}. A bell rings {n} times in the rain (5 s)" for n in range(1, 9))
 
@@ -147,7 +147,7 @@ def test_worker_told_to_stop_finishes_its_clip_and_holds_nothing(audiostory):
 
 async def _queue(home: Path) -> None:
     store = await open_store(Settings(home=home))
-    wanted = new_story(
+    wanted = parse_story(
         instruction=STORY,
         duration_s=None,
         language=None,

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from api.new_story import create_story, new_story
 from api.settings import Settings
 from api.store import open_store
+from api.stories.creation import create_story, parse_story
 from storage import events
 
 STORY = "\n".join(f"{n}. A bell rings {n} times in the rain (5 s)" for n in range(1, 9))
@@ -25,7 +25,7 @@ def story_id(audiostory):
 
 async def _queue(audiostory):
     store = await open_store(Settings(home=audiostory.home))
-    wanted = new_story(
+    wanted = parse_story(
         instruction=STORY,
         duration_s=None,
         language=None,

@@ -10,14 +10,14 @@ import pytest
 import uvicorn
 
 from api.app import create_app
-from api.edge import Edge
-from api.serving import _Server
+from api.http.deps import AppState
+from api.operations.serving import _Server
 from api.settings import Settings
 from api.store import open_store
 from storage.database import Database
-from tests.api.knocking import make_key
 from tests.conftest import Studio
-from tests.fakes import LinePlanner, ToneEngine
+from tests.support.api_keys import make_key
+from tests.support.fakes import LinePlanner, ToneEngine
 
 
 @pytest.fixture(scope="session")
@@ -38,22 +38,22 @@ async def studio(tmp_path, empty_home) -> AsyncIterator[Studio]:
 
 
 @pytest.fixture
-def edge(studio) -> Edge:
-    return Edge(studio.store, studio.settings, lambda: 1)
+def state(studio) -> AppState:
+    return AppState(studio.store, studio.settings, lambda: 1)
 
 
 @pytest.fixture
-async def client(edge) -> AsyncIterator[httpx.AsyncClient]:
+async def client(state) -> AsyncIterator[httpx.AsyncClient]:
     """Speaks to the application directly; an error it did not foresee is raised here."""
-    transport = httpx.ASGITransport(create_app(edge))
+    transport = httpx.ASGITransport(create_app(state))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         yield client
 
 
 @pytest.fixture
-async def socket_client(edge) -> AsyncIterator[httpx.AsyncClient]:
+async def socket_client(state) -> AsyncIterator[httpx.AsyncClient]:
     """Speaks over a socket, as responses without end need it."""
-    config = uvicorn.Config(create_app(edge), log_level="warning", lifespan="off")
+    config = uvicorn.Config(create_app(state), log_level="warning", lifespan="off")
     server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(server.serve([listening]))
@@ -61,7 +61,7 @@ async def socket_client(edge) -> AsyncIterator[httpx.AsyncClient]:
         async with httpx.AsyncClient(base_url=base_url, timeout=10) as client:
             yield client
         server.should_exit = True
-        edge.closing.set()
+        state.closing.set()
         await serving
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete
 
-from api.mending import find_damaged, queue_mending
-from api.views import open_mix
+from api.maintenance.repair import find_damaged, queue_mending
+from api.stories.views import open_mix
 from audiostory_core.engines.protocol import UNWATCHED
-from graph.runs import while_held
+from graph.drive import while_held
 from nodes.errors import RunStopped
 from nodes.interleave import interleave
 from nodes.plan import derive_seed, plan
@@ -185,7 +185,7 @@ async def test_clip_whose_file_is_lost_each_time_is_brought_before_the_author(st
     async with studio.store.database.read() as session:
         [failed] = await clips.list_failed(session, run.id)
     assert "lost or damaged each time" in failed.error
-    assert len(studio.engine.made) == clips.MOST_ATTEMPTS
+    assert len(studio.engine.made) == clips.MAX_ATTEMPTS
 
 
 def _add_and_lose(studio, add, suffix, content):

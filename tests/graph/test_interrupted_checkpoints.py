@@ -1,8 +1,8 @@
 """A process that ends between any two writes of LangGraph's checkpoints loses nothing."""
 
 from graph.build import build_graph
-from graph.checkpoints import open_checkpoints
-from graph.runs import drive
+from graph.checkpoints.sqlite import open_checkpoints
+from graph.drive import drive
 from storage import revisions, runs, stories
 from storage.models import RunState
 

@@ -13,8 +13,8 @@ from storage import runs
 from storage.errors import StoreUnusable
 from storage.models import Clip, ClipState, Run, RunState
 from tests.conftest import Studio
-from tests.disks import mount_disk
-from tests.postgres import ON_BOTH_DATABASES, ON_POSTGRES
+from tests.support.disks import mount_disk
+from tests.support.postgres import ON_BOTH_DATABASES, ON_POSTGRES
 
 __all__ = ["mount_disk"]
 

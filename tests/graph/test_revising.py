@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from api import revising
+from api.revisions import service as revision_service
 from audiostory_core.errors import BadInput
-from audiostory_core.story import SubEvent
+from audiostory_core.story.plan import SubEvent
 from storage.errors import Conflict
 from storage.models import ACTIVE, RunState
-from tests.authoring import Author, tone_in_catalog
-from tests.fakes import LinePlanner
-from tests.postgres import ON_BOTH_DATABASES
+from tests.support.author import Author, tone_in_catalog
+from tests.support.fakes import LinePlanner
+from tests.support.postgres import ON_BOTH_DATABASES
 
 SECOND = 44_100
 FIVE = "rain\nthunder\nbirds\nbells\nsea"
@@ -267,7 +267,7 @@ async def test_rejected_plan_is_planned_again_with_the_remarks_and_reviewed_agai
     author = await _finished(studio, review=True)
 
     for remark in ("shorter", "no birds"):
-        await revising.reject(studio.store.database, author.story_id, remark)
+        await revision_service.reject(studio.store.database, author.story_id, remark)
         run = await author.wait()
 
     assert run.waits_for == "plan review"
@@ -285,7 +285,7 @@ async def test_rejected_plan_is_planned_again_with_the_remarks_and_reviewed_agai
 async def test_rejected_finished_story_waits_with_its_new_plan(studio):
     author = await _finished(studio)
 
-    await revising.reject(studio.store.database, author.story_id, "shorter")
+    await revision_service.reject(studio.store.database, author.story_id, "shorter")
     run = await author.wait()
 
     assert (run.state, run.waits_for) == (RunState.PARKED, "plan review")
@@ -339,9 +339,9 @@ async def test_author_goes_back_and_forth_without_a_worker(studio):
     database = studio.store.database
 
     for _ in range(2):
-        await revising.undo(database, author.story_id)
-        await revising.redo(database, author.story_id)
-    await revising.undo(database, author.story_id)
+        await revision_service.undo(database, author.story_id)
+        await revision_service.redo(database, author.story_id)
+    await revision_service.undo(database, author.story_id)
     run = await author.wait()
 
     assert (run.state, author.made()) == (RunState.FINISHED, [])
@@ -353,7 +353,7 @@ async def test_undo_waits_for_changes_that_were_asked_for_before_it(studio):
     await author.ask(_reword(2, "an owl"))
 
     with pytest.raises(Conflict, match="being worked on"):
-        await revising.undo(studio.store.database, author.story_id)
+        await revision_service.undo(studio.store.database, author.story_id)
 
 
 async def test_change_after_undo_ends_redo_and_the_undone_revision_stays(studio):
@@ -363,7 +363,7 @@ async def test_change_after_undo_ends_redo_and_the_undone_revision_stays(studio)
     await author.edit(_reword(2, "a dog", seed=5), accept=True)
 
     with pytest.raises(Conflict):
-        await revising.redo(studio.store.database, author.story_id)
+        await revision_service.redo(studio.store.database, author.story_id)
     assert (await author.revision()).number == 3
     await author.switch(2)
 
@@ -375,7 +375,7 @@ async def test_first_revision_cannot_be_undone(studio):
     author = await _finished(studio)
 
     with pytest.raises(Conflict, match="nothing to undo"):
-        await revising.undo(studio.store.database, author.story_id)
+        await revision_service.undo(studio.store.database, author.story_id)
 
 
 async def test_undo_waits_until_clips_are_made(studio):
@@ -384,19 +384,19 @@ async def test_undo_waits_until_clips_are_made(studio):
     await _drive(studio)
 
     with pytest.raises(Conflict, match="being worked on"):
-        await revising.undo(studio.store.database, author.story_id)
+        await revision_service.undo(studio.store.database, author.story_id)
 
 
 async def test_named_revision_is_found_again(studio):
     author = await _finished(studio)
     database = studio.store.database
-    await revising.name(database, author.story_id, 1, " the quiet one ")
+    await revision_service.name(database, author.story_id, 1, " the quiet one ")
     await author.edit(_reword(2, "an owl"), accept=True)
 
     with pytest.raises(Conflict, match="Revision 1"):
-        await revising.name(database, author.story_id, 2, "the quiet one")
+        await revision_service.name(database, author.story_id, 2, "the quiet one")
     with pytest.raises(BadInput):
-        await revising.name(database, author.story_id, 2, "7")
+        await revision_service.name(database, author.story_id, 2, "7")
     await author.switch("the quiet one")
 
     assert (await author.revision()).number == 1
@@ -409,7 +409,7 @@ async def test_branch_makes_nothing_and_both_stories_go_their_own_way(studio):
     before = await author.kept()
     studio.engine.made.clear()
 
-    begun = await revising.branch(studio.store.database, author.story_id, None, None)
+    begun = await revision_service.branch(studio.store.database, author.story_id, None, None)
     other = Author(studio, begun.id)
     run = await other.wait()
 
@@ -425,7 +425,7 @@ async def test_branch_makes_nothing_and_both_stories_go_their_own_way(studio):
 async def test_branch_of_a_story_that_was_never_mixed_is_made_on_its_own(studio):
     author = await _finished(studio, review=True)
 
-    begun = await revising.branch(studio.store.database, author.story_id, None, None)
+    begun = await revision_service.branch(studio.store.database, author.story_id, None, None)
     other = Author(studio, begun.id)
     run = await other.wait()
 
@@ -437,10 +437,10 @@ async def test_cancelled_change_goes_on_where_it_was(studio):
     author = await _finished(studio)
     await author.ask(_reword(2, "an owl"))
     await _drive(studio)
-    await revising.cancel(studio.store.database, author.story_id)
+    await revision_service.cancel(studio.store.database, author.story_id)
     assert (await studio.latest_run(author.story_id)).state == RunState.CANCELLED
 
-    await revising.resume(studio.store.database, author.story_id)
+    await revision_service.resume(studio.store.database, author.story_id)
     run = await author.wait()
 
     assert run.state not in ACTIVE or run.waits_for == "mix review"

@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from api import decisions, revising
-from audiostory_core.changes import ChooseTake, Edits, MoreTakes
-from audiostory_core.edits import read_edits
+from api.revisions import approval
+from api.revisions import service as revision_service
 from audiostory_core.errors import BadInput
-from audiostory_core.story import seconds_of
+from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes
+from audiostory_core.story.edits import read_edits
+from audiostory_core.story.plan import seconds_of
 from storage import clips, revisions
 from storage.errors import Conflict, NotFound
 from storage.models import ACTIVE
-from tests.authoring import Author, Kept, tone_in_catalog
+from tests.support.author import Author, Kept, tone_in_catalog
 
 STEPS = 40
 TAIL = 11_025  # samples
@@ -94,7 +95,7 @@ class Walk:
         self.done.append(str(asked))
         accept = self.random.random() < 0.3
         database = self.author.studio.store.database
-        await revising.ask(database, self.author.story_id, asked, accept=accept)
+        await revision_service.ask(database, self.author.story_id, asked, accept=accept)
 
     async def _edit(self) -> None:
         count = self.random.choice([1, 1, 1, 2, 3])
@@ -131,21 +132,23 @@ class Walk:
 
     async def _undo(self) -> None:
         self.done.append("undo")
-        await revising.undo(self.author.studio.store.database, self.author.story_id)
+        await revision_service.undo(self.author.studio.store.database, self.author.story_id)
 
     async def _redo(self) -> None:
         self.done.append("redo")
-        await revising.redo(self.author.studio.store.database, self.author.story_id)
+        await revision_service.redo(self.author.studio.store.database, self.author.story_id)
 
     async def _switch(self) -> None:
         numbers = [row["number"] for row in (self.kept.revisions if self.kept else {}).values()]
         named = self.random.choice(numbers or [1])
         self.done.append(f"switch {named}")
-        await revising.switch(self.author.studio.store.database, self.author.story_id, named)
+        await revision_service.switch(
+            self.author.studio.store.database, self.author.story_id, named
+        )
 
     async def _approve(self) -> None:
         self.done.append("approve")
-        await decisions.approve(self.author.studio.store.database, self.author.story_id)
+        await approval.approve(self.author.studio.store.database, self.author.story_id)
 
     async def _length(self) -> int:
         return len((await self.author.revision()).scenes)

@@ -4,8 +4,8 @@ import json
 import numpy as np
 import pytest
 
-from api.views import list_degradations, open_mix, view_scenes
-from graph.runs import RECURSION_LIMIT
+from api.stories.views import list_degradations, open_mix, view_scenes
+from graph.drive import RECURSION_LIMIT
 from nodes.plan import derive_seed
 from storage import clips, revisions, runs, stories
 from storage.models import RunState

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from api import revising
-from audiostory_core.changes import ChooseTake, MoreTakes
-from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, ClipResult, Watch
+from api.revisions import service as revision_service
+from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, ClipResult, ProgressListener
 from audiostory_core.errors import BadInput, EngineFailed
+from audiostory_core.story.changes import ChooseTake, MoreTakes
 from nodes.plan import derive_seed
 from storage.errors import NotFound
 from storage.models import RunState
-from tests.authoring import Author, tone_in_catalog
-from tests.fakes import ToneEngine
-from tests.postgres import ON_BOTH_DATABASES
+from tests.support.author import Author, tone_in_catalog
+from tests.support.fakes import ToneEngine
+from tests.support.postgres import ON_BOTH_DATABASES
 
 SECOND = 44_100
 
@@ -23,7 +23,7 @@ class _Failing(ToneEngine):
     """Can make nothing."""
 
     def synthesize(
-        self, requests: Sequence[ClipRequest], watch: Watch = UNWATCHED
+        self, requests: Sequence[ClipRequest], watch: ProgressListener = UNWATCHED
     ) -> list[ClipResult]:
         raise EngineFailed("cannot make anything")
 
@@ -224,7 +224,7 @@ async def test_scene_that_is_not_there_has_no_takes(studio, asked):
     author = await _finished(studio)
 
     with pytest.raises(BadInput) as refused:
-        await revising.ask(studio.store.database, author.story_id, asked)
+        await revision_service.ask(studio.store.database, author.story_id, asked)
 
     assert refused.value.field == "sub_event"
 
@@ -249,7 +249,7 @@ async def test_takes_follow_a_scene_that_moves(studio):
 async def test_takes_of_a_branch_are_those_of_its_origin(studio):
     author = await _finished(studio)
     await author.more_takes(2, 1)
-    begun = await revising.branch(studio.store.database, author.story_id, None, None)
+    begun = await revision_service.branch(studio.store.database, author.story_id, None, None)
     other = Author(studio, begun.id)
     await other.wait()
 

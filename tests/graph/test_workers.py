@@ -8,14 +8,14 @@ import psycopg
 import pytest
 from sqlalchemy import func, select
 
-from api import catalog
-from api.revising import ask, cancel, resume
-from audiostory_core.changes import Edits
-from audiostory_core.edits import Reword
+from api.engines import catalog
+from api.revisions.service import ask, cancel, resume
+from audiostory_core.story.changes import Edits
+from audiostory_core.story.edits import Reword
 from storage import clips, runs
 from storage.models import Clip, ClipState, Run, RunState
-from tests.acceptance import tone_process
-from tests.postgres import ON_BOTH_DATABASES
+from tests.support import tone_process
+from tests.support.postgres import ON_BOTH_DATABASES
 
 pytestmark = ON_BOTH_DATABASES
 
@@ -182,7 +182,7 @@ async def test_clip_that_cannot_be_made_is_brought_before_the_author_who_rewords
     assert (run.state, run.waits_for) == (RunState.PARKED, runs.CLIP_REVIEW)
     async with studio.store.database.read() as session:
         [failed] = await clips.list_failed(session, run.id)
-    assert (failed.attempt, failed.error) == (clips.MOST_ATTEMPTS, "cannot make 'fails'")
+    assert (failed.attempt, failed.error) == (clips.MAX_ATTEMPTS, "cannot make 'fails'")
 
     reword = Edits(edits=(Reword(sub_event=2, caption="thunder"),))
     await ask(studio.store.database, story.id, reword, accept=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from api.bundles import AUDIO, MANIFEST, ROWS, back_up
-from api.restoring import restore
+from api.backups.bundles import AUDIO, MANIFEST, ROWS, back_up
+from api.backups.restoration import restore
 from audiostory_core.errors import BadInput
-from storage import deleting, events
+from storage import deletion, events
 from storage.errors import NotFound, StoreUnusable
 from storage.models import (
     Clip,
@@ -28,7 +28,7 @@ from storage.models import (
     Take,
 )
 from tests.conftest import ON_BOTH_DATABASES, Studio
-from tests.shelf import branch, hear, shelve
+from tests.support.finished_stories import branch, hear, shelve
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ async def test_story_restored_twice_is_a_second_story_that_shares_its_sound(
 async def test_story_is_restored_into_the_store_it_was_deleted_from(store, story, bundle):
     heard = await hear(store, story.id)
     async with store.database.write() as session:
-        await deleting.delete_story(session, story.id)
+        await deletion.delete_story(session, story.id)
 
     assert (await restore(store, bundle)).story_id == story.id
     assert await hear(store, story.id) == heard

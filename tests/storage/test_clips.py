@@ -3,7 +3,7 @@ from sqlalchemy import event
 
 from storage import clips, runs, stories
 from storage.models import Clip, ClipState, Run, RunState
-from tests.postgres import ON_BOTH_DATABASES
+from tests.support.postgres import ON_BOTH_DATABASES
 
 pytestmark = ON_BOTH_DATABASES
 
@@ -61,7 +61,7 @@ async def test_owner_that_claims_again_cannot_complete_its_first_attempt(studio,
 
 
 async def test_clip_that_fails_three_times_is_failed_for_good(studio, queued):
-    for _ in range(clips.MOST_ATTEMPTS):
+    for _ in range(clips.MAX_ATTEMPTS):
         (claimed,) = await _claim(studio, "a")
         async with studio.store.database.write() as session:
             await clips.fail(session, claimed, "no such sound")
@@ -73,7 +73,7 @@ async def test_clip_that_fails_three_times_is_failed_for_good(studio, queued):
 
 
 async def test_clip_whose_workers_die_three_times_is_failed_for_good(studio, queued):
-    for _ in range(clips.MOST_ATTEMPTS):
+    for _ in range(clips.MAX_ATTEMPTS):
         assert len(await _claim(studio, "a", lease_s=-1.0)) == 1
 
     assert await _claim(studio, "a") == []

@@ -12,15 +12,15 @@ from sqlalchemy import func, select, text, update
 
 from api.settings import Settings
 from api.store import open_store
-from graph.checkpoints import open_checkpoints
+from graph.checkpoints.sqlite import open_checkpoints
 from storage import events
 from storage.database import Database
 from storage.errors import StoreTooNew, StoreUnusable
-from storage.migrating import SCHEMA, current_schema
 from storage.models import Event, Story
+from storage.schema import SCHEMA, current_schema
 from storage.wal import LIMIT, checkpoint
-from tests.committing import commit_events
-from tests.postgres import ON_BOTH_DATABASES, ON_POSTGRES
+from tests.support.other_process import commit_events
+from tests.support.postgres import ON_BOTH_DATABASES, ON_POSTGRES
 
 LONG_S = 20.0  # a wait that ends this late was not woken
 WRITERS, COMMITS, PAYLOAD = 3, 80, 100_000

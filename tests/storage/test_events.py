@@ -4,7 +4,7 @@ import multiprocessing
 from api.settings import Settings
 from api.store import open_store
 from storage import events
-from tests.postgres import ON_BOTH_DATABASES
+from tests.support.postgres import ON_BOTH_DATABASES
 
 pytestmark = ON_BOTH_DATABASES
 

@@ -6,7 +6,7 @@ import pytest
 from storage import keys
 from storage.errors import NotFound
 from storage.models import ApiKey
-from tests.postgres import ON_BOTH_DATABASES
+from tests.support.postgres import ON_BOTH_DATABASES
 
 pytestmark = ON_BOTH_DATABASES
 

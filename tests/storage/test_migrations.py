@@ -15,14 +15,14 @@ from sqlalchemy import create_engine
 
 from storage.database import Database
 from storage.errors import StoreTooNew, StoreUnusable
-from storage.migrating import SCHEMA, SCRIPTS, current_schema, is_known, migrate
 from storage.models import Table
+from storage.schema import SCHEMA, SCRIPTS, current_schema, is_known, migrate
 
 KILLED_WHILE_MIGRATING = """
 import os, sys
 from pathlib import Path
 from sqlalchemy import Engine, event
-from storage.migrating import migrate
+from storage.schema import migrate
 
 left = int(sys.argv[2])
 

@@ -3,7 +3,7 @@ from sqlalchemy.exc import IntegrityError
 
 from storage import clips, runs, stories
 from storage.models import ClipState, Run, RunState
-from tests.postgres import ON_BOTH_DATABASES
+from tests.support.postgres import ON_BOTH_DATABASES
 
 pytestmark = ON_BOTH_DATABASES
 
@@ -44,7 +44,7 @@ async def test_run_that_lost_its_lease_can_neither_park_nor_finish(studio):
 
 async def test_run_that_kills_its_workers_is_failed(studio):
     story = await studio.add("rain")
-    for _ in range(runs.MOST_ATTEMPTS + 1):
+    for _ in range(runs.MAX_ATTEMPTS + 1):
         async with studio.store.database.write() as session:
             await runs.claim(session, "a", -1.0)
 
@@ -69,12 +69,12 @@ async def test_leases_of_a_dead_owner_end_at_once(studio):
 async def test_retry_gives_a_run_and_its_unmade_clips_their_attempts_again(studio):
     story = await studio.add("rain")
     async with studio.store.database.write() as session:
-        for _ in range(runs.MOST_ATTEMPTS):
+        for _ in range(runs.MAX_ATTEMPTS):
             run = await runs.claim(session, "a", -1.0)
         for key in ("stale", "held", "failed"):
             await clips.want(session, run, key, "tone", "{}")
         for clip in await clips.claim(session, "dead", -1.0, ["tone"], 9):
-            clip.attempt = clips.MOST_ATTEMPTS
+            clip.attempt = clips.MAX_ATTEMPTS
             clip.expires_at = 1e12 if clip.key == "held" else 0.0
             clip.state = ClipState.FAILED if clip.key == "failed" else clip.state
 
@@ -85,7 +85,7 @@ async def test_retry_gives_a_run_and_its_unmade_clips_their_attempts_again(studi
         made = await clips.list_by_key(session, ["stale", "held", "failed"])
         assert {key: (clip.state, clip.attempt) for key, clip in made.items()} == {
             "stale": (ClipState.QUEUED, 0),
-            "held": (ClipState.CLAIMED, clips.MOST_ATTEMPTS),
+            "held": (ClipState.CLAIMED, clips.MAX_ATTEMPTS),
             "failed": (ClipState.QUEUED, 0),
         }
         assert (await runs.claim(session, "b", 60.0)).story_id == story.id

@@ -17,10 +17,10 @@ import torch
 
 from audiostory_core.engines.protocol import ClipRequest, Condition
 from audiostory_core.errors import BadInput, EngineFailed
-from audiostory_core.model.decoding import CARRIED, read_window, window_of, windows_of
+from audiostory_core.model.generation import CARRIED, read_window, window_of, windows_of
 from audiostory_core.model.grammar import Written, full_instruction, prompt_ids, segment_ids
 from audiostory_core.model.network import Network
-from audiostory_core.story import StoryPlan, seconds_of
+from audiostory_core.story.plan import StoryPlan, seconds_of
 
 FORMAT = 1
 SEMANTIC, RESIDUAL = "semantic_tokens", "residual_tokens"

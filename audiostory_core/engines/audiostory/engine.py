@@ -18,18 +18,18 @@ from audiostory_core.engines.protocol import (
     ClipRequest,
     ClipResult,
     Condition,
-    Watch,
+    ProgressListener,
     Waveform,
 )
 from audiostory_core.errors import BadInput, EngineFailed
 from audiostory_core.model.network import Network
 from audiostory_core.model.synthesizer import Synthesizer
-from audiostory_core.story import SAMPLE_RATE, SpeechLayer, StoryPlan
+from audiostory_core.story.plan import SAMPLE_RATE, SpeechLayer, StoryPlan
 
 STEPS = 50
 GUIDANCE = 4.0
 DENOISING = 0.95  # share of a clip's work; the rest is decoding
-MOST_LOSS_DB = 6.0  # that a clip is turned down by without a word
+MAX_LOSS_DB = 6.0  # that a clip is turned down by without a word
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class AudioStory:
         yield from self._conditioning.conditions(plan, places, known)
 
     def synthesize(
-        self, requests: Sequence[ClipRequest], watch: Watch = UNWATCHED
+        self, requests: Sequence[ClipRequest], watch: ProgressListener = UNWATCHED
     ) -> list[ClipResult]:
         """Make one clip per request, in order, as many at once as fit into memory.
 
@@ -132,7 +132,7 @@ class Progress:
         count: clips of the batch.
     """
 
-    def __init__(self, watch: Watch, count: int) -> None:
+    def __init__(self, watch: ProgressListener, count: int) -> None:
         self._watch = watch
         self._shares = [0.0] * count
 
@@ -202,7 +202,7 @@ def _result(request: ClipRequest, waveform: Waveform) -> ClipResult:
     if peak > 1.0:
         waveform = waveform / np.float32(peak)
         loss_db = 20 * math.log10(peak)
-        if loss_db > MOST_LOSS_DB:
+        if loss_db > MAX_LOSS_DB:
             warnings.append(f"made {loss_db:.1f} dB too loud, and turned down")
     return ClipResult(
         waveform=waveform,

@@ -26,9 +26,9 @@ from audiostory_core.engines.protocol import (
     ClipRequest,
     ClipResult,
     Condition,
-    Watch,
+    ProgressListener,
 )
-from audiostory_core.story import Layer, SpeechLayer, StoryPlan
+from audiostory_core.story.plan import Layer, SpeechLayer, StoryPlan
 
 LONGEST_CLIP_S = 33.0  # a scene of half a minute and its tail; memory grows with it
 
@@ -87,7 +87,7 @@ class Foley:
             yield {place: made[place]}
 
     def synthesize(
-        self, requests: Sequence[ClipRequest], watch: Watch = UNWATCHED
+        self, requests: Sequence[ClipRequest], watch: ProgressListener = UNWATCHED
     ) -> list[ClipResult]:
         """Make one clip per request, in order; equal requests give bit-identical waveforms.
 

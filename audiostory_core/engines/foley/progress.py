@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from audiostory_core.engines.protocol import Watch
+from audiostory_core.engines.protocol import ProgressListener
 
 
 @dataclass
 class _Followed:
     """A clip while it is made."""
 
-    watch: Watch
+    watch: ProgressListener
     index: int  # in its batch
     work: float = math.inf  # in all
     spent: float = 0.0
@@ -31,7 +31,7 @@ _followed: ContextVar[_Followed | None] = ContextVar("followed", default=None)
 
 
 @contextmanager
-def followed(watch: Watch, index: int) -> Iterator[None]:
+def followed(watch: ProgressListener, index: int) -> Iterator[None]:
     """Tell a watch how far request `index` of its batch is, from 0 to 1.
 
     Within it every `checkpoint` of this thread raises `Cancelled` when the watch does.

@@ -7,13 +7,13 @@ and a duration for each sub-event.
 from collections.abc import Sequence
 
 from audiostory_core.errors import BadInput
-from audiostory_core.model.decoding import tell
+from audiostory_core.model.generation import tell
 from audiostory_core.model.grammar import full_instruction, prompt_ids
 from audiostory_core.model.network import Network
 from audiostory_core.planners.clauses.planner import Clauses
 from audiostory_core.planners.protocol import Brief
 from audiostory_core.planners.timing import Told, share_time
-from audiostory_core.story import StoryPlan, SubEvent, WrittenTokens
+from audiostory_core.story.plan import StoryPlan, SubEvent, WrittenTokens
 
 
 class AudioStoryPlanner:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
 from audiostory_core.planners.timing import Told
-from audiostory_core.story import (
+from audiostory_core.story.plan import (
     CastMember,
     Layer,
     SoundKind,
@@ -25,9 +25,9 @@ LONGEST_CAPTION = 600  # characters
 LONGEST_TEXT = 400  # of a layer
 LONGEST_WORD = 80  # of a name, a tone, a manner
 LONGEST_REASONING = 4000
-MOST_LAYERS = 12  # of a scene
-MOST_CAST = 40
-MOST_SCENES = 2000  # of an answer; more is no plan
+MAX_LAYERS = 12  # of a scene
+MAX_CAST = 40
+MAX_SCENES = 2000  # of an answer; more is no plan
 
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
 _NUMBER = re.compile(r"\d{1,9}(?:[.,]\d{1,9})?")
@@ -126,7 +126,7 @@ class AnsweredPlan(BaseModel):
     cast: Annotated[
         list[Annotated[AnsweredMember, BeforeValidator(_member)]], BeforeValidator(_list)
     ] = []
-    sub_events: Annotated[list[AnsweredScene], Field(min_length=1, max_length=MOST_SCENES)]
+    sub_events: Annotated[list[AnsweredScene], Field(min_length=1, max_length=MAX_SCENES)]
 
     def told(self) -> tuple[list[Told], list[str]]:
         """Return the scenes and what was lost of them, for the author."""
@@ -141,7 +141,7 @@ class AnsweredPlan(BaseModel):
         """Return the cast, with whoever speaks in the scenes."""
         members = [
             CastMember(name=name, description=_cut(member.description, LONGEST_TEXT))
-            for member in self.cast[:MOST_CAST]
+            for member in self.cast[:MAX_CAST]
             if (name := _cut(member.name, LONGEST_WORD))
         ]
         speakers = [
@@ -172,8 +172,8 @@ def _layers(told: Sequence[AnsweredLayer], number: int, notes: list[str]) -> tup
         kind, text = one.kind.lower(), _cut(one.text, LONGEST_TEXT)
         if not text:
             continue
-        if len(layers) == MOST_LAYERS:
-            notes.append(f"scene {number} has more than {MOST_LAYERS} layers; the rest is left out")
+        if len(layers) == MAX_LAYERS:
+            notes.append(f"scene {number} has more than {MAX_LAYERS} layers; the rest is left out")
             break
         if kind == "speech":
             speaker = "" if one.speaker.lower() in _NOBODY else _cut(one.speaker, LONGEST_WORD)

@@ -15,6 +15,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from audiostory_core.errors import BadInput
+from audiostory_core.llm.answers import ask_twice, parse
+from audiostory_core.llm.client import ChatClient, Message, Question
+from audiostory_core.llm.json_reader import ItemReader
+from audiostory_core.llm.stream import Unusable
 from audiostory_core.planners.chat.answer import (
     LONGEST_REASONING,
     AnsweredPlan,
@@ -22,18 +26,14 @@ from audiostory_core.planners.chat.answer import (
     clean,
     layers_as_data,
 )
-from audiostory_core.planners.chat.answering import Unusable
-from audiostory_core.planners.chat.asking import ask_twice, parse
-from audiostory_core.planners.chat.client import ChatClient, Message, Question
-from audiostory_core.planners.chat.reading import ItemReader
 from audiostory_core.planners.clauses.language import UNKNOWN, Languages
 from audiostory_core.planners.clauses.length import LengthReader
 from audiostory_core.planners.clauses.planner import Clauses
 from audiostory_core.planners.protocol import Brief, OnSubEvent
 from audiostory_core.planners.timing import share_time
-from audiostory_core.story import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent
+from audiostory_core.story.plan import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent
 
-MOST_SUB_EVENTS = 64  # that a model is asked for at once
+MAX_SUB_EVENTS = 64  # that a model is asked for at once
 SHORTEST_ASKED_S = 2.0  # of a scene: the total allows so many at most
 
 _Answered = TypeVar("_Answered", AnsweredPlan, AnsweredScene)
@@ -69,7 +69,7 @@ class Chat:
             LanguageModelAway: if the server does not answer.
         """
         read = self._clauses.plan(brief)
-        most = max(1, min(MOST_SUB_EVENTS, math.floor(read.duration_s / SHORTEST_ASKED_S)))
+        most = max(1, min(MAX_SUB_EVENTS, math.floor(read.duration_s / SHORTEST_ASKED_S)))
         schema = _schema("plan")
         schema["properties"]["sub_events"]["maxItems"] = most
         told = _prompt(

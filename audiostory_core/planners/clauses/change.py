@@ -20,7 +20,7 @@ from audiostory_core.planners.clauses.layers import LayerReader
 from audiostory_core.planners.clauses.length import LengthReader
 from audiostory_core.planners.clauses.lines import changed_line
 from audiostory_core.planners.clauses.wording import DIALS, Wording, change_words
-from audiostory_core.story import Layer, SoundKind, SoundLayer, SpeechLayer, SubEvent
+from audiostory_core.story.plan import Layer, SoundKind, SoundLayer, SpeechLayer, SubEvent
 
 _REMEDY = (
     'Say, for example, "make the siren more distant", "remove the birds", "add thunder", '

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from audiostory_core.planners.clauses.language import Language
 from audiostory_core.planners.clauses.words import Token, is_event_verb, tokenize
-from audiostory_core.story import SoundKind, SoundLayer
+from audiostory_core.story.plan import SoundKind, SoundLayer
 
 _PARTING = frozenset(",;:.!?…()[]—–，、；：。！？（）|/")
 _MARKUP = re.compile(r"\*+|`+|_{2,}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.language import any_phrase
-from audiostory_core.story import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S, samples_of, seconds_of
+from audiostory_core.story.plan import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S, samples_of, seconds_of
 
 LONGER, SHORTER = 1.25, 0.8  # of a scene asked to be longer or shorter, nobody says how much
 _UNIT_S = {"hour": 3600.0, "minute": 60.0, "second": 1.0}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.language import Language
 from audiostory_core.planners.clauses.speech import find_quotes, voice_of
-from audiostory_core.story import Layer, SpeechLayer, SubEvent
+from audiostory_core.story.plan import Layer, SpeechLayer, SubEvent
 
 _LINE_IS = re.compile(
     r"(?:please )?(?:(?:change|set|make|replace|rewrite)\s+)?(?P<who>(?:the|\w+['’]s)\s+)?"

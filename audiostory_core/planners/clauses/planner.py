@@ -13,7 +13,7 @@ from audiostory_core.planners.clauses.schedule import make_schedule
 from audiostory_core.planners.clauses.storyboard import draw_storyboard
 from audiostory_core.planners.clauses.times import TimeReader
 from audiostory_core.planners.protocol import Brief
-from audiostory_core.story import SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent, check_instruction
+from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent, check_instruction
 
 
 class Clauses:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from audiostory_core.planners.clauses.blocks import Form
+from audiostory_core.planners.clauses.clause_splitter import Bond
 from audiostory_core.planners.clauses.reading import Clause, Reading
-from audiostory_core.planners.clauses.segments import Bond
 from audiostory_core.planners.clauses.times import Role, TimeMark
 from audiostory_core.planners.clauses.timing import (
     COMFORTABLE_SHORTEST_S,
@@ -18,7 +18,7 @@ from audiostory_core.planners.clauses.timing import (
     spoken_s,
     spread,
 )
-from audiostory_core.story import (
+from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_STORY_S,
     SHORTEST_SUB_EVENT_S,

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from audiostory_core.planners.clauses.clause_splitter import Bond
 from audiostory_core.planners.clauses.language import Language
 from audiostory_core.planners.clauses.layers import LayerReader
 from audiostory_core.planners.clauses.reading import Clause, Reading
 from audiostory_core.planners.clauses.schedule import Schedule
-from audiostory_core.planners.clauses.segments import Bond
 from audiostory_core.planners.clauses.timing import Share, parts_of, samples_for
-from audiostory_core.story import (
+from audiostory_core.story.plan import (
     CastMember,
     Layer,
     SoundKind,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from audiostory_core.planners.clauses.segments import Bond
-from audiostory_core.story import SAMPLE_RATE, SHORTEST_SUB_EVENT_S, samples_of, whole_samples
+from audiostory_core.planners.clauses.clause_splitter import Bond
+from audiostory_core.story.plan import SAMPLE_RATE, SHORTEST_SUB_EVENT_S, samples_of, whole_samples
 
 COMFORTABLE_SHORTEST_S = 2.5  # shorter events merge with a neighbor
 _LONGER_SHORTEST_S = 6.0  # the same, of stories long enough for it

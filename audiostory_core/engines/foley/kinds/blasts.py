@@ -25,7 +25,7 @@ from audiostory_core.engines.foley.synthesis.sources import (
     turns,
     wavetable,
 )
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 
 def _boom(texture: np.random.Generator, samples: int, lasting_s: float, size: float) -> Array:

@@ -6,7 +6,7 @@ from audiostory_core.engines.foley.sound import Kind, Role, Sound
 from audiostory_core.engines.foley.synthesis import dsp, matter
 from audiostory_core.engines.foley.synthesis.dsp import Array
 from audiostory_core.engines.foley.synthesis.matter import Material
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 SLOWEST_BPM, FASTEST_BPM = 52.0, 108.0  # of a heart that is heard as one
 FLESH = Material(190.0, (1.0, 1.6, 2.7), 0.05, contact_s=0.002, click=0.5, click_hz=(200.0, 2500.0))

@@ -16,7 +16,7 @@ from audiostory_core.engines.foley.sound import Kind, Role, Sound
 from audiostory_core.engines.foley.synthesis import dsp, matter
 from audiostory_core.engines.foley.synthesis.dsp import Array
 from audiostory_core.engines.foley.synthesis.voicing import Gesture, Voice, babble, speak, voice_of
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 CLAPS_A_SECOND = 260.0
 VOICE_S = 1.9  # of each voice that is laid over and over

@@ -8,7 +8,7 @@ from audiostory_core.engines.foley.sound import Kind, Role, Sound
 from audiostory_core.engines.foley.synthesis import dsp, matter
 from audiostory_core.engines.foley.synthesis.dsp import Array
 from audiostory_core.engines.foley.synthesis.matter import Material
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 LEG = Material(
     135.0, (1.0, 1.7, 2.6, 3.9), 0.1, contact_s=0.0012, click=0.5, click_hz=(500.0, 3500.0)

@@ -32,7 +32,7 @@ from audiostory_core.engines.foley.synthesis.sources import (
 )
 from audiostory_core.engines.foley.synthesis.texture import drift
 from audiostory_core.engines.foley.synthesis.voicing import babble, speak, voice_of
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 
 def _clock(sound: Sound) -> Samples:

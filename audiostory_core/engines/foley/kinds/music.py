@@ -24,7 +24,7 @@ from audiostory_core.engines.foley.synthesis.instruments import (
     tom,
 )
 from audiostory_core.engines.foley.synthesis.score import Note, Score
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 LONGEST_RING_S = 6.0  # how far back a note may have started that still sounds
 LONGEST_COUNTED_S = 6.0  # how long one counted note is held

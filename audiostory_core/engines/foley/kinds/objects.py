@@ -9,7 +9,7 @@ from audiostory_core.engines.foley.sound import Kind, Role, Sound
 from audiostory_core.engines.foley.synthesis import dsp, matter
 from audiostory_core.engines.foley.synthesis.dsp import Array
 from audiostory_core.engines.foley.synthesis.matter import Material
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 PANEL = Material(
     150.0,

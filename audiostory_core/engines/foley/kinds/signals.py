@@ -26,7 +26,7 @@ from audiostory_core.engines.foley.synthesis.sources import (
     turns,
     wavetable,
 )
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 SAW = wavetable([1 / k for k in range(1, 14)])
 SINE = wavetable((1.0,))

@@ -40,7 +40,7 @@ from audiostory_core.engines.foley.synthesis.sources import (
     wavetable,
 )
 from audiostory_core.engines.foley.synthesis.texture import drift
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 
 def _car(sound: Sound) -> Samples:

@@ -17,7 +17,7 @@ from audiostory_core.engines.foley.synthesis.voicing import (
     syllable,
     voice_of,
 )
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 Gestures = list[Gesture]
 CHIMES = ((880.0, 698.5), (659.3, 830.6, 987.8), (784.0, 659.3, 523.3), (587.3, 740.0))

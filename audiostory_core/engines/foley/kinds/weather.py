@@ -31,7 +31,7 @@ from audiostory_core.engines.foley.synthesis.texture import (
     upsampled,
     wandering_band,
 )
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 
 def _rain(sound: Sound) -> Samples:

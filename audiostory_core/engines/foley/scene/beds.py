@@ -17,7 +17,7 @@ from audiostory_core.engines.foley.scene.space import FAR_DB, WHOLE, Single, Str
 from audiostory_core.engines.foley.sound import Kind, Shape, Sound
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 HOP = 6 * SAMPLE_RATE  # from one block to the next
 OVERLAP = SAMPLE_RATE // 2
@@ -86,7 +86,7 @@ class BedRenderer:
 
     def _ceiling(self, kind: Kind, bed: Bed) -> float:
         level_db = natural_db(replace(bed, shape=_dry_shape(bed.shape)), kind)
-        return float(min(levels.BED_PEAK, 10 ** ((level_db + levels.MOST_BED_CREST_DB) / 20)))
+        return float(min(levels.BED_PEAK, 10 ** ((level_db + levels.MAX_BED_CREST_DB) / 20)))
 
     def _measure_gain(self, name: str, seed: int, shape: Shape) -> float:
         kind = self._kinds[name]

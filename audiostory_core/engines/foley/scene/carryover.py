@@ -14,13 +14,13 @@ from audiostory_core.engines.foley.scene.beds import Bed
 from audiostory_core.engines.foley.scene.script import ROOM_TONE, Cue, Script
 from audiostory_core.engines.foley.scene.space import RoomName, end_of_motion
 from audiostory_core.engines.foley.sound import Kind, Mention, Role, Shape
-from audiostory_core.story import SpeechLayer, StoryPlan
+from audiostory_core.story.plan import SpeechLayer, StoryPlan
 
-MOST_BEDS = 4  # beside the room tone
-MOST_VOICES = 16
-MOST_POSITIONS = 24
-MOST_LASTING = 8
-MOST_SUBJECTS = 3
+MAX_BEDS = 4  # beside the room tone
+MAX_VOICES = 16
+MAX_POSITIONS = 24
+MAX_LASTING = 8
+MAX_SUBJECTS = 3
 LONGEST_NAME = 60  # characters of a speaker's name that tell it from others
 RECEDE_DB = -6.0  # a bed that is not named again steps back …
 WANE_DB = -3.0  # … and a little more in every scene after
@@ -70,7 +70,7 @@ class Carryover:
         name = speaker[:LONGEST_NAME]
         if name in self.voices:
             return self.voices.index(name)
-        return MOST_VOICES + seed_of(name) % 64
+        return MAX_VOICES + seed_of(name) % 64
 
     def position_of(self, kind: str) -> float:
         """Return where a kind of source stands, -1 left … 1 right."""
@@ -222,7 +222,7 @@ def _beds(
     tone = running.get(ROOM_TONE)
     if tone is None or room != before.room:
         tone = Bed(ROOM_TONE, seed_of(before.world, ROOM_TONE, room))
-    kept = [*named.values(), *carried][:MOST_BEDS]
+    kept = [*named.values(), *carried][:MAX_BEDS]
     is_lost = script.is_empty and not kept
     return (*kept, replace(tone, gain_db=LOST_TONE_DB if is_lost else 0.0))
 
@@ -260,7 +260,7 @@ def _voices(before: Carryover, script: Script) -> tuple[str, ...]:
         for turn in script.turns
         if isinstance(turn, SpeechLayer) and turn.speaker
     ]
-    return tuple(dict.fromkeys((*before.voices, *names)))[:MOST_VOICES]
+    return tuple(dict.fromkeys((*before.voices, *names)))[:MAX_VOICES]
 
 
 def _positions(before: Carryover, script: Script) -> tuple[tuple[str, float], ...]:
@@ -269,7 +269,7 @@ def _positions(before: Carryover, script: Script) -> tuple[tuple[str, float], ..
         if cue.mention.shape.position is not None:
             known[cue.kind.name] = cue.mention.shape.position
         known.setdefault(cue.kind.name, _spread(before.world, len(known)))
-    return tuple(known.items())[:MOST_POSITIONS]
+    return tuple(known.items())[:MAX_POSITIONS]
 
 
 def _spread(world: int, at: int) -> float:
@@ -307,7 +307,7 @@ def _companions(before: Carryover, script: Script, kinds: Mapping[str, Kind]) ->
 
 def _lasting(script: Script) -> list[str]:
     lasting = [cue.kind.name for cue in script.cues if cue.kind.role is not Role.ONESHOT]
-    return list(dict.fromkeys(lasting))[:MOST_LASTING]
+    return list(dict.fromkeys(lasting))[:MAX_LASTING]
 
 
 def _subjects(before: Carryover, script: Script, companions: tuple[str, ...]) -> tuple[str, ...]:
@@ -318,4 +318,4 @@ def _subjects(before: Carryover, script: Script, companions: tuple[str, ...]) ->
         if not cue.is_joined:
             break
     together = dict.fromkeys((*reversed(subjects), *companions))
-    return tuple(together)[:MOST_SUBJECTS] or before.subjects
+    return tuple(together)[:MAX_SUBJECTS] or before.subjects

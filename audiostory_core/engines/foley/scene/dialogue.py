@@ -9,7 +9,7 @@ import numpy as np
 from audiostory_core.engines.foley.scene.carryover import Carryover
 from audiostory_core.engines.foley.speech.speech import FASTEST, Utterance, Voice
 from audiostory_core.engines.foley.synthesis.dsp import Array
-from audiostory_core.story import CastMember, SpeechLayer
+from audiostory_core.story.plan import CastMember, SpeechLayer
 
 NARRATOR = 0  # place of unnamed voices; the story's speakers come after it
 SPREAD = 0.5  # speakers stand nearer to the middle than other sources

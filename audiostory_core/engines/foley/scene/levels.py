@@ -17,13 +17,13 @@ from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.scene.space import Single
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array, F, Real
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
-MOST_CREST_DB = 12.0  # of a sound: its peak over the RMS of its loudest 400 ms
-MOST_LASTING_CREST_DB = 10.0  # of one that goes on: steps upon steps set a scene's loudness
-MOST_BENT_DB = 3.0  # by which the shortest peaks are bent; what exceeds this is turned down
+MAX_CREST_DB = 12.0  # of a sound: its peak over the RMS of its loudest 400 ms
+MAX_LASTING_CREST_DB = 10.0  # of one that goes on: steps upon steps set a scene's loudness
+MAX_BENT_DB = 3.0  # by which the shortest peaks are bent; what exceeds this is turned down
 TAMINGS = 3  # passes: what is taken from peaks is missing in the RMS
-MOST_BED_CREST_DB = 14.0
+MAX_BED_CREST_DB = 14.0
 SOUND_PEAK = 10 ** (-8 / 20)  # of one sound before it is placed
 BED_PEAK = 10 ** (-10 / 20)
 SCENE_PEAK = 10 ** (-10 / 20)  # of a scene, unless its beds and music alone exceed it
@@ -33,10 +33,10 @@ EVEN_DB = -20.0  # sounds of this level keep it; others come nearer to it
 SOUND_RATIO = 0.6  # by which levels differ less than their sources would
 SCENE_LUFS = -20.0  # of what happens in a scene that needs no gain
 SCENE_RATIO = 0.45
-MOST_LIFT_DB, MOST_DROP_DB, MOST_LIMITING_DB = 8.0, 6.0, 4.0
+MAX_LIFT_DB, MAX_DROP_DB, MAX_LIMITING_DB = 8.0, 6.0, 4.0
 SUBJECT_DB = -24.0  # of a bed that is all there is to hear
 SUBJECT_RATIO = 0.4
-MOST_SUBJECT_LIFT_DB = 8.0
+MAX_SUBJECT_LIFT_DB = 8.0
 
 ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU, OFFSET_LUFS = -70.0, -10.0, -0.691  # of BS.1770
 FRAME = 2 * SAMPLE_RATE // 5  # 400 ms
@@ -51,7 +51,7 @@ def evened(level_db: float) -> float:
     return EVEN_DB + SOUND_RATIO * (level_db - EVEN_DB)
 
 
-def leveled(dry: Array, level_db: float, most_crest_db: float = MOST_CREST_DB) -> Array:
+def leveled(dry: Array, level_db: float, most_crest_db: float = MAX_CREST_DB) -> Array:
     """Return a sound at a level, its transients tamed.
 
     Args:
@@ -69,7 +69,7 @@ def leveled(dry: Array, level_db: float, most_crest_db: float = MOST_CREST_DB) -
         ceiling = loudest * 10 ** (most_crest_db / 20)
         if np.max(np.abs(dry)) <= ceiling:
             break
-        turned_down = limited(dry, np.full(1, ceiling * 10 ** (MOST_BENT_DB / 20)))
+        turned_down = limited(dry, np.full(1, ceiling * 10 ** (MAX_BENT_DB / 20)))
         dry = softened(np.array(turned_down), ceiling)
         loudest = dsp.loudest_rms(dry)
     gain = 10 ** (level_db / 20) / loudest
@@ -139,14 +139,14 @@ def lift_db(happening: Single) -> float:
     if loudness_lufs is None:
         return 0.0
     wanted_db = (1 - SCENE_RATIO) * (SCENE_LUFS - loudness_lufs)
-    room_db = 20 * np.log10(SCENE_PEAK / block_peaks(happening).max()) + MOST_LIMITING_DB
-    return float(np.clip(min(wanted_db, room_db), -MOST_DROP_DB, MOST_LIFT_DB))
+    room_db = 20 * np.log10(SCENE_PEAK / block_peaks(happening).max()) + MAX_LIMITING_DB
+    return float(np.clip(min(wanted_db, room_db), -MAX_DROP_DB, MAX_LIFT_DB))
 
 
 def subject_lift_db(level_db: float) -> float:
     """Return the gain of a bed that is all there is to hear; none for loud ones."""
     wanted_db = (1 - SUBJECT_RATIO) * (SUBJECT_DB - level_db)
-    return float(np.clip(wanted_db, 0.0, MOST_SUBJECT_LIFT_DB))
+    return float(np.clip(wanted_db, 0.0, MAX_SUBJECT_LIFT_DB))
 
 
 def gated_lufs(waveform: Single) -> float | None:

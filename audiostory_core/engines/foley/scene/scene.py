@@ -30,7 +30,7 @@ from audiostory_core.engines.foley.scene.timeline import GAP, LEAD, Item, Slot, 
 from audiostory_core.engines.foley.sound import Kind, Mention, Role, Shape, Sound
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array
-from audiostory_core.story import SAMPLE_RATE, CastMember, SpeechLayer
+from audiostory_core.story.plan import SAMPLE_RATE, CastMember, SpeechLayer
 
 PEAK = 0.97  # of a clip, with a little left for resampling and coding
 LEAST_LASTING = dsp.seconds(1.5)  # of a sound that fills its slot
@@ -290,7 +290,7 @@ class _Performance:
         )
         natural_db = kind.level_db + INTENSITY_DB * shape.intensity
         is_lasting = kind.role is Role.SUSTAINED
-        crest_db = levels.MOST_LASTING_CREST_DB if is_lasting else levels.MOST_CREST_DB
+        crest_db = levels.MAX_LASTING_CREST_DB if is_lasting else levels.MAX_CREST_DB
         dry = levels.leveled(kind.render(sound), levels.evened(natural_db), crest_db)
         return dry.astype(np.float32)
 

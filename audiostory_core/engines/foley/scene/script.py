@@ -8,7 +8,7 @@ from typing import Protocol
 from audiostory_core.engines.foley.scene.space import RoomName
 from audiostory_core.engines.foley.sound import Kind, Mention, Role, Shape
 from audiostory_core.engines.foley.words.reading import Reading
-from audiostory_core.story import Layer, SoundKind, SpeechLayer
+from audiostory_core.story.plan import Layer, SoundKind, SpeechLayer
 
 ROOM_TONE = "room_tone"  # the kind under every scene
 _VOICES = frozenset({"talking", "shouting", "whispering", "announcement"})

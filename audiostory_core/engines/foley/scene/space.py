@@ -16,7 +16,7 @@ from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.sound import Shape
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array, Real
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 Single = NDArray[np.float32]
 RoomName = Literal["outdoor", "small", "room", "hall", "cave"]

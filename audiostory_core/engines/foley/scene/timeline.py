@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 LEAD = round(0.15 * SAMPLE_RATE)  # before the first event
 GAP = round(0.25 * SAMPLE_RATE)  # least pause between two events

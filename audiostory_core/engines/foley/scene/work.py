@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from audiostory_core.engines.foley.scene.script import Cue, Turn
 from audiostory_core.engines.foley.sound import Role
-from audiostory_core.story import SAMPLE_RATE, SpeechLayer
+from audiostory_core.story.plan import SAMPLE_RATE, SpeechLayer
 
 BED_BLOCK = 48.0
 ONESHOT = 12.0

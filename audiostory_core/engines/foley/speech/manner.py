@@ -21,7 +21,7 @@ from audiostory_core.engines.foley.synthesis.dsp import (
     times,
     white,
 )
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 Timbre = Literal["voiced", "whispered", "shouted", "robotic"]
 

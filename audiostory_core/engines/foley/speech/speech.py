@@ -18,7 +18,7 @@ from audiostory_core.engines.foley.speech.pronunciation import Pronunciation, Ru
 from audiostory_core.engines.foley.speech.speakers import SpeakerWords, Voice
 from audiostory_core.engines.foley.synthesis.dsp import Array, fade, parts, seconds
 from audiostory_core.errors import EngineFailed
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 FASTEST = 1.25  # the most a line is hurried to fit its scene
 SLOWEST_WPM, FASTEST_WPM = 80, 450  # of espeak-ng

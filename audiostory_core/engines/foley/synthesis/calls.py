@@ -14,7 +14,7 @@ from audiostory_core.engines.foley.synthesis.texture import (
     slow_noise,
     upsampled,
 )
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 Call = Callable[[np.random.Generator, float, Shape], Array]
 

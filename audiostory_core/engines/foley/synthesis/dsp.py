@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from audiostory_core.engines.foley.progress import checkpoint
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 Array = NDArray[np.float64]
 Real = NDArray[np.float64] | NDArray[np.float32]

@@ -16,7 +16,7 @@ from audiostory_core.engines.foley.synthesis.dsp import (
     seconds,
     times,
 )
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 TABLE = 16_384  # points of a period; a power of two
 HIGHEST_HZ = 15_000.0

@@ -10,7 +10,7 @@ from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.sound import Sound
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 RING_BLOCK = 128  # samples
 ROAM_STEP = 128  # samples

@@ -16,7 +16,7 @@ from audiostory_core.engines.foley.synthesis.sources import (
     turns,
 )
 from audiostory_core.engines.foley.synthesis.texture import drift, upsampled
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 DRAWN = 4096  # points of an engine cycle that are computed; the rest are drawn between them
 INLINE_FOUR = (0.0, 0.25, 0.5, 0.75)

@@ -13,7 +13,7 @@ from audiostory_core.engines.foley.sound import Sound
 from audiostory_core.engines.foley.synthesis.dsp import Array, bandpass, place, seconds
 from audiostory_core.engines.foley.synthesis.matter import ring
 from audiostory_core.engines.foley.synthesis.texture import upsampled
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 CONTROL = 256  # samples between two values of a slow curve
 SETTLING = 8192  # samples that a filter gets before what it makes is heard

@@ -13,7 +13,7 @@ from scipy import signal
 from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.sound import Samples, Sound
 from audiostory_core.engines.foley.synthesis.dsp import Array, glide, place, seconds, times
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 CONTROL = 64  # samples between two points of a control curve
 SOWN_AT_ONCE = 500  # grains between two checkpoints

@@ -16,7 +16,7 @@ from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array
 from audiostory_core.engines.foley.synthesis.matter import roam
-from audiostory_core.story import SAMPLE_RATE
+from audiostory_core.story.plan import SAMPLE_RATE
 
 RATE = SAMPLE_RATE // 2
 HOP = 256  # samples at RATE: 12 ms

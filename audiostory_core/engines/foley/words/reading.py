@@ -21,7 +21,7 @@ _REACH = 3  # words between a number and what it counts
 _WRONG_SIDE = 2.5  # words of detour that a modifier makes for a sound on the side it prefers
 _JUNCTION = 1.5  # words that an "and" in between counts for
 _HORIZON = 12  # sounds to either side that a word may shape
-_MOST_SOUNDS = 24  # of one count: "a thousand bells" is many, not a thousand
+_MAX_SOUNDS = 24  # of one count: "a thousand bells" is many, not a thousand
 
 
 @dataclass(frozen=True)
@@ -206,13 +206,13 @@ class _Attachment:
             same_clause = target.clause == self._words[at].clause
             inside = target.match.first <= at <= target.match.last
             if inside or (same_clause and 0 <= gap <= reach):
-                target.shape = replace(target.shape, count=min(number, _MOST_SOUNDS))
+                target.shape = replace(target.shape, count=min(number, _MAX_SOUNDS))
                 return
 
     def _count(self, found: Match[Modifier]) -> None:
         number = self._number_before(found.first)
         if number is not None:
-            self._shape(found, Modifier({"count": min(number, _MOST_SOUNDS)}, side="previous"))
+            self._shape(found, Modifier({"count": min(number, _MAX_SOUNDS)}, side="previous"))
 
     def _number_before(self, at: int) -> int | None:
         if at == 0 or self._words[at].clause != self._words[at - 1].clause:
@@ -321,7 +321,7 @@ def _joined(before: _Target, after: _Target, found: Found) -> _Target:
     last, first = found.words[before.match.last], found.words[after.match.first]
     touch = before.match.last + 1 == after.match.first == after.match.last
     if is_word and touch and last.text == first.text:  # "knock knock knock"
-        shape = replace(shape, count=min(told + 1, _MOST_SOUNDS))
+        shape = replace(shape, count=min(told + 1, _MAX_SOUNDS))
     match = Match(before.heard, before.match.first, after.match.last)
     return replace(before, match=match, shape=shape)
 

@@ -1,0 +1,271 @@
+"""The rows of a bundle: each as its table has it, and all of them fitting together."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Union, get_args, get_type_hints
+
+from pydantic import (
+    AllowInfNan,
+    Base64UrlBytes,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    create_model,
+)
+
+from api.stories.creation import MAX_GUIDANCE, MAX_STEPS
+from audiostory_core.audio.loudness import SegmentLoudness
+from audiostory_core.story.plan import (
+    CastMember,
+    SubEvent,
+    WrittenTokens,
+    check_instruction,
+    seconds_of,
+)
+from storage.audio_files import NAME
+from storage.bundles import LEFT_OUT, TABLES
+from storage.models import ClipState, Json, RunState
+from storage.ownership import condition_of
+from storage.stories import ID_ALPHABET, ID_LENGTH
+
+STORY_ID = re.compile(f"[{ID_ALPHABET}]{{{ID_LENGTH}}}", re.ASCII)
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # no database keeps it in a text
+KIND = re.compile(r"[a-z]+\.[a-z_]+", re.ASCII)
+LONGEST_TAIL_S = 10.0
+DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+FIELDS: dict[Any, Any] = {
+    int: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)],
+    float: Annotated[float, AllowInfNan(False)],
+    bytes: Base64UrlBytes,
+}
+CAST: TypeAdapter[tuple[CastMember, ...]] = TypeAdapter(tuple[CastMember, ...])
+Rows = dict[str, list[Json]]
+
+
+class Problem(Exception):
+    """What is wrong with a bundle, a clause without a full stop.
+
+    Args:
+        what: the clause.
+        remedy: a sentence; None is what helps with any damaged file.
+    """
+
+    def __init__(self, what: str, remedy: str | None = None) -> None:
+        self.remedy = remedy
+        super().__init__(what)
+
+
+class Line(BaseModel):
+    """A line of the rows."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    table: str
+    row: dict[str, Any]
+
+
+class PlanParts(BaseModel):
+    """What a revision keeps of its plan."""
+
+    model_config = ConfigDict(extra="allow")
+
+    reasoning: str
+    cast: list[CastMember]
+    directions: list[str]
+    notes: list[str]
+    remarks: list[str] = []
+    written: WrittenTokens | None = None
+
+
+class Parameters(BaseModel):
+    """What a story may ask of its engine."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 50
+    guidance: Annotated[float, Field(ge=1.0, le=MAX_GUIDANCE)] = 4.0
+
+
+class Report(BaseModel):
+    """What an engine told of a clip."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    matched: list[str]
+    unmatched: list[str]
+    warnings: list[str]
+
+
+class Programme(BaseModel):
+    """What reading a mix needs of its programme."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    gain_db: Annotated[float, Field(ge=-200, le=200)]
+    limiting: bool
+
+
+def read_rows(
+    text: bytes,
+    files: Mapping[str, int],
+    conditions: Collection[str],
+    tensors: Collection[str] = (),
+) -> Rows:
+    """Read and check the rows of a bundle.
+
+    Args:
+        text: JSON lines.
+        files: samples of each file of audio that the bundle has, by content name.
+        conditions: ids of the conditions it has.
+        tensors: content names of the tensors it has.
+
+    Raises:
+        Problem: if a row does not fit its table, or names what is not in the bundle.
+        ValueError: if a line is not JSON; pydantic's ValidationError is one.
+    """
+    rows: Rows = {table: [] for table in TABLES}
+    lines = text.decode("utf-8").removesuffix("\n").split("\n")  # a text may hold U+2028
+    for number, line in enumerate(lines, start=1):
+        told = Line.model_validate_json(line)
+        json.loads(line, parse_constant=_finite, parse_float=_finite)
+        if told.table not in rows or NUL.search(line):
+            raise Problem(f"line {number} of its rows cannot be read")
+        row = MODELS[told.table].model_validate_json(json.dumps(told.row))
+        rows[told.table].append(dict(row))
+    if len(rows["story"]) != 1:
+        raise Problem("it does not hold exactly one story")
+    _check_story(rows)
+    _check_scenes(rows, conditions)
+    _distinct(row["id"] for row in rows["condition"])
+    for large in rows["condition"]:
+        _need(large["id"] in conditions and large["file"] in tensors, "condition")
+    _check_clips(rows, files)
+    _check_mixes(rows, files)
+    return rows
+
+
+def _model_of(table: str) -> type[BaseModel]:
+    """Make the model of a table's rows from its columns, less those that a bundle leaves out."""
+    hints = get_type_hints(TABLES[table])
+    fields: dict[str, Any] = {}
+    for column in TABLES[table].__table__.columns:
+        if column.key not in LEFT_OUT.get(table, frozenset()):
+            hint = get_args(hints[column.key])[0]
+            kinds = get_args(hint) if column.nullable else (hint,)
+            plain = tuple(FIELDS.get(kind, kind) for kind in kinds)
+            fields[column.key] = (Union[plain], ...)  # noqa: UP007 - of what the table has
+    strict = ConfigDict(extra="forbid", strict=True)
+    return create_model(f"{table}_row", __config__=strict, **fields)
+
+
+MODELS = {table: _model_of(table) for table in TABLES}
+
+
+def _check_story(rows: Rows) -> None:
+    story = rows["story"][0]
+    if not STORY_ID.fullmatch(story["id"]):
+        raise Problem("its story has an id that no story has")
+    check_instruction(story["instruction"])
+    _need(0 <= story["tail_s"] <= LONGEST_TAIL_S, "tail")
+    Parameters.model_validate(story["parameters"])
+    _need(all(KIND.fullmatch(event["kind"]) for event in rows["event"]), "kind of an event")
+    revisions = _numbered(rows, "revision")
+    _need(story["revision_id"] is None or story["revision_id"] in revisions, "revision")
+    scenes = _numbered(rows, "scene")
+    for revision in rows["revision"]:
+        PlanParts.model_validate(revision["plan"])
+        _need(set(revision["scenes"]) <= scenes.keys(), "scene")
+        lengths = sum(scenes[scene_id]["samples"] for scene_id in revision["scenes"])
+        _need(lengths == revision["samples"], "scene of the right length")
+    for run in rows["run"]:
+        _need(run["state"] in set(RunState), "state of a run")
+        _need(run["revision_id"] is None or run["revision_id"] in revisions, "revision")
+    for table, column in (("revision", "number"), ("run", "number"), ("event", "number")):
+        _distinct(row[column] for row in rows[table])
+    _distinct(row["name"] for row in rows["revision"] if row["name"] is not None)
+    _need(all(row["number"] < story["next_event"] for row in rows["event"]), "event number")
+    _need(all(row["number"] < story["next_revision"] for row in rows["revision"]), "number")
+
+
+def _check_scenes(rows: Rows, conditions: Collection[str]) -> None:
+    sub_events, scenes = _numbered(rows, "sub_event"), _numbered(rows, "scene")
+    clips = {clip["key"] for clip in rows["clip"]}
+    for scene in rows["scene"]:
+        _need(scene["sub_event_id"] in sub_events, "sub-event")
+        _need(scene["condition_id"] is None or scene["condition_id"] in conditions, "condition")
+        _need(scene["clip_key"] is None or scene["clip_key"] in clips, "clip")
+        told = {name: scene[name] for name in ("caption", "tone", "layers", "continues")}
+        SubEvent.model_validate(told | {"duration_s": seconds_of(scene["samples"])})
+        CAST.validate_python(scene["cast"] or [])
+    for take in rows["take"]:
+        _need(take["sub_event_id"] in sub_events, "sub-event")
+        _need(take["scene_id"] in scenes, "scene")
+        _need(take["clip_key"] in clips, "clip")
+        _need(take["number"] < sub_events[take["sub_event_id"]]["next_take"], "number of a take")
+    _numbered(rows, "take")
+    _distinct((take["sub_event_id"], take["number"]) for take in rows["take"])
+    _distinct((take["sub_event_id"], take["clip_key"]) for take in rows["take"])
+
+
+def _check_clips(rows: Rows, files: Mapping[str, int]) -> None:
+    _distinct(clip["key"] for clip in rows["clip"])
+    for clip in rows["clip"]:
+        request = clip["request"]
+        if hashlib.sha256(request.encode()).hexdigest() != clip["key"]:
+            raise Problem("a clip is not named by its request")
+        _need(isinstance(json.loads(request), dict), "request of a clip")
+        named = condition_of(request)
+        _need(not named or bool(DIGEST.fullmatch(named)), "condition of a clip")
+        _need(clip["state"] in set(ClipState), "state of a clip")
+        if clip["report"] is not None:
+            Report.model_validate(clip["report"])
+        is_made = clip["state"] == ClipState.FINISHED
+        _need(clip["file"] in files if is_made else True, "file of a clip")
+        _need(clip["file"] is None or bool(NAME.fullmatch(clip["file"])), "file of a clip")
+
+
+def _check_mixes(rows: Rows, files: Mapping[str, int]) -> None:
+    segments, revisions = _numbered(rows, "segment"), _numbered(rows, "revision")
+    _distinct(segment["key"] for segment in rows["segment"])
+    for segment in rows["segment"]:
+        _need(bool(DIGEST.fullmatch(segment["key"])), "key of a segment")
+        _need(segment["file"] in files, "file of a segment")
+        _need(segment["offset"] >= 0 and segment["samples"] >= 0, "range of a segment")
+        end = segment["offset"] + segment["samples"]
+        _need(end <= files[segment["file"]], "range of a segment")
+        SegmentLoudness.from_bytes(segment["samples"], segment["loudness"])
+    _distinct(mix["revision_id"] for mix in rows["mix"])
+    for mix in rows["mix"]:
+        _need(mix["revision_id"] in revisions, "revision")
+        _need(set(mix["segments"]) <= segments.keys(), "segment")
+        whole = sum(segments[segment_id]["samples"] for segment_id in mix["segments"])
+        _need(whole == mix["samples"] == revisions[mix["revision_id"]]["samples"], "mix length")
+        Programme.model_validate(mix["programme"])
+
+
+def _numbered(rows: Rows, table: str) -> dict[int, Json]:
+    """Return the rows of a table by id."""
+    _distinct(row["id"] for row in rows[table])
+    return {row["id"]: row for row in rows[table]}
+
+
+def _distinct(values: Any) -> None:
+    listed = list(values)
+    if len(set(listed)) != len(listed):
+        raise Problem("two of its rows claim the same place")
+
+
+def _need(holds: bool, what: str) -> None:
+    if not holds:
+        raise Problem(f"its rows do not fit together: a {what} is missing or wrong")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise Problem(f"its rows hold {number[:20]}, which is no number")
+    return value

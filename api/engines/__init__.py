@@ -1,0 +1,1 @@
+"""Engines and planners by name, and workers made of them."""

@@ -1,0 +1,148 @@
+"""Building engines and planners; imports whatever they need, so never in the HTTP process."""
+
+import importlib
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from api.engines.catalog import (
+    ENGINES,
+    NEED_SERVER,
+    NEED_WEIGHTS,
+    PLANNERS,
+    check_name,
+    check_server,
+    check_weights,
+)
+from api.settings import Settings
+from audiostory_core.engines.protocol import Engine
+from audiostory_core.errors import BadInput
+from audiostory_core.planners.protocol import Planner
+
+MANIFEST = "manifest.json"  # of converted weights
+FIND_SOURCES = "audiostory_core.model.weights.published:find_sources"
+CHAT_CLIENT = "audiostory_core.llm.client:ChatClient"
+CHAT_IMPATIENCE = "audiostory_core.llm.client:once"
+CHAT_SERVER = "audiostory_core.llm.client:ChatServer"
+NETWORK = "audiostory_core.model.network:Network"
+SERVED = "audiostory_core.model.network:Served"
+
+
+class Parts:
+    """The engines and planners of one process; those with weights share one network.
+
+    Args:
+        settings: which weights, and how to compute with them.
+        looks_only: tell what is usable, and convert no published weights for it.
+    """
+
+    def __init__(self, settings: Settings, *, looks_only: bool = False) -> None:
+        self._settings = settings
+        self._looks_only = looks_only
+        self._network: Any = None
+        self._chat: Any = None
+
+    def engine(self, name: str) -> Engine:
+        """Build an engine.
+
+        Raises:
+            BadInput: if it is not known, or its weights cannot be used.
+        """
+        made: Engine = self._build("engine", name, ENGINES)
+        return made
+
+    def planner(self, name: str) -> Planner:
+        """Build a planner.
+
+        Raises:
+            BadInput: if it is not known, or its weights cannot be used.
+        """
+        made: Planner = self._build("planner", name, PLANNERS)
+        return made
+
+    def why_unusable(self, field: str, name: str) -> str | None:
+        """Return why an engine or planner cannot be used here, or None if it can."""
+        try:
+            check_weights(field, name, self._settings.weights)
+            check_server(field, name, self._settings.chat_url)
+            _find((ENGINES if field == "engine" else PLANNERS)[name])
+            if name in NEED_WEIGHTS:
+                self._look()
+            if name in NEED_SERVER:
+                self._open_chat()
+        except ImportError as error:
+            extra = "'.[model]'" if name in NEED_WEIGHTS else "."
+            return f"{error}. Install the studio again: pip install -e {extra}"
+        except BadInput as error:
+            return f"{error.problem}. {error.remedy}" if error.field == field else str(error)
+        return None
+
+    def describe(self, name: str) -> str:
+        """Say what a usable engine or planner computes with."""
+        if name in NEED_SERVER and self._chat is not None:
+            return f"usable: {self._settings.chat_model or 'its only model'} at {self._chat.where}"
+        if name not in NEED_WEIGHTS:
+            return "usable"
+        if self._network is None:
+            return "usable: weights as published, converted when they are first used"
+        network = self._network
+        told = f"usable: weights {network.revision[:12]}, {network.precision} on {network.device}"
+        url = self._settings.llm_url
+        return told if url is None else f"{told}, language model at {url}"
+
+    def list_chat_models(self) -> list[str]:
+        """Ask the chat server, once, which models it has.
+
+        Raises:
+            BadInput: naming the setting, if its address or key is wrong.
+            LanguageModelAway: if it does not answer.
+        """
+        with closing(self._make_chat(_find(CHAT_IMPATIENCE)())) as client:
+            names: list[str] = client.list_models()
+        return names
+
+    def _open_chat(self) -> Any:
+        if self._chat is None:
+            self._chat = self._make_chat()
+        return self._chat
+
+    def _make_chat(self, *patience: Any) -> Any:
+        settings = self._settings
+        server = _find(CHAT_SERVER)(settings.chat_url, settings.chat_model, settings.chat_key)
+        return _find(CHAT_CLIENT)(server, *patience)
+
+    def _look(self) -> None:
+        weights = self._settings.weights
+        if self._looks_only and weights is not None and not (weights / MANIFEST).is_file():
+            _find(FIND_SOURCES)(weights)
+        else:
+            self._open_network()
+
+    def _build(self, field: str, name: str, known: dict[str, str]) -> Any:
+        target = known[check_name(field, name, known)]
+        why = self.why_unusable(field, name)
+        if why is not None:
+            raise BadInput(field, name, "is not usable here", why)
+        if name in NEED_SERVER:
+            return _find(target)(self._open_chat())
+        return _find(target)(self._open_network()) if name in NEED_WEIGHTS else _find(target)()
+
+    def _open_network(self) -> Any:
+        if self._network is None:
+            settings = self._settings
+            self._network = _find(NETWORK)(
+                settings.weights,
+                settings.models,
+                device=settings.device,
+                precision=settings.precision and str(settings.precision),
+                compiles=settings.compiles,
+                served=settings.llm_url
+                and _find(SERVED)(settings.llm_url, settings.llm_states, settings.llm_pooling_url),
+            )
+        return self._network
+
+
+def _find(target: str) -> Callable[..., Any]:
+    module, attribute = target.split(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return found

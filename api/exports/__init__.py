@@ -1,0 +1,1 @@
+"""Audio over HTTP: mixes, clips and takes as files."""

@@ -1,0 +1,197 @@
+"""Clips and mixes: PCM-24 WAV and FLAC, any byte range of them."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi import Path as PathParameter
+from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.exports.media_type import AudioKind, choose_kind
+from api.http.byte_range import Body, respond
+from api.http.deps import AppState, AppStateDep
+from api.stories.views import TakeView, load_story, open_mix, view_takes
+from audiostory_core.audio.export import export, wav_bytes
+from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.audio.pcm import wav_length
+from audiostory_core.errors import BadInput
+from storage import clips, revisions
+from storage.audio_files import AudioFiles
+from storage.errors import NotFound, StoreUnusable
+
+router = APIRouter(prefix="/stories", tags=["audio"], default_response_class=Response)
+KEPT_EXPORTS = 16
+CHUNK_BYTES = 1 << 18
+CLIP_NAME = re.compile(r"([1-9]\d{0,6})(?:\.(\w+))?", re.ASCII)
+_CONTENT: dict[str, Any] = {kind.media_type: {} for kind in AudioKind}
+AUDIO: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The whole file", "content": _CONTENT},
+    206: {"description": "The range asked for", "content": _CONTENT},
+    304: {"description": "The client has it"},
+}
+Accept = Annotated[str, Header(description="Which of audio/wav and audio/flac; WAV if both.")]
+Place = Annotated[int, PathParameter(ge=1, le=1_000_000, description="Counts from 1.")]
+Index = Annotated[str, PathParameter(description="Counts from 1, perhaps with .wav or .flac.")]
+Suffix = Annotated[str, PathParameter(json_schema_extra={"enum": list(AudioKind)})]
+
+
+@router.get("/{story_id}/mix", responses=AUDIO, summary="The mix by Accept")
+@router.head("/{story_id}/mix", include_in_schema=False)
+async def get_mix(
+    story_id: str, request: Request, state: AppStateDep, accept: Accept = "*/*"
+) -> Response:
+    """Return the mix as WAV, or as FLAC where Accept prefers it; 404 until it is made."""
+    return await _mix(story_id, choose_kind(accept), request, state)
+
+
+@router.get("/{story_id}/mix.{suffix}", responses=AUDIO, summary="The mix by suffix")
+@router.head("/{story_id}/mix.{suffix}", include_in_schema=False)
+async def get_mix_file(
+    story_id: str, suffix: Suffix, request: Request, state: AppStateDep
+) -> Response:
+    """Return the mix in the format its suffix names: `mix.wav` or `mix.flac`."""
+    return await _mix(story_id, _known(suffix), request, state)
+
+
+@router.get("/{story_id}/clips/{index}", responses=AUDIO, summary="The clip of one sub-event")
+@router.head("/{story_id}/clips/{index}", include_in_schema=False)
+async def get_clip(
+    story_id: str, index: Index, request: Request, state: AppStateDep, accept: Accept = "*/*"
+) -> Response:
+    """Return the clip of a sub-event, its tail included; 404 until it is made.
+
+    A clip is as the engine made it, before the programme gain.
+    """
+    told = CLIP_NAME.fullmatch(index)
+    if told is None:
+        raise NotFound(f"sub-event of story {story_id[:20]}", index)
+    kind = _known(told[2]) if told[2] else choose_kind(accept)
+    async with state.store.database.read() as session:
+        path = await _find_clip(session, state.store.audio, story_id, int(told[1]))
+    etag, name = f'"{path.stem}-{kind}"', f"{story_id}-{told[1]}.{kind}"
+    if kind is AudioKind.FLAC:
+        return await respond(request, _file_body(path, etag, name))
+    segment = await asyncio.to_thread(Segment.whole, path)
+    return await respond(request, _wav_body(Mixdown([segment]), etag, name))
+
+
+@router.get(
+    "/{story_id}/sub-events/{index}/takes", response_class=JSONResponse, summary="Its takes"
+)
+async def get_takes(story_id: str, index: Place, state: AppStateDep) -> list[TakeView]:
+    """Return every clip ever wanted for a sub-event with its recipe, oldest first."""
+    async with state.store.database.read() as session:
+        _, listed = await view_takes(session, story_id, index)
+    return listed
+
+
+@router.get(
+    "/{story_id}/sub-events/{index}/takes/{take}", responses=AUDIO, summary="A take, to compare"
+)
+@router.head("/{story_id}/sub-events/{index}/takes/{take}", include_in_schema=False)
+async def get_take(
+    story_id: str,
+    index: Place,
+    take: Place,
+    request: Request,
+    state: AppStateDep,
+    matched: bool = True,
+) -> Response:
+    """Return a take as WAV, as loud as the other takes unless `matched` is false."""
+    async with state.store.database.read() as session:
+        _, listed = await view_takes(session, story_id, index)
+        found = next((one for one in listed if one.take == take), None)
+        made = await clips.list_by_key(session, [found.clip] if found else [])
+    file = next((clip.file for clip in made.values()), None)
+    if found is None or file is None:
+        raise NotFound(f"take of story {story_id} at sub-event {index}", take)
+    gain_db = found.matched_gain_db if matched else 0.0
+    segment = await asyncio.to_thread(Segment.whole, state.store.audio.path(file))
+    mix = Mixdown([segment], Programme(gain_db, limiting=False))
+    etag = f'"{found.clip[:32]}-{gain_db:.3f}"'
+    return await respond(request, _wav_body(mix, etag, f"{story_id}-{index}-take-{take}.wav"))
+
+
+async def _mix(story_id: str, kind: AudioKind, request: Request, state: AppState) -> Response:
+    async with state.store.database.read() as session:
+        mix = await open_mix(session, state.store.audio, story_id)
+    parts = [f"{part.path.name}:{part.offset}:{part.samples}" for part in mix.segments]
+    digest = hashlib.sha256(f"{parts}{mix.programme}".encode()).hexdigest()
+    etag, name = f'"{digest[:32]}-{kind}"', f"{story_id}.{kind}"
+    if kind is AudioKind.WAV:
+        return await respond(request, _wav_body(mix, etag, name))
+    path = state.store.exports / f"{digest}.flac"
+    async with state.exporting:
+        await asyncio.to_thread(_export_once, mix, path)
+    return await respond(request, _file_body(path, etag, name))
+
+
+def _wav_body(mix: Mixdown, etag: str, name: str) -> Body:
+    def read(first: int, last: int) -> Iterator[bytes]:
+        with mix:
+            yield from wav_bytes(mix, first, last)
+
+    return Body(AudioKind.WAV.media_type, etag, name, wav_length(mix.samples), read)
+
+
+def _file_body(path: Path, etag: str, name: str) -> Body:
+    def read(first: int, last: int) -> Iterator[bytes]:
+        with path.open("rb") as file:
+            file.seek(first)
+            while first <= last:
+                chunk = file.read(min(CHUNK_BYTES, last + 1 - first))
+                first += len(chunk)
+                yield chunk
+
+    try:
+        length = path.stat().st_size
+    except FileNotFoundError as error:
+        raise StoreUnusable(f"{path.name} is gone from the audio folder.") from error
+    return Body(AudioKind.FLAC.media_type, etag, name, length, read)
+
+
+def _export_once(mix: Mixdown, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.touch()
+        else:
+            with mix:
+                export(mix, path)
+    except (OSError, BadInput) as error:
+        raise StoreUnusable(
+            f"{path.parent} cannot be written. Free some space or fix its permissions, "
+            "or ask for WAV, which needs no file."
+        ) from error
+    newest = sorted(path.parent.glob("*.flac"), key=_touched, reverse=True)
+    for stale in newest[KEPT_EXPORTS:]:
+        stale.unlink(missing_ok=True)
+
+
+def _touched(path: Path) -> float:
+    return path.stat().st_mtime if path.exists() else 0.0
+
+
+async def _find_clip(session: AsyncSession, audio: AudioFiles, story_id: str, index: int) -> Path:
+    _, _, revision = await load_story(session, story_id)
+    if revision is None or index > len(revision.scenes):
+        raise NotFound(f"sub-event of story {story_id}", index)
+    scene = await revisions.get_scene(session, revision.scenes[index - 1])
+    keys = [scene.clip_key] if scene.clip_key else []
+    made = await clips.list_by_key(session, keys)
+    file = next((clip.file for clip in made.values()), None)
+    if file is None:
+        raise NotFound(f"clip of story {story_id} at sub-event", index)
+    return audio.path(file)
+
+
+def _known(suffix: str) -> AudioKind:
+    try:
+        return AudioKind(suffix)
+    except ValueError:
+        raise NotFound("audio format", suffix) from None

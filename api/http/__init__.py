@@ -1,0 +1,1 @@
+"""What every route shares: dependencies, errors, access, limits, the API document."""

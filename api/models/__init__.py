@@ -1,0 +1,1 @@
+"""Weights of the AudioStory network: pull, convert, verify."""

@@ -1,0 +1,1 @@
+"""Running the service: server, workers, health, metrics, logs."""

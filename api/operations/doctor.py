@@ -1,0 +1,118 @@
+"""`audiostory doctor`: what is installed, and what is usable here."""
+
+import importlib.metadata
+import json
+import platform
+import shutil
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+
+from pydantic import BaseModel
+from rich.markup import escape
+from rich.table import Table
+
+from api.engines.catalog import ENGINES, NEED_SERVER, NEED_WEIGHTS, PLANNERS
+from api.engines.engine_factory import Parts
+from api.settings import Settings
+from api.terminal.console import out
+from audiostory_core.engines.foley.speech.speech import speech_available
+from audiostory_core.errors import StudioError
+
+PACKAGES = (
+    "langgraph", "langgraph-checkpoint-sqlite", "sqlalchemy", "numpy", "scipy", "soundfile",
+    "espeakng-loader", "sudachipy", "fastapi", "httpx", "torch", "transformers", "diffusers",
+)  # fmt: skip
+ROOMY_BYTES = 1 << 30
+ANSWER_S = 3.0  # for a server to say what it serves
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # past any proxy
+MAX_MODELS = 8  # that are named
+
+
+class Finding(BaseModel):
+    """One thing that was looked at."""
+
+    what: str
+    is_usable: bool
+    is_needed: bool
+    detail: str
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look at everything; nothing is changed."""
+    findings = [_home(settings.home)]
+    parts = Parts(settings, looks_only=True)
+    findings += [_part(parts, "engine", name) for name in ENGINES]
+    findings += [_part(parts, "planner", name) for name in PLANNERS]
+    findings += [_chat_server(parts, settings)] if settings.chat_url else []
+    if settings.llm_url is not None:
+        findings.append(_language_model(settings.llm_url))
+    why_mute = speech_available()
+    findings.append(_finding("speech (espeak-ng)", why_mute, "usable", is_needed=False))
+    findings += [_package(name) for name in PACKAGES]
+    python = f"{platform.python_implementation()} {platform.python_version()}, {platform.system()}"
+    return [*findings, _finding("python", None, f"{python} {platform.machine()}", is_needed=True)]
+
+
+def show_findings(findings: list[Finding]) -> None:
+    """Print findings as a table."""
+    table = Table(expand=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("what", no_wrap=True)
+    table.add_column("found", ratio=1)
+    for finding in findings:
+        mark = "[green]✓[/]" if finding.is_usable else "[red]✗[/]" if finding.is_needed else "–"
+        table.add_row(mark, finding.what, escape(finding.detail))
+    out.print(table)
+
+
+def _finding(what: str, why_not: str | None, detail: str, *, is_needed: bool) -> Finding:
+    return Finding(
+        what=what, is_usable=why_not is None, is_needed=is_needed, detail=why_not or detail
+    )
+
+
+def _home(home: Path) -> Finding:
+    existing = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    detail = f"{home}, {free / (1 << 30):.1f} GiB free"
+    why_not = None if free >= ROOMY_BYTES else f"{detail}: free some space"
+    return _finding("data folder", why_not, detail, is_needed=True)
+
+
+def _part(parts: Parts, kind: str, name: str) -> Finding:
+    is_needed = name not in (*NEED_WEIGHTS, *NEED_SERVER)
+    return _finding(
+        f"{kind} {name}", parts.why_unusable(kind, name), parts.describe(name), is_needed=is_needed
+    )
+
+
+def _chat_server(parts: Parts, settings: Settings) -> Finding:
+    """Look whether the server of the planner `chat` answers and has the model."""
+    wanted = settings.chat_model
+    try:
+        names = parts.list_chat_models()
+    except StudioError as error:
+        return _finding("chat server", str(error), "", is_needed=False)
+    told = ", ".join(name[:100] for name in names[:MAX_MODELS]) or "none"
+    is_there = wanted in names if wanted else len(names) == 1
+    why = None if is_there else f"has not {wanted or 'one model alone'}, but: {told}"
+    return _finding("chat server", why, f"answers; models: {told}", is_needed=False)
+
+
+def _language_model(url: str) -> Finding:
+    try:
+        with DIRECTLY.open(f"{url.rstrip('/')}/v1/models", timeout=ANSWER_S) as answer:
+            names = [str(one["id"]) for one in json.load(answer)["data"]]
+    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+        why_not = f"{url} does not answer ({error}): start it with `audiostory llm serve WEIGHTS`"
+        return _finding("language model", why_not, "", is_needed=False)
+    return _finding("language model", None, f"{url} serves {', '.join(names)}", is_needed=False)
+
+
+def _package(name: str) -> Finding:
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return _finding(name, "not installed", "", is_needed=False)
+    return _finding(name, None, version, is_needed=False)

@@ -1,0 +1,106 @@
+"""Whether what is asked for will be made: each thing it takes, looked at by itself."""
+
+import asyncio
+import shutil
+import time
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.http.deps import AppState
+from storage.errors import StoreError, StoreUnusable
+from storage.schema import SCHEMA
+from storage.worker_lock import count_alive
+
+PROBE_S = 5.0  # the audio folder is written to no more often than this
+
+
+class Check(BaseModel):
+    """One thing that the service needs."""
+
+    name: str  # "database", "audio folder", "workers" or "disk"
+    is_ok: bool
+    detail: str
+    remedy: str | None = None
+
+
+@dataclass
+class Folder:
+    """The last look at whether the audio folder can be written."""
+
+    looked_at: float | None = None
+    error: str | None = None
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+async def examine(state: AppState, folder: Folder) -> list[Check]:
+    """Look at everything, one failure not keeping the next from being seen."""
+    return [
+        await _check_database(state),
+        await _check_folder(state, folder),
+        await _check_workers(state),
+        await asyncio.to_thread(_check_disk, state),
+    ]
+
+
+async def count_workers(state: AppState) -> int:
+    """Count the workers that are alive: those of this process, or all that leave a sign of life."""
+    return max(state.count_workers(), await asyncio.to_thread(count_alive, state.store.workers))
+
+
+async def _check_database(state: AppState) -> Check:
+    name = "database"
+    try:
+        await state.store.database.ping()
+        async with state.store.database.read() as session:
+            found = await session.scalar(text("SELECT version_num FROM alembic_version"))
+    except (StoreError, SQLAlchemyError) as error:
+        remedy = "Bring the database back; the service goes on by itself then."
+        detail = str(error) if isinstance(error, StoreError) else "It cannot be read."
+        return Check(name=name, is_ok=False, detail=detail, remedy=remedy)
+    if found != SCHEMA:
+        detail = f"Its schema is {found}; this version works with {SCHEMA}."
+        remedy = "Start the service with the version that migrated the database."
+        return Check(name=name, is_ok=False, detail=detail, remedy=remedy)
+    return Check(name=name, is_ok=True, detail=f"It answers, with schema {SCHEMA}.")
+
+
+async def _check_folder(state: AppState, folder: Folder) -> Check:
+    async with folder.looking:
+        now = time.monotonic()
+        if folder.looked_at is None or now - folder.looked_at > PROBE_S:
+            try:
+                await asyncio.to_thread(state.store.audio.probe)
+                folder.error = None
+            except StoreUnusable as error:
+                folder.error = str(error)
+            folder.looked_at = now
+    if folder.error is not None:
+        remedy = "Free some space there, mount it, or fix its permissions."
+        return Check(name="audio folder", is_ok=False, detail=folder.error, remedy=remedy)
+    return Check(name="audio folder", is_ok=True, detail="It can be written.")
+
+
+async def _check_workers(state: AppState) -> Check:
+    alive = await count_workers(state)
+    if alive == 0:
+        remedy = "Wait a little: they are being restarted. Else start `audiostory worker`."
+        return Check(name="workers", is_ok=False, detail="No worker is alive.", remedy=remedy)
+    return Check(name="workers", is_ok=True, detail=f"{alive} alive.")
+
+
+def _check_disk(state: AppState) -> Check:
+    least = state.settings.least_free_mb
+    try:
+        free = shutil.disk_usage(state.store.audio.folder).free >> 20
+    except OSError as error:
+        remedy = "Mount the audio folder."
+        detail = f"It cannot be looked at: {error.strerror}."
+        return Check(name="disk", is_ok=False, detail=detail, remedy=remedy)
+    if free < least:
+        detail = f"{free} MiB are free, less than {least} MiB."
+        remedy = "Free some space: `audiostory gc --delete` removes what nobody can hear."
+        return Check(name="disk", is_ok=False, detail=detail, remedy=remedy)
+    return Check(name="disk", is_ok=True, detail=f"{free} MiB are free.")

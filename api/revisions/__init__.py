@@ -1,0 +1,1 @@
+"""Revisions: changes, previews, review, takes, undo, branches."""

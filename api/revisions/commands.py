@@ -1,0 +1,364 @@
+"""Commands that revise a story: scenes, takes, review, and the versions it had."""
+
+import asyncio
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from api.operations.memory import share_one_arena
+from api.terminal.options import AsJson, Output, StoryId, seconds
+from audiostory_core.errors import BadInput
+
+app = typer.Typer()
+scenes = typer.Typer(help="Insert, delete, move, split and merge scenes.", no_args_is_help=True)
+app.add_typer(scenes, name="scene")
+
+Scene = Annotated[int, typer.Argument(metavar="SCENE", min=1, help="Number of the scene, from 1.")]
+Revision = Annotated[str, typer.Argument(metavar="REVISION", help="Number or name; see history.")]
+KeepTotal = Annotated[
+    bool, typer.Option("--keep-total", help="Keep the story's length; other scenes give or take.")
+]
+Follow = Annotated[
+    bool, typer.Option("--follow", help="Condition again, and so make again, what follows.")
+]
+Accept = Annotated[
+    bool, typer.Option("--accept", help="Do not wait for `approve`: the new mix is accepted.")
+]
+Preview = Annotated[
+    bool, typer.Option("--preview", help="Only say which clips would be made again, and why.")
+]
+
+
+@app.command()
+def revise(
+    story_id: StoryId,
+    scene: Scene,
+    change: Annotated[
+        str | None, typer.Option(help="Plain words, such as “make the siren more distant”.")
+    ] = None,
+    caption: Annotated[str | None, typer.Option(help="What is heard, told anew.")] = None,
+    duration: Annotated[
+        float | None, typer.Option(metavar="S", parser=float, help="Seconds of the scene.")
+    ] = None,
+    tone: Annotated[str | None, typer.Option(help="Such as tense or calm.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1)] = None,
+    engine: Annotated[str | None, typer.Option(help="What makes this scene's clip.")] = None,
+    keep_total: KeepTotal = False,
+    follow: Follow = False,
+    accept: Accept = False,
+    preview: Preview = False,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change one scene: its clip and its two seams are made again, nothing else."""
+    told = {
+        "change": change,
+        "caption": caption,
+        "duration_s": duration,
+        "tone": tone,
+        "seed": seed,
+        "engine": engine,
+    }
+    given = {name: value for name, value in told.items() if value is not None}
+    if not given:
+        raise BadInput("scene", scene, "is to stay as it is", "Give --change, --caption or other.")
+    edit = {"op": "reword", "sub_event": scene} | given
+    _edit(story_id, [edit], output, keep_total, follow, accept, preview, as_json)
+
+
+@app.command()
+def edit(
+    story_id: StoryId,
+    edits: Annotated[str, typer.Argument(metavar="FILE", help="JSON list of edits; - reads it.")],
+    keep_total: KeepTotal = False,
+    follow: Follow = False,
+    accept: Accept = False,
+    preview: Preview = False,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make several changes at once, told in a JSON file such as docs/authoring.md shows."""
+    read = _read_json(edits)
+    if not isinstance(read, list):
+        raise BadInput("edits", edits, "is not a JSON list", "See docs/authoring.md.")
+    _edit(story_id, read, output, keep_total, follow, accept, preview, as_json)
+
+
+@scenes.command("insert")
+def insert_scene(
+    story_id: StoryId,
+    at: Annotated[int, typer.Argument(metavar="AT", min=1, help="Which number it becomes.")],
+    caption: Annotated[str, typer.Argument(help="What is heard.")],
+    duration: Annotated[float, typer.Option(metavar="S", parser=float, help="Seconds.")],
+    keep_total: KeepTotal = False,
+    follow: Follow = False,
+    accept: Accept = False,
+    preview: Preview = False,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put in a new scene."""
+    edit = {"op": "insert", "at": at, "caption": caption, "duration_s": duration}
+    _edit(story_id, [edit], output, keep_total, follow, accept, preview, as_json)
+
+
+@scenes.command("delete")
+def delete_scene(
+    story_id: StoryId,
+    scene: Scene,
+    keep_total: KeepTotal = False,
+    follow: Follow = False,
+    accept: Accept = False,
+    preview: Preview = False,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a scene out; `undo` brings it back."""
+    edit = {"op": "delete", "sub_event": scene}
+    _edit(story_id, [edit], output, keep_total, follow, accept, preview, as_json)
+
+
+@scenes.command("move")
+def move_scene(
+    story_id: StoryId,
+    scene: Scene,
+    to: Annotated[int, typer.Argument(metavar="TO", min=1, help="Which number it becomes.")],
+    follow: Follow = False,
+    accept: Accept = False,
+    preview: Preview = False,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hear a scene earlier or later."""
+    edit = {"op": "move", "sub_event": scene, "to": to}
+    _edit(story_id, [edit], output, False, follow, accept, preview, as_json)
+
+
+@scenes.command("split")
+def split_scene(
+    story_id: StoryId,
+    scene: Scene,
+    at: Annotated[
+        float, typer.Argument(metavar="S", parser=seconds, help="Seconds from its start.")
+    ],
+    accept: Accept = False,
+    preview: Preview = False,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make two scenes of one."""
+    edit = {"op": "split", "sub_event": scene, "at_s": at}
+    _edit(story_id, [edit], output, False, False, accept, preview, as_json)
+
+
+@scenes.command("merge")
+def merge_scenes(
+    story_id: StoryId,
+    scene: Scene,
+    accept: Accept = False,
+    preview: Preview = False,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make one scene of this and the one after it."""
+    edit = {"op": "merge", "sub_event": scene}
+    _edit(story_id, [edit], output, False, False, accept, preview, as_json)
+
+
+@app.command()
+def takes(
+    story_id: StoryId,
+    scene: Scene,
+    more: Annotated[
+        int | None, typer.Option(min=1, max=16, help="Make so many more, with other seeds.")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Write them as WAV, one as loud as another."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List every clip a scene ever had, with its recipe; or make more, or write them to compare."""
+    from api.revisions import handlers
+    from audiostory_core.story.changes import MoreTakes
+
+    async def run() -> int:
+        code = 0
+        if more is not None:
+            asked = MoreTakes(sub_event=scene, count=more)
+            code = await handlers.change(
+                story_id, asked, None, accept=False, as_json=as_json, is_reported=False
+            )
+        await handlers.list_takes(story_id, scene, folder, as_json=as_json)
+        return code
+
+    share_one_arena()
+    raise typer.Exit(asyncio.run(run()))
+
+
+@app.command()
+def choose(
+    story_id: StoryId,
+    scene: Scene,
+    take: Annotated[int, typer.Argument(metavar="TAKE", min=1, help="Number; see takes.")],
+    accept: Accept = False,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hear a scene as one of its takes."""
+    from audiostory_core.story.changes import ChooseTake
+
+    _change(story_id, ChooseTake(sub_event=scene, take=take), output, accept, as_json)
+
+
+@app.command()
+def reject(
+    story_id: StoryId,
+    remark: Annotated[str, typer.Argument(help="What is wrong with the plan.")],
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a story planned again, its planner told why."""
+    from audiostory_core.story.changes import Remark
+
+    if not remark.strip():
+        raise BadInput("remark", remark, "is empty", "Say what is wrong with the plan.")
+    _change(story_id, Remark(remark=remark), output, False, as_json)
+
+
+@app.command()
+def cancel(story_id: StoryId) -> None:
+    """Stop what is being done for a story, whoever does it; finished clips stay."""
+    from api.revisions import handlers
+
+    asyncio.run(handlers.cancel(story_id))
+
+
+@app.command()
+def undo(story_id: StoryId, as_json: AsJson = False) -> None:
+    """Go back to the revision before the current one."""
+    from api.revisions import handlers, service
+
+    moved = partial(service.undo, story_id=story_id)
+    asyncio.run(handlers.move(story_id, moved, as_json=as_json))
+
+
+@app.command()
+def redo(story_id: StoryId, as_json: AsJson = False) -> None:
+    """Go forward to the revision that was undone last."""
+    from api.revisions import handlers, service
+
+    moved = partial(service.redo, story_id=story_id)
+    asyncio.run(handlers.move(story_id, moved, as_json=as_json))
+
+
+@app.command()
+def switch(story_id: StoryId, revision: Revision, as_json: AsJson = False) -> None:
+    """Make any revision the current one."""
+    from api.revisions import handlers, service
+
+    moved = partial(service.switch, story_id=story_id, named=revision)
+    asyncio.run(handlers.move(story_id, moved, as_json=as_json))
+
+
+@app.command()
+def name(
+    story_id: StoryId,
+    revision: Revision,
+    given: Annotated[str, typer.Argument(metavar="NAME", help="Empty takes the name away.")],
+    as_json: AsJson = False,
+) -> None:
+    """Name a revision, so that it is found again."""
+    from api.revisions import handlers, service
+
+    moved = partial(service.name, story_id=story_id, named=revision, given=given or None)
+    asyncio.run(handlers.move(story_id, moved, as_json=as_json))
+
+
+@app.command()
+def history(
+    story_id: StoryId,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """List the revisions of a story with what each changed."""
+    from api.revisions import handlers
+
+    asyncio.run(handlers.history(story_id, limit, as_json=as_json))
+
+
+@app.command()
+def diff(story_id: StoryId, before: Revision, after: Revision) -> None:
+    """Tell in words how two revisions differ."""
+    from api.revisions import handlers
+
+    asyncio.run(handlers.difference(story_id, before, after))
+
+
+@app.command()
+def branch(
+    story_id: StoryId,
+    revision: Annotated[
+        str | None, typer.Argument(metavar="REVISION", help="Else the current one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Begin a story of its own as a revision of this one; nothing is made again for it."""
+    from api.revisions import handlers
+
+    asyncio.run(handlers.branch(story_id, revision, as_json=as_json))
+
+
+def _edit(
+    story_id: str,
+    edits: list[dict[str, Any]],
+    output: Path | None,
+    keep_total: bool,
+    follow: bool,
+    accept: bool,
+    preview: bool,
+    as_json: bool,
+) -> None:
+    from api.revisions import handlers
+    from audiostory_core.story.changes import MAX_EDITS, Edits
+    from audiostory_core.story.editing import Total
+    from audiostory_core.story.edits import read_edits
+
+    if not 1 <= len(edits) <= MAX_EDITS:
+        raise BadInput("edits", len(edits), "is not a number of edits", f"Give 1 to {MAX_EDITS}.")
+    total = Total.KEEP if keep_total else Total.MOVE
+    asked = Edits(edits=read_edits(edits), total=total, follow=follow)
+    if preview:
+        raise typer.Exit(asyncio.run(handlers.preview(story_id, asked, as_json=as_json)))
+    _change(story_id, asked, output, accept, as_json)
+
+
+def _change(story_id: str, asked: Any, output: Path | None, accept: bool, as_json: bool) -> None:
+    from api.revisions import handlers
+    from audiostory_core.audio.export import check_destination
+
+    if output is not None:
+        check_destination(output)
+    share_one_arena()
+    changing = handlers.change(story_id, asked, output, accept=accept, as_json=as_json)
+    raise typer.Exit(asyncio.run(changing))
+
+
+def _read_json(named: str) -> Any:
+    remedy = "Give a JSON list of edits, as docs/authoring.md shows."
+    try:
+        text = sys.stdin.read() if named == "-" else Path(named).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or "cannot be read"
+        raise BadInput("edits", named, problem.lower(), remedy) from error
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        problem = f"is not JSON (line {error.lineno}: {error.msg})"
+        raise BadInput("edits", named, problem, remedy) from error

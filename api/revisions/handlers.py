@@ -1,0 +1,186 @@
+"""What the commands that revise a story do once their input is known to be good."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from api.revisions import service, tables
+from api.store import OpenStore
+from api.stories import handlers as story_handlers
+from api.stories.handlers import BAD_INPUT, DONE, opened
+from api.stories.views import Status, load_story, view_revisions, view_story, view_takes
+from api.terminal import console
+from audiostory_core.audio.export import export
+from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.errors import BadInput
+from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes, Remark
+from audiostory_core.story.editing import Preview
+from audiostory_core.story.plan import seconds_of
+from storage import clips
+from storage.database import Database
+from storage.models import Event, Revision
+
+Moved = Callable[[Database], Awaitable[Revision]]
+
+
+async def change(
+    story_id: str,
+    asked: Edits | Remark | MoreTakes | ChooseTake,
+    target: Path | None,
+    *,
+    accept: bool,
+    as_json: bool,
+    is_reported: bool = True,
+) -> int:
+    """Ask for a change, make it, and write the mix if asked; return the exit code.
+
+    Args:
+        story_id: of the story.
+        asked: the change.
+        target: a file for the mix, accepted or not; None writes none.
+        accept: do not wait for the author's approval.
+        as_json: print JSON.
+        is_reported: print the story as it then is.
+    """
+    refused: list[str] = []
+    known = 0
+
+    def listen(event: Event) -> None:
+        if event.kind == "change.refused" and event.number > known:
+            refused.append(event.data["error"])
+
+    async with opened() as (store, settings):
+        async with store.database.read() as session:
+            story, _, _ = await load_story(session, story_id)
+            known = story.next_event - 1
+        await service.ask(store.database, story_id, asked, accept=accept)
+        code = await story_handlers.make_and_write(
+            store,
+            settings,
+            story_id,
+            target,
+            as_json=as_json,
+            is_reported=is_reported,
+            listener=listen,
+        )
+    for error in refused:
+        console.err.print(f"audiostory: {error}", markup=False, soft_wrap=True)
+    return BAD_INPUT if refused else code
+
+
+async def preview(story_id: str, asked: Edits, *, as_json: bool) -> int:
+    """Print what edits would do; return the exit code."""
+    async with opened() as (store, _):
+        lines = await service.look_ahead(store.database, story_id, asked)
+    if as_json:
+        console.print_json([_as_json(line) for line in lines])
+    else:
+        tables.show_preview(lines)
+        console.out.print(service.describe(lines))
+    return DONE
+
+
+async def list_takes(story_id: str, scene: int, folder: Path | None, *, as_json: bool) -> None:
+    """Print the takes of a scene, and write them as WAV files if asked, each as loud as the others.
+
+    Raises:
+        BadInput: if the folder or a file in it cannot be written.
+    """
+    async with opened() as (store, _):
+        async with store.database.read() as session:
+            _, listed = await view_takes(session, story_id, scene)
+            made = await clips.list_by_key(session, [take.clip for take in listed])
+        if folder is not None:
+            _make_folder(folder)
+            for take in listed:
+                file = made[take.clip].file
+                if file is not None:
+                    path = folder / f"scene-{scene}-take-{take.take}.wav"
+                    _write_take(store.audio.path(file), take.matched_gain_db, path)
+    if as_json:
+        console.print_json([take.model_dump(mode="json") for take in listed])
+    else:
+        tables.show_takes(listed)
+
+
+async def move(story_id: str, moved: Moved, *, as_json: bool) -> None:
+    """Make another revision the current one and tell which."""
+    async with opened() as (store, _):
+        revision = await moved(store.database)
+        await _tell_revision(store, story_id, revision, as_json=as_json)
+
+
+async def history(story_id: str, limit: int, *, as_json: bool) -> None:
+    """Print the revisions of a story, newest first."""
+    async with opened() as (store, _), store.database.read() as session:
+        listed = await view_revisions(session, story_id, limit)
+    if as_json:
+        console.print_json([revision.model_dump(mode="json") for revision in listed])
+    else:
+        tables.show_history(listed)
+
+
+async def difference(story_id: str, before: str, after: str) -> None:
+    """Print how two revisions differ."""
+    async with opened() as (store, _):
+        text = await service.difference(store.database, story_id, before, after)
+    console.out.print(text, markup=False, soft_wrap=True)
+
+
+async def branch(story_id: str, named: str | None, *, as_json: bool) -> None:
+    """Begin a story as a revision of another and print its id."""
+    async with opened() as (store, _):
+        begun = await service.branch(store.database, story_id, named, owner_key=None)
+        async with store.database.read() as session:
+            view = view_story(*await load_story(session, begun.id))
+    if as_json:
+        console.print_json(view.model_dump(mode="json"))
+    else:
+        console.out.print(f"story {begun.id}; go on with: audiostory resume {begun.id}")
+
+
+async def cancel(story_id: str) -> None:
+    """Stop what is being done for a story."""
+    async with opened() as (store, _):
+        await service.cancel(store.database, story_id)
+    console.out.print(f"cancelled; go on with: audiostory resume {story_id}")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = (error.strerror or str(error)).lower()
+        raise BadInput("output", str(folder), problem, "Name a folder you may write.") from error
+
+
+def _write_take(clip: Path, gain_db: float, path: Path) -> None:
+    with Mixdown([Segment.whole(clip)], Programme(gain_db, limiting=False)) as take:
+        export(take, path)
+
+
+async def _tell_revision(
+    store: OpenStore, story_id: str, revision: Revision, *, as_json: bool
+) -> None:
+    async with store.database.read() as session:
+        view = view_story(*await load_story(session, story_id))
+    if as_json:
+        console.print_json(view.model_dump(mode="json"))
+        return
+    named = f" “{revision.name}”" if revision.name else ""
+    length = f"{console.counted(len(revision.scenes), 'scene')}, {seconds_of(revision.samples):g} s"
+    told = f"revision {revision.number}{named}: {revision.summary} ({length})"
+    console.out.print(told, markup=False)
+    if view.status == Status.IN_REVIEW:
+        console.show_review(view)
+    elif view.status != Status.FINISHED:
+        console.out.print(f"go on with: audiostory resume {story_id}", markup=False)
+
+
+def _as_json(line: Preview) -> dict[str, object]:
+    return {
+        "number": line.number,
+        "was": line.was,
+        "sub_event": line.event.model_dump(mode="json"),
+        "is_made_again": line.is_remade,
+        "reason": line.reason,
+    }

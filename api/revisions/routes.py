@@ -1,0 +1,207 @@
+"""Revising a story: changes, previews, review, and the versions it had."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi import Path as PathParameter
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.http.access import HasCaller
+from api.http.deps import AppState, AppStateDep
+from api.revisions import approval, service
+from api.stories.views import RevisionView, StoryView, load_story, view_revisions, view_story
+from audiostory_core.story.changes import Change, Edits
+from audiostory_core.story.plan import LONGEST_INSTRUCTION, SubEvent
+from storage.errors import Conflict
+
+router = APIRouter(prefix="/stories", tags=["revising"])
+Named = Annotated[
+    str, PathParameter(max_length=100, description="Number or name of a revision of the story.")
+]
+
+
+class ChangeRequest(BaseModel):
+    """A change, and what it is asked against."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    change: Change
+    accept: Annotated[bool, Field(description="Do not stop for the author with the new mix.")] = (
+        False
+    )
+    base: Annotated[
+        int | None, Field(ge=1, le=2**31, description="The revision you were looking at.")
+    ] = None
+
+
+class RejectRequest(BaseModel):
+    """Why a plan is planned again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    remark: Annotated[str, Field(min_length=1, max_length=LONGEST_INSTRUCTION)]
+    base: Annotated[int | None, Field(ge=1, le=2**31)] = None
+
+
+class RenameRequest(BaseModel):
+    """A name for a revision; null takes it away."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str | None, Field(max_length=100)]
+
+
+class PreviewLine(BaseModel):
+    """What becomes of one scene."""
+
+    number: int | None  # after the edits; null: deleted
+    was: int | None  # before the edits; null: new
+    sub_event: SubEvent
+    fate: Literal["kept", "made again", "deleted"]
+    reason: str | None
+
+
+class PreviewResponse(BaseModel):
+    """What edits would do."""
+
+    summary: str
+    duration_s: float
+    made_again: int
+    scenes: list[PreviewLine]
+
+
+@router.post("/{story_id}/changes", status_code=202, summary="Ask for a change")
+async def post_change(story_id: str, wish: ChangeRequest, state: AppStateDep) -> StoryView:
+    """Ask for edits, more takes, another take or another plan.
+
+    The change is checked at once and made by the workers; follow the story's events. The new mix
+    waits for approval, heard under the gain of the one before it, unless `accept` says otherwise.
+    """
+    await service.ask(
+        state.store.database, story_id, wish.change, accept=wish.accept, base=wish.base
+    )
+    return await _view(story_id, state)
+
+
+@router.post("/{story_id}/preview", summary="What would edits do?")
+async def post_preview(story_id: str, edits: Edits, state: AppStateDep) -> PreviewResponse:
+    """Say which clips edits would make again, and why, without making them."""
+    lines = await service.look_ahead(state.store.database, story_id, edits)
+    fates: list[PreviewLine] = []
+    for line in lines:
+        remade: Literal["made again", "kept"] = "made again" if line.is_remade else "kept"
+        fates.append(
+            PreviewLine(
+                number=line.number,
+                was=line.was,
+                sub_event=line.event,
+                fate=remade if line.number is not None else "deleted",
+                reason=line.reason,
+            )
+        )
+    return PreviewResponse(
+        summary=service.describe(lines),
+        duration_s=sum(line.event.duration_s for line in lines if line.number is not None),
+        made_again=sum(line.is_remade for line in lines),
+        scenes=fates,
+    )
+
+
+@router.post("/{story_id}/approve", summary="Approve what it waits for")
+async def post_approval(story_id: str, state: AppStateDep) -> StoryView:
+    """Approve the plan or the mix that the story waits for; 409 if it waits for neither."""
+    review = await approval.approve(state.store.database, story_id)
+    if review is None:
+        raise Conflict("The story does not wait for a review; its status tells what it does.")
+    return await _view(story_id, state)
+
+
+@router.post("/{story_id}/reject", status_code=202, summary="Plan it again")
+async def post_rejection(story_id: str, rejection: RejectRequest, state: AppStateDep) -> StoryView:
+    """Have the story planned again; the remark tells the planner why."""
+    await service.reject(state.store.database, story_id, rejection.remark, rejection.base)
+    return await _view(story_id, state)
+
+
+@router.post("/{story_id}/cancel", summary="Stop working on it")
+async def post_cancel(story_id: str, state: AppStateDep) -> StoryView:
+    """Stop what is being done for the story; finished clips stay. 409 if nothing is."""
+    await service.cancel(state.store.database, story_id)
+    return await _view(story_id, state)
+
+
+@router.post("/{story_id}/resume", status_code=202, summary="Go on with it")
+async def post_resume(story_id: str, state: AppStateDep) -> StoryView:
+    """Go on with a story that failed or was cancelled; nothing finished is made again."""
+    await service.resume(state.store.database, story_id)
+    return await _view(story_id, state)
+
+
+@router.post("/{story_id}/undo", summary="Undo the last change")
+async def post_undo(story_id: str, state: AppStateDep) -> StoryView:
+    """Go back to the revision before the current one; 409 if there is none."""
+    await service.undo(state.store.database, story_id)
+    return await _view(story_id, state)
+
+
+@router.post("/{story_id}/redo", summary="Redo what was undone")
+async def post_redo(story_id: str, state: AppStateDep) -> StoryView:
+    """Go forward to the revision that was undone last; 409 if nothing was."""
+    await service.redo(state.store.database, story_id)
+    return await _view(story_id, state)
+
+
+@router.get("/{story_id}/revisions", summary="Its history")
+async def get_revisions(
+    story_id: str,
+    state: AppStateDep,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    before: Annotated[int | None, Query(ge=1, le=2**31)] = None,
+) -> list[RevisionView]:
+    """Return the revisions of a story with what each changed, newest first."""
+    async with state.store.database.read() as session:
+        return await view_revisions(session, story_id, limit, before)
+
+
+@router.post("/{story_id}/revisions/{named}/current", summary="Go to a revision")
+async def post_current(story_id: str, named: Named, state: AppStateDep) -> StoryView:
+    """Make a revision the current one."""
+    await service.switch(state.store.database, story_id, named)
+    return await _view(story_id, state)
+
+
+@router.put("/{story_id}/revisions/{named}/name", summary="Name a revision")
+async def put_name(
+    story_id: str, named: Named, naming: RenameRequest, state: AppStateDep
+) -> StoryView:
+    """Name a revision, so that it is found again."""
+    await service.name(state.store.database, story_id, named, naming.name)
+    return await _view(story_id, state)
+
+
+@router.post("/{story_id}/revisions/{named}/branch", status_code=201, summary="Branch a story")
+async def post_branch(
+    story_id: str, named: Named, state: AppStateDep, caller: HasCaller
+) -> StoryView:
+    """Begin a story of its own as this revision; nothing is made again for it."""
+    begun = await service.branch(state.store.database, story_id, named, caller.key_id)
+    return await _view(begun.id, state)
+
+
+@router.get(
+    "/{story_id}/diff", response_class=PlainTextResponse, summary="What differs between revisions?"
+)
+async def get_diff(
+    story_id: str,
+    state: AppStateDep,
+    before: Annotated[str, Query(max_length=100, description="Number or name")],
+    after: Annotated[str, Query(max_length=100, description="Number or name")],
+) -> str:
+    """Tell in words how two revisions differ."""
+    return await service.difference(state.store.database, story_id, before, after)
+
+
+async def _view(story_id: str, state: AppState) -> StoryView:
+    async with state.store.database.read() as session:
+        return view_story(*await load_story(session, story_id))

@@ -1,0 +1,1 @@
+"""Stories: create, list, show, follow, delete."""

@@ -1,0 +1,176 @@
+"""Commands that make stories and look at them."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.operations.memory import share_one_arena
+from api.terminal.options import (
+    AsJson,
+    Duration,
+    Instruction,
+    Language,
+    Output,
+    StoryId,
+    Weights,
+    read_instruction,
+)
+from audiostory_core.errors import BadInput
+
+app = typer.Typer()
+
+
+@app.command()
+def create(
+    instruction: Instruction = "",
+    duration: Duration = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="The same seed makes the same story.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="What makes the clips.")] = "foley",
+    planner: Annotated[str, typer.Option(help="What makes the plan.")] = "clauses",
+    weights: Weights = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Denoising steps of a clip; 50 unless told.")
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(help="How strictly a clip keeps to its condition; 4.0 unless told."),
+    ] = None,
+    language: Language = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A plan from `audiostory plan`, perhaps edited."),
+    ] = None,
+    review: Annotated[
+        bool, typer.Option("--review", help="Stop for you after the plan and after the mix.")
+    ] = False,
+    priority: Annotated[
+        int, typer.Option(min=-100, max=100, help="The higher, the sooner its clips are made.")
+    ] = 0,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a story from an instruction and write it to a file."""
+    from api.stories import handlers
+    from api.stories.creation import parse_story
+    from audiostory_core.audio.export import check_destination
+    from audiostory_core.story.plan import read_plan
+
+    given = None if plan is None else read_plan(plan)
+    if given is None:
+        instruction = read_instruction(instruction)
+    elif instruction or duration is not None:
+        raise BadInput(
+            "plan", str(plan), "brings its own instruction and duration", "Leave the others out."
+        )
+    wanted = parse_story(
+        instruction=instruction,
+        duration_s=duration,
+        language=language,
+        seed=seed,
+        engine=engine,
+        planner=planner,
+        steps=steps,
+        guidance=guidance,
+        review=review,
+        priority=priority,
+        plan=given,
+    )
+    target = output or Path("story.wav")
+    check_destination(target)
+    share_one_arena()
+    raise typer.Exit(asyncio.run(handlers.create(wanted, target, as_json=as_json)))
+
+
+@app.command()
+def plan(
+    instruction: Instruction,
+    duration: Duration = None,
+    planner: Annotated[str, typer.Option(help="What makes the plan.")] = "clauses",
+    weights: Weights = None,
+    language: Language = None,
+    engine: Annotated[str, typer.Option(help="Whose longest clip the plan keeps to.")] = "foley",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="A .json file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Plan only: print the sub-events, and write them to a file that `create --plan` accepts."""
+    from api.engines.engine_factory import Parts
+    from api.settings import read_settings
+    from api.stories import handlers
+    from api.terminal.console import print_json, show_draft, show_plan
+    from audiostory_core.planners.protocol import Brief
+
+    instruction = read_instruction(instruction)
+    settings = read_settings()
+    parts = Parts(settings)
+    chosen = parts.engine(engine)
+    longest_s = chosen.capabilities.longest_clip_s - settings.tail_s
+    chosen.close()
+    on_sub_event = None if as_json else show_draft
+    brief = Brief(instruction, duration, language, longest_s, on_sub_event=on_sub_event)
+    planned = parts.planner(planner).plan(brief)
+    if output is not None:
+        handlers.write_text(output, planned.model_dump_json(indent=2) + "\n")
+    if as_json:
+        print_json(planned.model_dump(mode="json"))
+    else:
+        show_plan(planned)
+
+
+@app.command()
+def show(
+    story_id: StoryId,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG", help="Draw waveform, scenes, loudness and seams."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a story: its plan, what each scene is heard as, loudness and seams."""
+    from api.stories import handlers
+
+    asyncio.run(handlers.show(story_id, plot, as_json=as_json))
+
+
+@app.command("list")
+def list_stories(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the stories, newest first."""
+    from api.stories import handlers
+
+    asyncio.run(handlers.list_newest(limit, as_json=as_json))
+
+
+@app.command()
+def resume(
+    story_id: StoryId, output: Output = None, weights: Weights = None, as_json: AsJson = False
+) -> None:
+    """Go on with a story that was interrupted, and write it; nothing finished is made again."""
+    from api.stories import handlers
+    from audiostory_core.audio.export import check_destination
+
+    if output is not None:
+        check_destination(output)
+    share_one_arena()
+    raise typer.Exit(asyncio.run(handlers.resume(story_id, output, as_json=as_json)))
+
+
+@app.command()
+def approve(
+    story_id: StoryId, output: Output = None, weights: Weights = None, as_json: AsJson = False
+) -> None:
+    """Approve the plan or the mix that a story waits with; with -o, go on and write the mix."""
+    from api.stories import handlers
+    from audiostory_core.audio.export import check_destination
+
+    if output is not None:
+        check_destination(output)
+        share_one_arena()
+    raise typer.Exit(asyncio.run(handlers.approve(story_id, output, as_json=as_json)))

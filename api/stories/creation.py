@@ -1,0 +1,174 @@
+"""A request for a story, checked once for CLI and HTTP alike, and stored."""
+
+import hashlib
+import secrets
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from api.engines.catalog import (
+    ENGINES,
+    PARAMETERS,
+    PLANNERS,
+    check_name,
+    check_server,
+    check_weights,
+)
+from api.settings import Settings
+from audiostory_core.errors import BadInput
+from audiostory_core.story.plan import (
+    LONGEST_STORY_S,
+    SHORTEST_STORY_S,
+    StoryPlan,
+    check_duration,
+    check_instruction,
+)
+from storage import stories
+from storage.database import Database
+from storage.models import Story
+
+MAX_STEPS = 1000
+MAX_GUIDANCE = 20.0
+
+
+class StoryCreate(BaseModel):
+    """What an author asks for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    instruction: Annotated[str, Field(description="What should be heard, in any language.")] = ""
+    duration_s: Annotated[
+        float | None,
+        Field(
+            description="Seconds; without it, from the text.",
+            json_schema_extra={"minimum": SHORTEST_STORY_S, "maximum": LONGEST_STORY_S},
+        ),
+    ] = None
+    language: Annotated[
+        str | None, Field(description="Such as en or zh; without it, from the text.", max_length=35)
+    ] = None
+    seed: Annotated[
+        int | None, Field(ge=0, lt=2**63, description="The same seed makes the same story.")
+    ] = None
+    engine: Annotated[str, Field(json_schema_extra={"enum": list(ENGINES)})] = "foley"
+    planner: Annotated[str, Field(json_schema_extra={"enum": list(PLANNERS)})] = "clauses"
+    steps: Annotated[
+        int | None,
+        Field(ge=1, le=MAX_STEPS, description="Denoising steps of a clip; 50 unless told."),
+    ] = None
+    guidance: Annotated[
+        float | None,
+        Field(
+            ge=1.0,
+            le=MAX_GUIDANCE,
+            allow_inf_nan=False,
+            description="How strictly a clip keeps to its condition; 4.0 unless told.",
+        ),
+    ] = None
+    review: Annotated[
+        bool, Field(description="Stop for the author after the plan and after the mix.")
+    ] = False
+    priority: Annotated[
+        int, Field(ge=-100, le=100, description="The higher, the sooner its clips are made.")
+    ] = 0
+    plan: Annotated[
+        StoryPlan | None, Field(description="A plan of one's own, instead of the planner's.")
+    ] = None
+
+
+def parse_story(**values: object) -> StoryCreate:
+    """Return a request made of values that nobody has checked yet.
+
+    Raises:
+        BadInput: naming the first that cannot be used.
+    """
+    try:
+        return StoryCreate.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BadInput(
+            field, first["input"], first["msg"], "Correct it, or leave it out."
+        ) from None
+
+
+async def create_story(
+    database: Database,
+    wanted: StoryCreate,
+    tail_s: float,
+    idempotency_key: str | None = None,
+    *,
+    owner_key: str | None = None,
+) -> Story:
+    """Store a story and its queued run; an equal request with the same key makes no second one.
+
+    Raises:
+        BadInput: naming the field that cannot be used.
+        Conflict: if the idempotency key was used for another request.
+    """
+    if wanted.plan is not None:
+        wanted = _told_by(wanted.plan, wanted)
+    check_instruction(wanted.instruction)
+    duration_s = None if wanted.duration_s is None else check_duration(wanted.duration_s)
+    check_name("engine", wanted.engine, ENGINES)
+    check_name("planner", wanted.planner, PLANNERS)
+    parameters = _parameters_of(wanted)
+    digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
+    async with database.write() as session:
+        if idempotency_key is not None:
+            # Keys of two owners never meet: the id of an API key has no colon.
+            idempotency_key = f"{owner_key or ''}:{idempotency_key}"
+            before = await stories.find_by_idempotency(session, idempotency_key, digest)
+            if before is not None:
+                return before
+        return await stories.add(
+            session,
+            owner_key=owner_key,
+            instruction=wanted.instruction,
+            duration_s=duration_s,
+            language=wanted.language,
+            seed=secrets.randbits(32) if wanted.seed is None else wanted.seed,
+            engine=wanted.engine,
+            planner=wanted.planner,
+            parameters=parameters,
+            tail_s=tail_s,
+            review=wanted.review,
+            priority=wanted.priority,
+            given_plan=None if wanted.plan is None else wanted.plan.model_dump(mode="json"),
+            idempotency_key=idempotency_key,
+            request_digest=digest if idempotency_key else None,
+        )
+
+
+def check_usable(wanted: StoryCreate, settings: Settings) -> None:
+    """Refuse what needs weights, or a chat server, where none are named.
+
+    Raises:
+        BadInput: if the engine or the planner does.
+    """
+    check_weights("engine", check_name("engine", wanted.engine, ENGINES), settings.weights)
+    check_weights("planner", check_name("planner", wanted.planner, PLANNERS), settings.weights)
+    check_server("planner", wanted.planner, settings.chat_url)
+
+
+def _parameters_of(wanted: StoryCreate) -> dict[str, int | float]:
+    """Return what the author asks of the engine beyond the plan."""
+    given = {"steps": wanted.steps, "guidance": wanted.guidance}
+    asked = {name: value for name, value in given.items() if value is not None}
+    for name, value in asked.items():
+        if name not in PARAMETERS[wanted.engine]:
+            raise BadInput(
+                name, value, f"means nothing to the engine {wanted.engine}", "Leave it out."
+            )
+    return asked
+
+
+def _told_by(plan: StoryPlan, wanted: StoryCreate) -> StoryCreate:
+    told = {name: getattr(plan, name) for name in ("instruction", "duration_s", "language")}
+    for name, value in told.items():
+        given = getattr(wanted, name)
+        if given not in ("", None, value):
+            raise BadInput(
+                name, given, f"contradicts the plan, which says {value!r}"[:200], "Leave it out."
+            )
+    return wanted.model_copy(update=told)

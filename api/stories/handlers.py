@@ -1,0 +1,246 @@
+"""What the commands do once their input is known to be good."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from api.engines.catalog import NEED_SERVER, NEED_WEIGHTS
+from api.revisions import approval
+from api.settings import Settings, read_settings
+from api.store import OpenStore, open_store
+from api.stories.creation import StoryCreate, check_usable, create_story
+from api.stories.progress_watch import measuring
+from api.stories.views import (
+    SceneView,
+    Status,
+    StoryDetail,
+    detail_story,
+    list_seams,
+    load_story,
+    open_mix,
+    view_story,
+)
+from api.terminal import console
+from audiostory_core.audio.export import export
+from audiostory_core.errors import BadInput
+from storage import stories
+from storage.models import Event
+from storage.runs import CLIP_REVIEW
+
+DONE, FAILED, BAD_INPUT, DEGRADED = 0, 1, 2, 3
+
+
+async def create(wanted: StoryCreate, target: Path, *, as_json: bool) -> int:
+    """Make a story and write it; return the exit code."""
+    async with opened() as (store, settings):
+        check_usable(wanted, settings)
+        _check_parts(wanted, settings)
+        story = await create_story(store.database, wanted, settings.tail_s)
+        console.err.print(f"story {story.id}, seed {story.seed}")
+        return await make_and_write(store, settings, story.id, target, as_json=as_json)
+
+
+def _check_parts(wanted: StoryCreate, settings: Settings) -> None:
+    """Refuse a story that this process cannot make, before it is stored."""
+    from api.engines.engine_factory import Parts  # noqa: PLC0415 - torch takes seconds
+
+    parts = Parts(settings, looks_only=True)
+    for field, name in (("engine", wanted.engine), ("planner", wanted.planner)):
+        is_checked = name in NEED_WEIGHTS or name in NEED_SERVER
+        why = parts.why_unusable(field, name) if is_checked else None
+        if why is not None:
+            raise BadInput(field, name, "is not usable here", why)
+
+
+async def resume(story_id: str, target: Path | None, *, as_json: bool) -> int:
+    """Go on with a story and write it; return the exit code."""
+    async with opened() as (store, settings):
+        return await make_and_write(store, settings, story_id, target, as_json=as_json)
+
+
+async def approve(story_id: str, target: Path | None, *, as_json: bool) -> int:
+    """Approve what a story waits for, and go on with it if asked; return the exit code."""
+    async with opened() as (store, settings):
+        review = await approval.approve(store.database, story_id)
+        if review is not None and target is not None:
+            return await make_and_write(store, settings, story_id, target, as_json=as_json)
+    if review is None:
+        raise BadInput("story", story_id, "does not wait for a review", "See `audiostory show ID`.")
+    console.out.print(f"{review} approved; go on with: audiostory resume {story_id}")
+    return DONE
+
+
+async def show(story_id: str, plot: Path | None, *, as_json: bool) -> None:
+    """Print a story, and draw it if asked."""
+    async with opened() as (store, _):
+        async with store.database.read() as session:
+            detail, scenes = await detail_story(session, story_id)
+            _, _, revision = await load_story(session, story_id)
+            seams = await list_seams(session, revision.id) if revision else []
+        if as_json:
+            console.print_json(_as_json(detail, scenes) | {"seams": seams})
+        else:
+            console.show_story(detail)
+            console.show_scenes(scenes)
+            console.show_seams(seams)
+            console.show_degradations(detail.degradations)
+        if plot is not None:
+            await _draw(store, story_id, plot, scenes)
+
+
+async def list_newest(limit: int, *, as_json: bool) -> None:
+    """Print the newest stories."""
+    async with opened() as (store, _), store.database.read() as session:
+        rows = await stories.list_newest(session, limit)
+    views = [view_story(*row) for row in rows]
+    if as_json:
+        console.print_json([view.model_dump(mode="json") for view in views])
+    else:
+        console.show_list(views)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a text file whole or not at all.
+
+    Raises:
+        BadInput: if it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput("output", str(path), reason, "Name a file you may write.") from error
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[tuple[OpenStore, Settings]]:
+    """Open the data folder for the time of a command.
+
+    Raises:
+        StoreError: if it cannot be used.
+    """
+    settings = read_settings()
+    store = await open_store(settings)
+    try:
+        yield store, settings
+    finally:
+        await store.database.close()
+
+
+async def make_and_write(
+    store: OpenStore,
+    settings: Settings,
+    story_id: str,
+    target: Path | None,
+    *,
+    as_json: bool,
+    is_reported: bool = True,
+    listener: Callable[[Event], None] | None = None,
+) -> int:
+    """Work on a story until it settles, write its mix, and report; return the exit code.
+
+    Args:
+        store: the open data folder.
+        settings: of this installation.
+        story_id: of the story.
+        target: where the mix goes, accepted or not; None writes none.
+        as_json: print JSON, and no progress.
+        is_reported: print the story as it then is.
+        listener: hears of every event of the story, from its first on.
+    """
+    from api.stories import local_run  # noqa: PLC0415 - LangGraph and scipy take a second
+
+    def listen(event: Event) -> None:
+        bar.hear(event)
+        if listener is not None:
+            listener(event)
+
+    try:
+        with console.story_progress(is_shown=not as_json) as bar:
+            async with measuring(store.database, story_id, bar.show):
+                run = await local_run.make_story(
+                    store, settings, story_id, listen, partial(console.show_held, story_id)
+                )
+    except asyncio.CancelledError:
+        console.show_interrupted(story_id, target)
+        raise
+    async with store.database.read() as session:
+        detail, scenes = await detail_story(session, story_id)
+    if detail.status == Status.FAILED or run.waits_for == CLIP_REVIEW:
+        console.err.print(f"audiostory: {detail.error}", markup=False, soft_wrap=True)
+        return BAD_INPUT if run.is_bad_input else FAILED
+    written = target if detail.is_accepted is not None else None
+    if written is not None:
+        await _write(store, story_id, written, is_shown=not as_json)
+    if is_reported:
+        await _report(store, detail, scenes, written, as_json=as_json)
+    return DEGRADED if detail.degradations else DONE
+
+
+async def _write(store: OpenStore, story_id: str, target: Path, *, is_shown: bool) -> None:
+    async with store.database.read() as session:
+        mix = await open_mix(session, store.audio, story_id)
+    with mix, console.export_progress(is_shown, target.name) as on_progress:
+        export(mix, target, on_progress)
+
+
+async def _report(
+    store: OpenStore,
+    detail: StoryDetail,
+    scenes: list[SceneView],
+    target: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    async with store.database.read() as session:
+        _, _, revision = await load_story(session, detail.id)
+        seams = await list_seams(session, revision.id) if revision else []
+    if as_json:
+        output = str(target) if target is not None else None
+        console.print_json(_as_json(detail, scenes) | {"seams": seams, "output": output})
+        return
+    console.show_scenes(scenes)
+    for note in detail.notes:
+        console.show_note(note)
+    console.show_seams(seams)
+    if detail.programme is not None:
+        console.out.print(console.programme_line(detail.programme), markup=False)
+    console.show_degradations(detail.degradations)
+    if target is not None:
+        console.show_written(target, detail)
+    if detail.status == Status.IN_REVIEW:
+        console.show_review(detail)
+
+
+async def _draw(store: OpenStore, story_id: str, plot: Path, scenes: list[SceneView]) -> None:
+    from audiostory_core.audio.plot import draw  # noqa: PLC0415 - matplotlib takes half a second
+
+    async with store.database.read() as session:
+        mix = await open_mix(session, store.audio, story_id)
+        _, _, revision = await load_story(session, story_id)
+        seams = await list_seams(session, revision.id) if revision else []
+    with mix:
+        draw(
+            mix,
+            [scene.start_s for scene in scenes],
+            [scene.caption for scene in scenes],
+            [(seam["at_s"], seam["overlap_s"]) for seam in seams],
+            plot,
+            title=f"story {story_id}",
+        )
+    console.out.print(f"drawn to {plot}", markup=False)
+
+
+def _as_json(detail: StoryDetail, scenes: list[SceneView]) -> dict[str, object]:
+    listed = [scene.model_dump(mode="json") for scene in scenes]
+    return detail.model_dump(mode="json") | {"scenes": listed}

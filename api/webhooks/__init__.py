@@ -1,0 +1,1 @@
+"""Webhooks: who hears of events, and the sender."""

@@ -1,0 +1,194 @@
+"""How loud a mix becomes: one gain, at most 6 dB of limiting, and a report of what was reached.
+
+Imports scipy through loudness; not for the HTTP process.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiostory_core.audio.limiter import (
+    BLOCK,
+    CEILING_DBTP,
+    LOOK_AHEAD,
+    MAX_REDUCTION_DB,
+    RELEASE,
+    TARGET,
+    TARGET_DBTP,
+)
+from audiostory_core.audio.loudness import (
+    ABSOLUTE_GATE_LUFS,
+    BIN,
+    SETTLING,
+    SegmentLoudness,
+    bin_energies,
+    integrated_lufs,
+    measure_blocks,
+)
+from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.audio.truepeak import REACH
+
+TARGET_LUFS = -16.0
+TOLERANCE_LU = 0.5  # promised
+CLOSE_LU = 0.2  # aimed at; leaves room for other meters
+PASSES = 6  # of measuring a limited mix; two or three do
+LEAST_YIELD = 0.2  # LU per dB; keeps one step from going too far
+FAINTEST_PEAK = 10 ** (-100 / 20)  # raised to the target, 24 bits' own noise would be heard
+
+
+@dataclass(frozen=True)
+class ProgrammeReport:
+    """What the programme of a mix reached, and why not more.
+
+    Attributes:
+        loudness_lufs: integrated; None where undefined (silence, or shorter than 400 ms).
+        true_peak_dbtp: highest; None of pure silence.
+        reduction_db: the most that the limiter takes away, 0 … 6.
+        reached: whether the loudness is within `TOLERANCE_LU` of `TARGET_LUFS`.
+        reason: why not; None where it is.
+    """
+
+    gain_db: float
+    loudness_lufs: float | None
+    true_peak_dbtp: float | None
+    reduction_db: float
+    target_lufs: float
+    reached: bool
+    reason: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report for JSON."""
+        return asdict(self)
+
+
+def choose_programme(
+    segments: Sequence[Segment], loudness: Sequence[SegmentLoudness]
+) -> tuple[Programme, ProgrammeReport]:
+    """Choose the gain that brings a mix to `TARGET_LUFS` under `CEILING_DBTP`.
+
+    Reads audio only where the limiter acts, for limiting takes away loudness that the gain has
+    to give back.
+
+    Args:
+        segments: of the mix, in order.
+        loudness: of each segment, in the same order.
+
+    Raises:
+        StudioError: if a file that has to be read is damaged.
+    """
+    peak = max((part.true_peak for part in loudness), default=0.0)
+    if peak < FAINTEST_PEAK:
+        return _finished(0.0, None, None, 0.0, "the mix is silent")
+    energies = bin_energies(loudness)
+    peak_dbtp = _db(peak)
+    most_gain_db = TARGET_DBTP + MAX_REDUCTION_DB - peak_dbtp
+    gain_db = TARGET_DBTP - peak_dbtp
+    reached = _loudness_at(gain_db, energies)
+    if reached is None:
+        reason = "loudness is undefined for less than 400 ms of sound; the peak decides"
+        return _finished(gain_db, None, TARGET_DBTP, 0.0, reason)
+    for _ in range(PASSES):  # more gain may lift quiet stretches over the absolute gate
+        gain_db = min(gain_db + TARGET_LUFS - reached, most_gain_db)
+        reached = _loudness_at(gain_db, energies) or ABSOLUTE_GATE_LUFS
+    if gain_db + peak_dbtp > TARGET_DBTP:
+        return _limited(segments, loudness, gain_db, peak_dbtp)
+    return _finished(gain_db, reached, peak_dbtp + gain_db, 0.0, None)
+
+
+def _limited(
+    segments: Sequence[Segment],
+    loudness: Sequence[SegmentLoudness],
+    gain_db: float,
+    peak_dbtp: float,
+) -> tuple[Programme, ProgrammeReport]:
+    """Give back by gain what limiting takes away, until it is close or the limiter at its end."""
+    most_gain_db = TARGET_DBTP + MAX_REDUCTION_DB - peak_dbtp
+    tried: list[tuple[float, float]] = []  # gain in dB and the loudness it reached
+    for again in reversed(range(PASSES)):
+        reached, true_peak = _measure_limited(segments, loudness, gain_db)
+        short_lu = TARGET_LUFS - reached
+        at_the_end = short_lu > 0 and gain_db >= most_gain_db
+        if abs(short_lu) <= CLOSE_LU or at_the_end or not again:
+            break
+        tried.append((gain_db, reached))
+        gain_db = min(gain_db + short_lu / _yield(tried[-2:]), most_gain_db)
+    reason = None
+    if abs(short_lu) > TOLERANCE_LU:
+        reason = (
+            f"louder would need more than {MAX_REDUCTION_DB:g} dB of limiting "
+            f"to keep peaks under {CEILING_DBTP:g} dBTP"
+        )
+    reduction_db = max(gain_db + peak_dbtp - TARGET_DBTP, 0.0)
+    return _finished(gain_db, reached, _db(true_peak), reduction_db, reason)
+
+
+def _yield(tried: Sequence[tuple[float, float]]) -> float:
+    """Loudness won per dB of gain, 1 without limiting, from the last two tries."""
+    if len(tried) < 2:
+        return 1.0
+    (gain_db, lufs), (more_db, more_lufs) = tried
+    return min(max((more_lufs - lufs) / (more_db - gain_db), LEAST_YIELD), 1.0)
+
+
+def _measure_limited(
+    segments: Sequence[Segment], loudness: Sequence[SegmentLoudness], gain_db: float
+) -> tuple[float, float]:
+    """Return loudness and linear true peak of the limited mix, reading only where limiting acts."""
+    gain = 10 ** (gain_db / 20)
+    energies = bin_energies(loudness) * gain**2
+    highest = 0.0
+    with Mixdown(segments, Programme(gain_db, limiting=True)) as mix:
+        for first, last in _limited_stretches(loudness, gain, len(energies)):
+            start, stop = first * BIN, last * BIN
+            before = mix.read(max(start - SETTLING, 0), start)
+            parts = (
+                mix.read(at, min(at - at % BLOCK + BLOCK, stop))
+                for at in (start, *range(start - start % BLOCK + BLOCK, stop, BLOCK))
+            )
+            after = mix.read(stop, min(stop + REACH, mix.samples))
+            measured = measure_blocks(parts, before, after)
+            energies[first:last] = bin_energies([measured])
+            highest = max(highest, measured.true_peak)
+    untouched = min(max(part.true_peak for part in loudness) * gain, float(TARGET))
+    return integrated_lufs(energies) or ABSOLUTE_GATE_LUFS, max(highest, untouched)
+
+
+def _limited_stretches(
+    loudness: Sequence[SegmentLoudness], gain: float, bins: int
+) -> list[tuple[int, int]]:
+    """Find the runs of whole programme bins, [first, last), that the limiter may touch."""
+    starts = [0, *accumulate(part.samples for part in loudness)]
+    touched = np.zeros(bins, bool)
+    for start, part in zip(starts, loudness, strict=False):
+        for index in np.flatnonzero(part.peaks * gain > TARGET):
+            at = start + int(index) * BIN
+            first = max(at - 2 * LOOK_AHEAD, 0) // BIN
+            touched[first : (at + BIN + RELEASE + LOOK_AHEAD) // BIN + 1] = True
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], touched, [False]]).astype(np.int8)))
+    return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
+
+
+def _loudness_at(gain_db: float, energies: NDArray[np.float64]) -> float | None:
+    return integrated_lufs(energies * 10 ** (gain_db / 10))
+
+
+def _finished(
+    gain_db: float,
+    loudness_lufs: float | None,
+    true_peak_dbtp: float | None,
+    reduction_db: float,
+    reason: str | None,
+) -> tuple[Programme, ProgrammeReport]:
+    report = ProgrammeReport(
+        gain_db, loudness_lufs, true_peak_dbtp, reduction_db, TARGET_LUFS, reason is None, reason
+    )
+    return Programme(gain_db, limiting=reduction_db > 0), report
+
+
+def _db(linear: float) -> float:
+    return 20 * math.log10(linear)

@@ -1,0 +1,1 @@
+"""A chat server, asked: client, circuit breaker, answers."""

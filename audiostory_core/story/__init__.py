@@ -1,0 +1,1 @@
+"""A story as data: plans, edits and changes, and their rules."""

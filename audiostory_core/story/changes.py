@@ -1,0 +1,90 @@
+"""What an author asks of a story once it is planned, as data.
+
+A change is validated where it is asked for, stored with the story's run, and made by the plan
+step, which alone may ask a planner what plain words mean.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from audiostory_core.story.editing import Total
+from audiostory_core.story.edits import Edit, Number, Text
+from audiostory_core.story.plan import Frozen
+
+MAX_EDITS = 1000
+MAX_TAKES = 16
+
+
+class Edits(Frozen):
+    """Change the plan, or single scenes of it."""
+
+    kind: Literal["edits"] = "edits"
+    edits: Annotated[tuple[Edit, ...], Field(min_length=1, max_length=MAX_EDITS)]
+    total: Total = Total.MOVE
+    follow: bool = False  # condition again, and so make again, what follows the first change
+
+
+class Remark(Frozen):
+    """Reject the plan: the planner plans again and is told why."""
+
+    kind: Literal["remark"] = "remark"
+    remark: Text
+
+
+class MoreTakes(Frozen):
+    """Make a sub-event's clip again with other seeds, without changing what is heard."""
+
+    kind: Literal["takes"] = "takes"
+    sub_event: Number
+    count: Annotated[int, Field(ge=1, le=MAX_TAKES)] = 1
+
+
+class ChooseTake(Frozen):
+    """Hear a sub-event as one of its takes, worded and timed as that was."""
+
+    kind: Literal["choose"] = "choose"
+    sub_event: Number
+    take: Number
+
+
+Change = Annotated[Edits | Remark | MoreTakes | ChooseTake, Field(discriminator="kind")]
+CHANGE: TypeAdapter[Edits | Remark | MoreTakes | ChooseTake] = TypeAdapter(Change)
+
+
+def summary_of(change: Edits | Remark | MoreTakes | ChooseTake) -> str:
+    """Say in a line what a change does."""
+    match change:
+        case Edits():
+            parts = [_summary_of_edit(edit) for edit in change.edits[:5]]
+            rest = len(change.edits) - len(parts)
+            return "; ".join([*parts, *([f"{rest} more"] if rest else [])])
+        case Remark():
+            return f"planned again: “{_short(change.remark)}”"
+        case MoreTakes():
+            return f"scene {change.sub_event}: {change.count} more takes"
+        case ChooseTake():
+            return f"scene {change.sub_event}: take {change.take}"
+
+
+def _summary_of_edit(edit: Edit) -> str:
+    match edit.op:
+        case "reword":
+            told = set(edit.model_dump(exclude_none=True)) - {"op", "sub_event"}
+            what = edit.change or edit.caption or ", ".join(sorted(told)).replace("_s", "")
+            return f"scene {edit.sub_event}: {_short(what)}"
+        case "insert":
+            return f"scene {edit.at} inserted: {_short(edit.caption)}"
+        case "move":
+            return f"scene {edit.sub_event} moved to {edit.to}"
+        case "merge":
+            return f"scenes {edit.sub_event} and {edit.sub_event + 1} merged"
+        case "split":
+            return f"scene {edit.sub_event} split at {edit.at_s:g} s"
+        case "delete":
+            return f"scene {edit.sub_event} deleted"
+
+
+def _short(text: str, most: int = 60) -> str:
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= most else f"{one_line[: most - 1]}…"

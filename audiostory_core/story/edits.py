@@ -1,0 +1,130 @@
+"""What an author may change of a plan, as data.
+
+Numbers of sub-events count from 1 and refer to the plan as it stands after the edits before.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from audiostory_core.errors import BadInput
+from audiostory_core.story.plan import (
+    LONGEST_INSTRUCTION,
+    LONGEST_STORY_S,
+    SHORTEST_SUB_EVENT_S,
+    CastMember,
+    Frozen,
+    Layer,
+)
+
+LARGEST_SEED = 2**63 - 1
+
+Text = Annotated[
+    str, Field(max_length=LONGEST_INSTRUCTION, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")
+]  # neither blank nor with NUL, which Postgres cannot store
+Number = Annotated[int, Field(ge=1)]  # of a sub-event in the plan as edited so far, from 1
+Duration = Annotated[float, Field(ge=SHORTEST_SUB_EVENT_S, le=LONGEST_STORY_S, allow_inf_nan=False)]
+
+
+class Reword(Frozen):
+    """Change a sub-event; what is None stays.
+
+    A new caption without layers speaks for itself: sounds told as layers are dropped, spoken
+    lines stay. `change` is resolved by the planner after all edits of the list.
+    """
+
+    op: Literal["reword"] = "reword"
+    sub_event: Number
+    caption: Text | None = None
+    tone: Text | None = None
+    layers: tuple[Layer, ...] | None = None
+    duration_s: Duration | None = None
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
+    engine: Text | None = None
+    cast: tuple[CastMember, ...] | None = None
+    change: Text | None = None  # plain words, e.g. "make the siren more distant"
+
+
+class Insert(Frozen):
+    """Put in a new sub-event, which becomes number `at`."""
+
+    op: Literal["insert"] = "insert"
+    at: Number  # up to one more than there are
+    caption: Text
+    duration_s: Duration
+    tone: Text = "neutral"
+    layers: tuple[Layer, ...] = ()
+    engine: Text | None = None
+
+
+class Delete(Frozen):
+    """Take a sub-event out."""
+
+    op: Literal["delete"] = "delete"
+    sub_event: Number
+
+
+class Move(Frozen):
+    """Take a sub-event out and put it back as number `to`."""
+
+    op: Literal["move"] = "move"
+    sub_event: Number
+    to: Number
+
+
+class Split(Frozen):
+    """Make two sub-events of one; the second carries on the first.
+
+    Without captions both keep the caption, beds and music, and what happens or is said stays
+    with the first. With captions those speak for themselves; spoken lines stay with the first.
+    """
+
+    op: Literal["split"] = "split"
+    sub_event: Number
+    at_s: Annotated[float, Field(gt=0, le=LONGEST_STORY_S, allow_inf_nan=False)]  # of its own
+    captions: tuple[Text, Text] | None = None
+
+
+class Merge(Frozen):
+    """Make one sub-event of this and the one after it.
+
+    Captions are joined, durations added, layers put one after the other, equal beds and music
+    once. A sub-event without layers beside one that has some is told by its caption as a layer.
+    """
+
+    op: Literal["merge"] = "merge"
+    sub_event: Number
+
+
+Edit = Annotated[Reword | Insert | Delete | Move | Split | Merge, Field(discriminator="op")]
+_EDITS: TypeAdapter[tuple[Edit, ...]] = TypeAdapter(tuple[Edit, ...])
+
+
+def read_edits(edits: Sequence[Mapping[str, Any]]) -> tuple[Edit, ...]:
+    """Return edits given as JSON objects.
+
+    Raises:
+        BadInput: naming the field of the first edit that is none, e.g. `edits.2.sub_event`.
+    """
+    try:
+        return _EDITS.validate_python(edits)
+    except ValidationError as error:
+        errors = error.errors()
+        # a layer that is neither kind is reported as both: tell what keeps it from the nearer
+        branches = Counter(found["loc"][:5] for found in errors)
+        first = min(errors, key=lambda found: branches[found["loc"][:5]])
+        where = [
+            str(part + 1 if isinstance(part, int) else part)
+            for place, part in enumerate(first["loc"])
+            if place not in {1, 4} or isinstance(part, int)  # tags of the unions
+        ]
+        is_blank = first["type"] == "string_pattern_mismatch"
+        message = "it is blank or has a NUL character" if is_blank else first["msg"]
+        raise BadInput(
+            ".".join(("edits", *where)),
+            first["input"],
+            f"cannot be used ({message})",
+            "Correct it and send the edits again; none of them was made.",
+        ) from error

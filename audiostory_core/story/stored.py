@@ -1,0 +1,61 @@
+"""A stored revision read back as the plan it was; whatever has these attributes can be a row."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from audiostory_core.story.plan import CastMember, StoryPlan, SubEvent, seconds_of
+
+
+class StoredStory(Protocol):
+    """What a plan takes from its story."""
+
+    instruction: Any
+
+
+class StoredRevision(Protocol):
+    """What a plan takes from its revision."""
+
+    language: Any
+    samples: Any
+    plan: Any  # reasoning, cast, directions, notes, written
+
+
+class StoredScene(Protocol):
+    """What a sub-event takes from its scene version."""
+
+    caption: Any
+    tone: Any
+    samples: Any
+    layers: Any
+    continues: Any
+
+
+def plan_of(
+    story: StoredStory, revision: StoredRevision, sub_events: Sequence[SubEvent]
+) -> StoryPlan:
+    """Return the plan of a revision whose sub-events are known."""
+    told: Mapping[str, Any] = revision.plan
+    return StoryPlan(
+        instruction=story.instruction,
+        language=revision.language,
+        duration_s=seconds_of(revision.samples),
+        reasoning=told["reasoning"],
+        sub_events=tuple(sub_events),
+        cast=tuple(CastMember.model_validate(member) for member in told["cast"]),
+        directions=tuple(told["directions"]),
+        notes=tuple(told["notes"]),
+        written=told.get("written"),
+    )
+
+
+def scene_from_row(scene: StoredScene) -> SubEvent:
+    """Return a stored scene version as the plan has it."""
+    return SubEvent.model_validate(
+        {
+            "caption": scene.caption,
+            "duration_s": seconds_of(scene.samples),
+            "tone": scene.tone,
+            "layers": scene.layers,
+            "continues": scene.continues,
+        }
+    )

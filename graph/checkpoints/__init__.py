@@ -1,0 +1,1 @@
+"""Where LangGraph keeps how far a run is: SQLite or Postgres."""

@@ -1,0 +1,260 @@
+"""Finding what nobody can hear any more, and removing it.
+
+A row is loose when no other row names it, a file when no row does and it is old enough. Rows go
+first, in transactions that look again; files follow after the commit, each looked up once more.
+What a step has made, but named in no revision or mix yet, is kept by two rules: no file that is
+younger than the minimum age goes, and no segment or condition while a worker drives a run.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, and_, delete, exists, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.audio_files import AudioFiles
+from storage.database import Database
+from storage.models import (
+    Clip,
+    ClipState,
+    ClipWant,
+    Condition,
+    Mix,
+    Run,
+    RunState,
+    SceneVersion,
+    Segment,
+    Take,
+    now_s,
+)
+from storage.ownership import condition_of
+from storage.upsert import in_parts
+
+AT_REST = (ClipState.WITHDRAWN, ClipState.FAILED, ClipState.FINISHED)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is loose, or was removed.
+
+    Args:
+        clips: keys of clips that no scene, take or run names.
+        segments: ids of segments that no mix names.
+        conditions: ids of conditions that neither a scene nor a clip names.
+        files: content names without a row, leftovers and exports, by their paths.
+        file_bytes: of these files.
+        busy_runs: runs that workers drive; while there are any, segments and conditions stay.
+    """
+
+    clips: list[str] = field(default_factory=list)
+    segments: list[int] = field(default_factory=list)
+    conditions: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    file_bytes: int = 0
+    busy_runs: int = 0
+
+
+async def survey(database: Database, audio: AudioFiles, exports: Path, min_age_s: float) -> Sweep:
+    """Find what `sweep` would remove now; changes nothing.
+
+    Args:
+        database: the open store.
+        audio: its audio folder.
+        exports: folder of files made for download.
+        min_age_s: seconds for which everything is kept.
+    """
+    async with database.read() as session:
+        clips = await _loose_clips(session, min_age_s)
+        segments = await _loose_segments(session, audio, min_age_s)
+        conditions = await _loose_conditions(session, leaving=clips)
+        busy = await _count_busy(session)
+        if busy:
+            segments, conditions = [], []
+        named = await _named_files(
+            session, frozenset(clips), frozenset(segments), frozenset(conditions)
+        )
+    files = await asyncio.to_thread(_loose_files, audio, exports, named, min_age_s)
+    return Sweep(clips, segments, conditions, list(files), sum(files.values()), busy)
+
+
+async def sweep(database: Database, audio: AudioFiles, exports: Path, min_age_s: float) -> Sweep:
+    """Remove what is loose and return it; see `survey` for the arguments."""
+    segments, busy = await _sweep_segments(database, audio, min_age_s)
+    clips = await _sweep_clips(database, min_age_s)
+    conditions = await _sweep_conditions(database)
+    async with database.read() as session:
+        named = await _named_files(session)
+    files = await asyncio.to_thread(_loose_files, audio, exports, named, min_age_s)
+    removed = await _remove_files(database, audio, list(files), min_age_s)
+    size = sum(files[path] for path in removed)
+    return Sweep(clips, segments, conditions, removed, size, busy)
+
+
+async def _sweep_clips(database: Database, min_age_s: float) -> list[str]:
+    """Delete loose clips.
+
+    They are locked first and looked at again in a statement of its own: on Postgres that one sees
+    whoever named a clip until it was locked, and nobody can name it after.
+    """
+    async with database.read() as session:
+        found = await _loose_clips(session, min_age_s)
+    gone: list[str] = []
+    for some in in_parts(found):
+        async with database.write() as session:
+            locked = select(Clip.key).where(Clip.key.in_(some), _is_loose_clip(min_age_s))
+            keys = list(await session.scalars(locked.order_by(Clip.key).with_for_update()))
+            deleted = await session.scalars(
+                delete(Clip)
+                .where(Clip.key.in_(keys), _is_loose_clip(min_age_s))
+                .returning(Clip.key)
+                .execution_options(synchronize_session=False)
+            )
+            gone += sorted(deleted)
+    return gone
+
+
+async def _sweep_segments(
+    database: Database, audio: AudioFiles, min_age_s: float
+) -> tuple[list[int], int]:
+    async with database.write() as session:
+        busy = await _hold_runs(session)
+        if busy:
+            return [], busy
+        found = await _loose_segments(session, audio, min_age_s)
+        for some in in_parts(found):
+            await session.execute(delete(Segment).where(Segment.id.in_(some)))
+    return found, 0
+
+
+async def _sweep_conditions(database: Database) -> list[str]:
+    async with database.write() as session:
+        if await _hold_runs(session):
+            return []
+        found = await _loose_conditions(session)
+        for some in in_parts(found):
+            await session.execute(delete(Condition).where(Condition.id.in_(some)))
+    return found
+
+
+async def _hold_runs(session: AsyncSession) -> int:
+    """Count the runs that workers drive, and let no worker claim one until the commit."""
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time
+        await session.execute(text("LOCK TABLE run IN SHARE MODE"))
+    return await _count_busy(session)
+
+
+async def _count_busy(session: AsyncSession) -> int:
+    driven = select(func.count()).select_from(Run).where(Run.state == RunState.RUNNING)
+    return await session.scalar(driven) or 0
+
+
+async def _remove_files(
+    database: Database, audio: AudioFiles, paths: Sequence[Path], min_age_s: float
+) -> list[Path]:
+    """Remove files that no row has got meanwhile; a content name may have been made anew."""
+    removed = []
+    for some in in_parts(paths):
+        async with database.read() as session:
+            names = [path.name for path in some]
+            kept = set(await session.scalars(select(Clip.file).where(Clip.file.in_(names))))
+            for column in (Segment.file, Condition.file):
+                kept |= set(await session.scalars(select(column).where(column.in_(names))))
+        for path in some:
+            if path.name not in kept and await asyncio.to_thread(
+                audio.remove_older, path, min_age_s
+            ):
+                removed.append(path)
+    return removed
+
+
+def _is_loose_clip(min_age_s: float) -> ColumnElement[bool]:
+    since = func.coalesce(Clip.finished_at, Clip.queued_at)
+    return and_(
+        Clip.state.in_(AT_REST),
+        since < now_s() - min_age_s,
+        Clip.queued_at < now_s() - min_age_s,
+        ~exists().where(SceneVersion.clip_key == Clip.key),
+        ~exists().where(Take.clip_key == Clip.key),
+        ~exists().where(ClipWant.clip_key == Clip.key),
+    )
+
+
+async def _loose_clips(session: AsyncSession, min_age_s: float) -> list[str]:
+    found = select(Clip.key).where(_is_loose_clip(min_age_s)).order_by(Clip.key)
+    return list(await session.scalars(found))
+
+
+async def _loose_segments(session: AsyncSession, audio: AudioFiles, min_age_s: float) -> list[int]:
+    named: set[int] = set()
+    async for segments in await session.stream_scalars(select(Mix.segments)):
+        named.update(segments)
+    loose = [
+        (segment_id, file)
+        async for segment_id, file in await session.stream(
+            select(Segment.id, Segment.file).order_by(Segment.id)
+        )
+        if segment_id not in named
+    ]
+    return await asyncio.to_thread(_not_fresh, loose, audio, min_age_s)
+
+
+def _not_fresh(
+    segments: Sequence[tuple[int, str]], audio: AudioFiles, min_age_s: float
+) -> list[int]:
+    fresh_since = time.time() - min_age_s
+    fresh = set()
+    for segment_id, file in segments:
+        with suppress(FileNotFoundError):
+            if audio.path(file).stat().st_mtime >= fresh_since:
+                fresh.add(segment_id)
+    return [segment_id for segment_id, _ in segments if segment_id not in fresh]
+
+
+async def _loose_conditions(session: AsyncSession, leaving: Sequence[str] = ()) -> list[str]:
+    """List the conditions that no scene names, nor any clip but those that leave with them."""
+    found = select(Condition.id).where(~exists().where(SceneVersion.condition_id == Condition.id))
+    loose = set(await session.scalars(found))
+    if loose:
+        leaves = frozenset(leaving)
+        async for key, request in await session.stream(select(Clip.key, Clip.request)):
+            if key not in leaves:
+                loose.discard(condition_of(request))
+    return sorted(loose)
+
+
+async def _named_files(
+    session: AsyncSession,
+    leaving_clips: frozenset[str] = frozenset(),
+    leaving_segments: frozenset[int] = frozenset(),
+    leaving_conditions: frozenset[str] = frozenset(),
+) -> set[str]:
+    named = {
+        file
+        async for key, file in await session.stream(select(Clip.key, Clip.file))
+        if file is not None and key not in leaving_clips
+    }
+    async for segment_id, file in await session.stream(select(Segment.id, Segment.file)):
+        if segment_id not in leaving_segments:
+            named.add(file)
+    large = select(Condition.id, Condition.file).where(Condition.file.is_not(None))
+    async for condition_id, tensors in await session.stream(large):
+        if tensors is not None and condition_id not in leaving_conditions:
+            named.add(tensors)
+    return named
+
+
+def _loose_files(
+    audio: AudioFiles, exports: Path, named: set[str], min_age_s: float
+) -> dict[Path, int]:
+    """Return the sizes of files that nothing needs, in bytes."""
+    fresh_since = time.time() - min_age_s
+    found = {audio.path(name): stat for name, stat in audio.find_names() if name not in named}
+    found |= dict(audio.find_leftovers())
+    for path in exports.glob("*"):
+        with suppress(FileNotFoundError):
+            found[path] = path.stat()
+    return {path: stat.st_size for path, stat in found.items() if stat.st_mtime < fresh_since}

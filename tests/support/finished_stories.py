@@ -1,0 +1,241 @@
+"""Finished stories put into a store row by row: real audio and a real mix, no worker needed."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from api.store import OpenStore
+from audiostory_core.audio.crossfade import crossfade
+from audiostory_core.audio.loudness import SegmentLoudness, measure_segment
+from audiostory_core.audio.mastering import choose_programme
+from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.audio.pcm import Waveform, au_bytes, flac_bytes
+from storage import models as rows
+from storage import stories
+
+SAMPLES, TAIL = 44_100, 4_410  # of every scene; every clip but the last has a tail
+STORY = {
+    "instruction": "A storm comes.",
+    "duration_s": None,
+    "language": None,
+    "seed": 7,
+    "engine": "tone",
+    "planner": "lines",
+    "tail_s": 0.1,
+    "review": False,
+}
+PLAN = {"reasoning": "", "cast": [], "directions": [], "notes": []}
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """A story on the shelf, and what it is made of."""
+
+    id: str
+    revision_id: int
+    scene_ids: list[int]
+    sub_event_ids: list[int]
+    clip_keys: list[str]
+
+
+async def shelve(store: OpenStore, *captions: str) -> Shelved:
+    """Store a finished story of one scene per caption."""
+    async with store.database.write() as session:
+        story = await stories.add_without_run(session, **STORY)
+        scenes, clips = [], []
+        for at, caption in enumerate(captions):
+            tail = TAIL if at < len(captions) - 1 else 0
+            clip = await _add_clip(session, store, caption, tail)
+            scenes.append(await _add_scene(session, story.id, caption, clip))
+            clips.append(clip)
+        revision = rows.Revision(
+            story_id=story.id,
+            number=1,
+            summary="planned",
+            language="en",
+            samples=SAMPLES * len(captions),
+            plan=PLAN,
+            scenes=[scene.id for scene in scenes],
+        )
+        session.add(revision)
+        await session.flush()
+        session.add(await _mix(session, store, revision, [clip.file for clip in clips]))
+        session.add(_finished_run(story.id, revision.id))
+        story.revision_id = revision.id
+        story.next_revision, story.next_ordinal = 2, len(captions)
+    return Shelved(
+        story.id,
+        revision.id,
+        [scene.id for scene in scenes],
+        [scene.sub_event_id for scene in scenes],
+        [clip.key for clip in clips],
+    )
+
+
+async def branch(store: OpenStore, origin: Shelved) -> str:
+    """Store a story that begins as another one's revision and shares its scenes; return its id."""
+    async with store.database.write() as session:
+        story = await stories.add_without_run(session, **STORY, branched_from=origin.revision_id)
+        old = await session.get_one(rows.Revision, origin.revision_id)
+        mix = await session.get_one(rows.Mix, origin.revision_id)
+        revision = rows.Revision(
+            story_id=story.id,
+            number=1,
+            summary="branched",
+            parent_id=old.id,
+            **{name: getattr(old, name) for name in ("language", "samples", "plan", "scenes")},
+        )
+        session.add(revision)
+        await session.flush()
+        values = {
+            name: getattr(mix, name) for name in ("segments", "samples", "programme", "is_accepted")
+        }
+        session.add(rows.Mix(revision_id=revision.id, **values))
+        session.add(_finished_run(story.id, revision.id))
+        story.revision_id, story.next_revision = revision.id, 2
+    return story.id
+
+
+async def hear(store: OpenStore, story_id: str) -> bytes:
+    """Return the samples of a story's mix with its programme."""
+    async with store.database.read() as session:
+        story = await stories.get(session, story_id)
+        mix = await session.get_one(rows.Mix, story.revision_id)
+        found = [await session.get_one(rows.Segment, at) for at in mix.segments]
+    segments = [Segment(store.audio.path(row.file), row.offset, row.samples) for row in found]
+    programme = Programme(mix.programme["gain_db"], mix.programme["limiting"])
+    with Mixdown(segments, programme) as whole:
+        return whole.read(0, whole.samples).tobytes()
+
+
+def sound(caption: str, tail: int = TAIL) -> Waveform:
+    """Return noise that a caption alone decides, [2, samples and tail]."""
+    seed = int.from_bytes(hashlib.sha256(caption.encode()).digest()[:8])
+    rng = np.random.default_rng(seed)
+    return (0.1 * rng.standard_normal((2, SAMPLES + tail))).astype(np.float32)
+
+
+async def _add_clip(session, store, caption, tail):
+    data = f"before {caption}".encode()
+    condition_id = hashlib.sha256(data).hexdigest()
+    request = json.dumps(
+        {"caption": caption, "condition": condition_id, "samples": SAMPLES + tail, "seed": 1},
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+    key = hashlib.sha256(request.encode()).hexdigest()
+    clip = await session.get(rows.Clip, key)
+    if clip is None:
+        if await session.get(rows.Condition, condition_id) is None:
+            session.add(rows.Condition(id=condition_id, data=data))
+        clip = rows.Clip(
+            key=key,
+            engine="tone",
+            request=request,
+            state=rows.ClipState.FINISHED,
+            attempt=1,
+            nice=0,
+            turn=1,
+            finished_at=1.0,
+            queued_at=1.0,
+            file=store.audio.add(".flac", flac_bytes(sound(caption, tail))),
+            figures={"finite": True},
+            report={"matched": [], "unmatched": [], "warnings": [], "is_silence": False},
+        )
+        session.add(clip)
+        await session.flush()
+    return clip
+
+
+async def _add_scene(session, story_id, caption, clip):
+    sub_event = rows.SubEvent(next_take=2)
+    session.add(sub_event)
+    await session.flush()
+    scene = rows.SceneVersion(
+        story_id=story_id,
+        sub_event_id=sub_event.id,
+        caption=caption,
+        tone="neutral",
+        samples=SAMPLES,
+        continues=False,
+        layers=[],
+        seed=1,
+        condition_id=json.loads(clip.request)["condition"],
+        clip_key=clip.key,
+        rerolls=0,
+        is_judged=True,
+        flags=[],
+    )
+    session.add(scene)
+    await session.flush()
+    session.add(
+        rows.Take(
+            sub_event_id=sub_event.id,
+            number=1,
+            scene_id=scene.id,
+            clip_key=clip.key,
+            origin="planned",
+        )
+    )
+    return scene
+
+
+async def _mix(session, store, revision, files):
+    made = []
+    for at, file in enumerate(files):
+        begin = TAIL if at else 0
+        if at:
+            left = _read(store, files[at - 1], SAMPLES, TAIL)
+            seam = crossfade(left, _read(store, file, 0, TAIL))
+            made.append((store.audio.add(".au", au_bytes(seam)), 0, TAIL, {"overlap_s": 0.1}))
+        made.append((file, begin, SAMPLES - begin, None))
+    ids, parts, loudness = [], [], []
+    for file, offset, samples, seam in made:
+        part = Segment(store.audio.path(file), offset, samples)
+        measured = measure_segment(part)
+        key = hashlib.sha256(f"{file} {offset} {samples}".encode()).hexdigest()
+        row = rows.Segment(
+            key=key,
+            file=file,
+            offset=offset,
+            samples=samples,
+            loudness=measured.as_bytes(),
+            seam=seam,
+        )
+        known = await session.scalar(rows.Segment.__table__.select().where(rows.Segment.key == key))
+        if known is None:
+            session.add(row)
+            await session.flush()
+        ids.append(known or row.id)
+        parts.append(part)
+        loudness.append(SegmentLoudness.from_bytes(samples, measured.as_bytes()))
+    programme, report = choose_programme(parts, loudness)
+    return rows.Mix(
+        revision_id=revision.id,
+        segments=ids,
+        samples=revision.samples,
+        programme={"limiting": programme.limiting} | report.as_dict(),
+        is_accepted=True,
+    )
+
+
+def _read(store, file, start, samples):
+    with Mixdown([Segment(store.audio.path(file), start, samples)]) as part:
+        return part.read(0, samples)
+
+
+def _finished_run(story_id, revision_id):
+    return rows.Run(
+        story_id=story_id,
+        number=1,
+        revision_id=revision_id,
+        state=rows.RunState.FINISHED,
+        review=False,
+        edits=[],
+        approved=[],
+        attempt=0,
+        nice=0,
+        turn=0,
+    )
