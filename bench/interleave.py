@@ -29,10 +29,10 @@ import torch
 from torch import Tensor, nn
 from transformers import LogitsProcessorList, Qwen2Config, Qwen2ForCausalLM
 
-from audiostory_core.model.generation import MAX_TOKENS, read_window, tell, window_of
+from audiostory_core.model.generation import MAX_TOKENS, generate, read_window, window_of
 from audiostory_core.model.grammar import (
+    Generation,
     States,
-    Telling,
     Written,
     parse,
     prompt_ids,
@@ -165,24 +165,24 @@ class Bench:
         written = output.sequences[0, len(self.prompt) :].tolist()
         return written, states_by_search(words, written, states[len(self.prompt) :]), kept
 
-    def free(self) -> Telling:
-        """What `tell` writes."""
+    def free(self) -> Generation:
+        """What `generate` writes."""
         if self.dictation is not None:
             self.dictation.choices = iter(chosen(self.vocabulary, self.written))
-        return tell(LanguageModel(self.model), self.vocabulary, self.prompt)
+        return generate(LanguageModel(self.model), self.vocabulary, self.prompt)
 
-    def approved(self, telling: Telling) -> list[States]:
+    def approved(self, generation: Generation) -> list[States]:
         """States of what was told, forced."""
         backend = LanguageModel(self.model)
         scenes = [
             Written(segment.caption, segment.duration_s, segment.caption_ids)
-            for segment in telling.segments
+            for segment in generation.segments
             if segment.duration_s is not None
         ]
         window = window_of(
             self.vocabulary,
             self.prompt,
-            telling.reasoning_ids,
+            generation.reasoning_ids,
             (),
             scenes,
             longest=backend.longest,

@@ -38,8 +38,8 @@ import torch
 from torch import Tensor
 from transformers import Qwen2ForCausalLM
 
-from audiostory_core.model.generation import Window, read_window, tell, window_of
-from audiostory_core.model.grammar import Telling, Written, prompt_ids
+from audiostory_core.model.generation import Window, generate, read_window, window_of
+from audiostory_core.model.grammar import Generation, Written, prompt_ids
 from audiostory_core.model.llm import Backend, LanguageModel
 from audiostory_core.model.tiny.checkpoint import write_tiny
 from audiostory_core.model.tiny.stories import draw_story
@@ -243,7 +243,7 @@ class Comparison:
         ):
             with ThreadPoolExecutor(threads) as pool:
                 told, costs["planning", way.name] = way.measure(
-                    partial(_each, pool, partial(tell, backend, words), prompts)
+                    partial(_each, pool, partial(generate, backend, words), prompts)
                 )
                 windows = [self._window(*pair) for pair in zip(prompts, told, strict=True)]
                 read, costs["conditioning", way.name] = way.measure(
@@ -252,22 +252,22 @@ class Comparison:
             states.append(read)
             self.compared += at_once
             pairs = zip(written, told, strict=True)
-            self.agreed += sum(ids == telling.ids for ids, telling in pairs)
+            self.agreed += sum(ids == generation.ids for ids, generation in pairs)
         for one, other in zip(*states, strict=True):
             if one.shape == other.shape:
                 self.largest = max(self.largest, float((one - other).abs().max()))
         return costs
 
-    def _window(self, prompt: list[int], telling: Telling) -> Window:
+    def _window(self, prompt: list[int], generation: Generation) -> Window:
         scenes = [
             Written(segment.caption, segment.duration_s, segment.caption_ids)
-            for segment in telling.segments
+            for segment in generation.segments
             if segment.duration_s is not None
         ]
         return window_of(
             self._vocabulary,
             prompt,
-            telling.reasoning_ids,
+            generation.reasoning_ids,
             (),
             scenes,
             longest=self._served.backend.longest,

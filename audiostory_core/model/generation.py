@@ -13,9 +13,9 @@ from torch import Tensor
 from audiostory_core.errors import BadInput
 from audiostory_core.model.config import RESIDUAL_TOKENS, SEMANTIC_TOKENS
 from audiostory_core.model.grammar import (
-    Segment,
+    Generation,
     States,
-    Telling,
+    TokenSpan,
     Written,
     parse,
     residual_block,
@@ -32,7 +32,7 @@ WINDOW_S = 150.0  # what the model was trained on
 CARRIED = 2  # sub-events before a window that it begins with
 
 
-def tell(
+def generate(
     backend: Backend,
     vocabulary: Vocabulary,
     prompt: Sequence[int],
@@ -40,7 +40,7 @@ def tell(
     max_tokens: int = MAX_TOKENS,
     is_parity: bool = False,
     repetition_penalty: float = 1.0,
-) -> Telling:
+) -> Generation:
     """Let the model reason and write, and return what it wrote with the states of each segment.
 
     Args:
@@ -103,20 +103,20 @@ def _suppressed(vocabulary: Vocabulary, *, is_parity: bool) -> list[int]:
     return sorted(added - free)
 
 
-def _with_states(backend: Backend, prompt: Sequence[int], telling: Telling) -> Telling:
+def _with_states(backend: Backend, prompt: Sequence[int], generation: Generation) -> Generation:
     ends = [
         max(segment.semantic_at + SEMANTIC_TOKENS, segment.residual_at + RESIDUAL_TOKENS)
-        for segment in telling.segments
+        for segment in generation.segments
         if segment.semantic_at is not None and segment.residual_at is not None
     ]
     if not ends:
-        return telling
-    states = backend.states([*prompt, *telling.ids[: max(ends)]])[len(prompt) :]
-    segments = [_segment_with_states(segment, states) for segment in telling.segments]
-    return replace(telling, segments=tuple(segments))
+        return generation
+    states = backend.states([*prompt, *generation.ids[: max(ends)]])[len(prompt) :]
+    segments = [_segment_with_states(segment, states) for segment in generation.segments]
+    return replace(generation, segments=tuple(segments))
 
 
-def _segment_with_states(segment: Segment, states: Tensor) -> Segment:
+def _segment_with_states(segment: TokenSpan, states: Tensor) -> TokenSpan:
     if segment.semantic_at is None or segment.residual_at is None:
         return segment
     return replace(segment, states=_cut(states, segment.semantic_at, segment.residual_at))

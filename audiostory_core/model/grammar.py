@@ -127,13 +127,13 @@ class States(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Segment:
+class TokenSpan:
     """A sub-event as the model wrote it; what could not be read is empty or None."""
 
     caption: str  # without white space around it
     caption_ids: tuple[int, ...]  # verbatim, without any special token
     duration_s: float | None
-    semantic_at: int | None  # index of `<t5_00000>` in the ids of the telling
+    semantic_at: int | None  # index of `<t5_00000>` in the ids of the generation
     residual_at: int | None  # index of `<aud_00000>`
     problem: str | None = None  # the first thing wrong, a predicate: "has no duration"
     states: States | None = None  # None if it was only read back, or lacks a block
@@ -146,16 +146,16 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Telling:
+class Generation:
     """What the model wrote after `<|think|>`."""
 
     reasoning: str  # without white space around it
     reasoning_ids: tuple[int, ...]  # verbatim, without `<|/think|>`
-    segments: tuple[Segment, ...]
+    segments: tuple[TokenSpan, ...]
     ids: tuple[int, ...] = ()  # all of it
 
 
-def parse(vocabulary: Vocabulary, ids: Sequence[int]) -> Telling:
+def parse(vocabulary: Vocabulary, ids: Sequence[int]) -> Generation:
     """Read back what the model wrote; never fails, a damaged segment says so in its `problem`.
 
     Args:
@@ -167,7 +167,7 @@ def parse(vocabulary: Vocabulary, ids: Sequence[int]) -> Telling:
     end = next((at for at, token in enumerate(ids) if token in structure), len(ids))
     reasoning = tuple(token for token in ids[:end] if token not in special)
     start = end + 1 if tuple(ids[end : end + 1]) == (vocabulary.think_end,) else end
-    return Telling(
+    return Generation(
         reasoning=_words(vocabulary, reasoning),
         reasoning_ids=reasoning,
         segments=tuple(
@@ -219,7 +219,7 @@ class _Reader:
         self.stop = stop
         self.problems = [problem] if problem else []
 
-    def segment(self) -> Segment:
+    def segment(self) -> TokenSpan:
         caption_ids = self._caption()
         caption = _words(self.vocabulary, caption_ids)
         if not caption:
@@ -227,7 +227,7 @@ class _Reader:
         duration_s = self._duration()
         semantic_at = self._block(semantic_block(self.vocabulary), "<t5>")
         residual_at = self._block(residual_block(self.vocabulary), "<aud>")
-        return Segment(
+        return TokenSpan(
             caption=caption,
             caption_ids=caption_ids,
             duration_s=duration_s,

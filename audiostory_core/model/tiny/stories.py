@@ -28,7 +28,7 @@ _SHORTEST_S, _LONGEST_S = 3.0, 20.0  # of a segment; jitter included they stay i
 
 
 @dataclass(frozen=True)
-class Segment:
+class ScriptedScene:
     """One sub-event of an answer; `duration_s` has one decimal, 1.0 … 26.9."""
 
     caption: str
@@ -41,7 +41,7 @@ class Story:
 
     instruction: str
     reasoning: str
-    segments: tuple[Segment, ...]
+    segments: tuple[ScriptedScene, ...]
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def draw_story(chance: random.Random, strange_share: float = 0.0) -> Story:
     return Story(
         instruction=f"{lead}{events}.{closing}",
         reasoning=f"{_COUNTS[count - 2]} events: {', '.join(names)}.",
-        segments=tuple(Segment(*pair) for pair in zip(captions, durations, strict=True)),
+        segments=tuple(ScriptedScene(*pair) for pair in zip(captions, durations, strict=True)),
     )
 
 

@@ -7,7 +7,7 @@ and a duration for each sub-event.
 from collections.abc import Sequence
 
 from audiostory_core.errors import BadInput
-from audiostory_core.model.generation import tell
+from audiostory_core.model.generation import generate
 from audiostory_core.model.grammar import full_instruction, prompt_ids
 from audiostory_core.model.network import Network
 from audiostory_core.planners.clauses.planner import Clauses
@@ -47,7 +47,7 @@ class AudioStoryPlanner:
         instruction = full_instruction(text, read.duration_s)
         with self._network.reading() as (language_model, _):
             vocabulary = self._network.vocabulary
-            told = tell(language_model, vocabulary, prompt_ids(vocabulary, instruction))
+            told = generate(language_model, vocabulary, prompt_ids(vocabulary, instruction))
         segments = [segment for segment in told.segments if segment.caption]
         if not segments:
             raise BadInput(

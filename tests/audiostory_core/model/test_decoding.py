@@ -11,9 +11,9 @@ from torch.testing import assert_close
 from transformers import Qwen2ForCausalLM
 
 from audiostory_core.errors import BadInput
-from audiostory_core.model.generation import read_window, tell, window_of, windows_of
+from audiostory_core.model.generation import generate, read_window, window_of, windows_of
 from audiostory_core.model.grammar import (
-    Telling,
+    Generation,
     Written,
     full_instruction,
     prompt_ids,
@@ -26,7 +26,8 @@ from audiostory_core.model.vocabulary import Vocabulary
 from audiostory_core.model.weights.loading import Weights
 from tests.support import golden_recipe
 from tests.support.golden_network import make_bridge, make_language_model
-from tests.support.reference_generation import generate, states_by_search
+from tests.support.reference_generation import generate as generate_as_released
+from tests.support.reference_generation import states_by_search
 
 PROMPTS = 32
 GOLDEN = Vocabulary.load(golden_recipe.GOLDEN / "tokenizer")
@@ -46,7 +47,7 @@ class Told:
     """One prompt, told by ours in parity and by the reference."""
 
     prompt: list[int]
-    telling: Telling
+    generation: Generation
     passes: int
     reference_ids: list[int]
     reference_states: Tensor
@@ -83,15 +84,15 @@ def told(trained, prompts) -> list[Told]:
 
 def tell_both(trained: Trained, prompt: list[int]) -> Told:
     backend = trained.backend()
-    telling = tell(backend, trained.vocabulary, prompt, is_parity=True)
-    ids, states = generate(trained.network, trained.vocabulary, prompt)
-    return Told(prompt, telling, backend.forward_passes, ids, states)
+    generation = generate(backend, trained.vocabulary, prompt, is_parity=True)
+    ids, states = generate_as_released(trained.network, trained.vocabulary, prompt)
+    return Told(prompt, generation, backend.forward_passes, ids, states)
 
 
-def written_of(telling: Telling) -> list[Written]:
+def written_of(generation: Generation) -> list[Written]:
     return [
         Written(segment.caption, segment.duration_s, segment.caption_ids)
-        for segment in telling.segments
+        for segment in generation.segments
     ]
 
 
@@ -99,9 +100,9 @@ def approved(trained: Trained, each: Told):
     return window_of(
         trained.vocabulary,
         each.prompt,
-        each.telling.reasoning_ids,
+        each.generation.reasoning_ids,
         (),
-        written_of(each.telling),
+        written_of(each.generation),
         longest=trained.backend().longest,
     )
 
@@ -109,29 +110,29 @@ def approved(trained: Trained, each: Told):
 def test_parity_is_token_exact_with_generate(told):
     assert len(told) >= 30
     for each in told:
-        assert list(each.telling.ids) == each.reference_ids
+        assert list(each.generation.ids) == each.reference_ids
 
-    complete = [sum(one.is_whole for one in each.telling.segments) for each in told]
+    complete = [sum(one.is_whole for one in each.generation.segments) for each in told]
     assert sum(count >= 2 for count in complete) >= 20
 
 
 def test_the_states_of_segments_are_those_the_release_gathers(told, trained):
     for each in told:
         expected = states_by_search(trained.vocabulary, each.reference_ids, each.reference_states)
-        states = [segment.states for segment in each.telling.segments if segment.states]
+        states = [segment.states for segment in each.generation.segments if segment.states]
         assert_close(states, expected, atol=1e-4, rtol=0)
 
 
 def test_free_and_approved_give_the_same_states_for_the_same_ids(told, trained):
     compared = 0
     for each in told:
-        if not all(segment.is_whole for segment in each.telling.segments):
+        if not all(segment.is_whole for segment in each.generation.segments):
             continue
         window = approved(trained, each)
-        if window.ids != (*each.prompt, *each.telling.ids)[: len(window.ids)]:
+        if window.ids != (*each.prompt, *each.generation.ids)[: len(window.ids)]:
             continue
         states = read_window(trained.backend(), window)
-        for read, segment in zip(states, each.telling.segments, strict=True):
+        for read, segment in zip(states, each.generation.segments, strict=True):
             assert torch.equal(read.semantic, segment.states.semantic)
             assert torch.equal(read.residual, segment.states.residual)
         compared += 1
@@ -141,7 +142,7 @@ def test_free_and_approved_give_the_same_states_for_the_same_ids(told, trained):
 
 def test_a_block_is_one_pass_and_a_window_is_one_pass(told, trained):
     for each in told:
-        blocks = sum(segment.states is not None for segment in each.telling.segments)
+        blocks = sum(segment.states is not None for segment in each.generation.segments)
         # A block is fed with the token that opens it, the last token never; then all at once.
         assert each.passes == len(each.reference_ids) - blocks * (64 + 1 + 10) + 1
 
@@ -152,20 +153,20 @@ def test_a_block_is_one_pass_and_a_window_is_one_pass(told, trained):
 
 @pytest.mark.parametrize("max_tokens", [1, 7, 60, 100, 125, 131, 134, 135, 200])
 def test_a_budget_of_tokens_ends_where_generate_ends(trained, prompts, max_tokens):
-    telling = tell(
+    generation = generate(
         trained.backend(), trained.vocabulary, prompts[0], is_parity=True, max_tokens=max_tokens
     )
-    expected, _ = generate(
+    expected, _ = generate_as_released(
         trained.network, trained.vocabulary, prompts[0], max_new_tokens=max_tokens
     )
 
-    assert list(telling.ids) == expected
+    assert list(generation.ids) == expected
 
 
 @pytest.mark.parametrize("penalty", [1.05, 1.3])
 def test_a_repetition_penalty_is_token_exact_too(trained, prompts, penalty):
     for prompt in prompts[:4]:
-        telling = tell(
+        generation = generate(
             trained.backend(),
             trained.vocabulary,
             prompt,
@@ -173,14 +174,14 @@ def test_a_repetition_penalty_is_token_exact_too(trained, prompts, penalty):
             max_tokens=400,
             repetition_penalty=penalty,
         )
-        expected, _ = generate(
+        expected, _ = generate_as_released(
             trained.network,
             trained.vocabulary,
             prompt,
             max_new_tokens=400,
             repetition_penalty=penalty,
         )
-        assert list(telling.ids) == expected
+        assert list(generation.ids) == expected
 
 
 def lowered(trained: Trained, by: float, *, aud_by: float = 0.0) -> Trained:
@@ -199,15 +200,17 @@ def lowered(trained: Trained, by: float, *, aud_by: float = 0.0) -> Trained:
 def test_parity_is_exact_where_the_model_does_not_choose_aud(trained, prompts):
     reluctant = lowered(trained, 0.0, aud_by=100.0)
     for prompt in prompts[:3]:
-        expected, _ = generate(reluctant.network, trained.vocabulary, prompt, max_new_tokens=300)
+        expected, _ = generate_as_released(
+            reluctant.network, trained.vocabulary, prompt, max_new_tokens=300
+        )
         assert trained.vocabulary.t5_end in expected
         assert trained.vocabulary.aud not in expected
 
-        telling = tell(
+        generation = generate(
             reluctant.backend(), trained.vocabulary, prompt, is_parity=True, max_tokens=300
         )
 
-        assert list(telling.ids) == expected
+        assert list(generation.ids) == expected
 
 
 def test_safe_mode_makes_both_blocks_follow_whatever_the_model_would_choose(trained, prompts):
@@ -215,7 +218,7 @@ def test_safe_mode_makes_both_blocks_follow_whatever_the_model_would_choose(trai
     blocks = [*semantic_block(trained.vocabulary), *residual_block(trained.vocabulary)]
 
     for prompt in prompts[:3]:
-        ids = list(tell(reluctant.backend(), trained.vocabulary, prompt).ids)
+        ids = list(generate(reluctant.backend(), trained.vocabulary, prompt).ids)
 
         starts = [at for at, token in enumerate(ids) if token == trained.vocabulary.t5]
         assert starts
@@ -229,30 +232,36 @@ def test_safe_mode_makes_both_blocks_follow_whatever_the_model_would_choose(trai
 def test_zeroed_logits_win_in_parity_as_released_and_never_in_safe_mode(trained, prompts, by):
     low = lowered(trained, by)
     for prompt in prompts[:3]:
-        expected, _ = generate(low.network, trained.vocabulary, prompt, max_new_tokens=150)
-        parity = tell(low.backend(), trained.vocabulary, prompt, is_parity=True, max_tokens=150)
-        safe = tell(low.backend(), trained.vocabulary, prompt, max_tokens=150)
+        expected, _ = generate_as_released(
+            low.network, trained.vocabulary, prompt, max_new_tokens=150
+        )
+        parity = generate(low.backend(), trained.vocabulary, prompt, is_parity=True, max_tokens=150)
+        safe = generate(low.backend(), trained.vocabulary, prompt, max_tokens=150)
 
         assert list(parity.ids) == expected
-        assert safe.ids == tell(trained.backend(), trained.vocabulary, prompt, max_tokens=150).ids
+        assert (
+            safe.ids == generate(trained.backend(), trained.vocabulary, prompt, max_tokens=150).ids
+        )
 
 
 def test_a_trained_model_tells_the_same_safe_and_in_parity(told, trained):
     for each in told[:5]:
-        assert tell(trained.backend(), trained.vocabulary, each.prompt).ids == each.telling.ids
+        assert (
+            generate(trained.backend(), trained.vocabulary, each.prompt).ids == each.generation.ids
+        )
 
 
 def test_an_edited_caption_changes_its_own_states_and_those_after_it(told, trained):
-    each = next(each for each in told if len(each.telling.segments) >= 3)
-    scenes = written_of(each.telling)
+    each = next(each for each in told if len(each.generation.segments) >= 3)
+    scenes = written_of(each.generation)
     scenes[1] = Written("A quite different sound", scenes[1].duration_s)
     window = window_of(
-        trained.vocabulary, each.prompt, each.telling.reasoning_ids, (), scenes, longest=4096
+        trained.vocabulary, each.prompt, each.generation.reasoning_ids, (), scenes, longest=4096
     )
 
     states = read_window(trained.backend(), window)
 
-    before = [segment.states for segment in each.telling.segments]
+    before = [segment.states for segment in each.generation.segments]
     assert_close(states[0], before[0], atol=1e-5, rtol=0)
     assert not torch.allclose(states[1].semantic, before[1].semantic, atol=1e-3)
     assert not torch.allclose(states[2].semantic, before[2].semantic, atol=1e-3)
@@ -353,7 +362,7 @@ def test_an_instruction_that_leaves_no_room_is_refused_before_any_pass():
     ids = prompt_ids(GOLDEN, "rain " * 5000)
 
     with pytest.raises(BadInput, match="is too long: the model would read") as refused:
-        tell(backend, GOLDEN, ids)
+        generate(backend, GOLDEN, ids)
 
     assert refused.value.field == "instruction"
     assert backend.forward_passes == 0
@@ -364,6 +373,6 @@ def test_a_telling_never_outgrows_the_model():
     ids = prompt_ids(GOLDEN, "rain")
     ids += [7] * (backend.longest - 20 - len(ids))
 
-    telling = tell(backend, GOLDEN, ids)
+    generation = generate(backend, GOLDEN, ids)
 
-    assert len(telling.ids) <= 20
+    assert len(generation.ids) <= 20

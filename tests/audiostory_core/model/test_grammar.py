@@ -142,18 +142,18 @@ def test_parity_puts_the_published_lead_before_the_caption():
 
 
 def test_a_telling_is_read_back():
-    telling = told(PIECES)
+    generation = told(PIECES)
 
-    assert telling.reasoning == "Four events."
-    assert (*telling.reasoning_ids, VOCABULARY.think_end) == REASONING
-    assert [segment.problem for segment in telling.segments] == [None] * 4
-    assert [(each.caption, each.duration_s) for each in telling.segments] == [
+    assert generation.reasoning == "Four events."
+    assert (*generation.reasoning_ids, VOCABULARY.think_end) == REASONING
+    assert [segment.problem for segment in generation.segments] == [None] * 4
+    assert [(each.caption, each.duration_s) for each in generation.segments] == [
         (scene.caption, scene.duration_s) for scene in SCENES
     ]
-    for segment in telling.segments:
+    for segment in generation.segments:
         assert list(segment.caption_ids) == WORDS(segment.caption)
-        assert telling.ids[segment.semantic_at] == VOCABULARY.semantic[0]
-        assert telling.ids[segment.residual_at] == VOCABULARY.residual[0]
+        assert generation.ids[segment.semantic_at] == VOCABULARY.semantic[0]
+        assert generation.ids[segment.residual_at] == VOCABULARY.residual[0]
 
 
 def test_a_telling_without_segments_or_reasoning_is_read_back():
@@ -248,10 +248,10 @@ DAMAGES = {
 def test_a_damaged_segment_is_reported_and_loses_no_other(damage, problem, where):
     pieces = [damage(piece) if at == where else piece for at, piece in enumerate(PIECES)]
 
-    telling = told(pieces)
+    generation = told(pieces)
 
-    assert [segment.problem for segment in telling.segments if segment.problem] == [problem]
-    whole = [segment.caption for segment in telling.segments if segment.problem is None]
+    assert [segment.problem for segment in generation.segments if segment.problem] == [problem]
+    whole = [segment.caption for segment in generation.segments if segment.problem is None]
     others = [scene.caption for at, scene in enumerate(SCENES) if at != where]
     assert [caption for caption in whole if caption in others] == others
 
@@ -260,12 +260,12 @@ def test_a_telling_that_breaks_off_keeps_what_was_complete():
     whole = [token for piece in PIECES for token in piece]
 
     for length in range(len(whole)):
-        telling = parse(VOCABULARY, [*REASONING, *whole[:length]])
+        generation = parse(VOCABULARY, [*REASONING, *whole[:length]])
         complete = whole[:length].count(VOCABULARY.gen_end)
-        assert [each.caption for each in telling.segments[:complete]] == [
+        assert [each.caption for each in generation.segments[:complete]] == [
             scene.caption for scene in SCENES[:complete]
         ]
-        assert all(each.problem is None for each in telling.segments[:complete])
+        assert all(each.problem is None for each in generation.segments[:complete])
 
 
 TOKENS = st.one_of(
@@ -282,9 +282,9 @@ def test_random_damage_loses_no_other_segment(where, data):
         stop = data.draw(st.integers(start, len(piece)))
         piece[start:stop] = data.draw(st.lists(TOKENS, max_size=6))
 
-    telling = told([piece if at == where else other for at, other in enumerate(PIECES)])
+    generation = told([piece if at == where else other for at, other in enumerate(PIECES)])
 
-    read = [(each.caption, each.duration_s) for each in telling.segments if each.problem is None]
+    read = [(each.caption, each.duration_s) for each in generation.segments if each.problem is None]
     others = [(each.caption, each.duration_s) for at, each in enumerate(SCENES) if at != where]
     remaining = iter(read)
     assert all(other in remaining for other in others)
@@ -293,8 +293,8 @@ def test_random_damage_loses_no_other_segment(where, data):
 @settings(max_examples=200, deadline=None)
 @given(st.lists(TOKENS, max_size=60))
 def test_anything_can_be_read(ids):
-    telling = parse(VOCABULARY, ids)
+    generation = parse(VOCABULARY, ids)
 
-    assert telling.ids == tuple(ids)
-    assert all(segment.problem for segment in telling.segments)
-    json.dumps([segment.caption for segment in telling.segments])
+    assert generation.ids == tuple(ids)
+    assert all(segment.problem for segment in generation.segments)
+    json.dumps([segment.caption for segment in generation.segments])

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoTokenizer
 
 from audiostory_core.errors import BadInput
-from audiostory_core.model.generation import tell
+from audiostory_core.model.generation import generate
 from audiostory_core.model.grammar import print_seconds, prompt_ids
 from audiostory_core.model.tiny.checkpoint import write_tiny
 from audiostory_core.model.tiny.stories import draw_story
@@ -170,10 +170,10 @@ def test_held_out_instructions_become_whole_segments(tiny_weights: Path, is_pari
     good = ended = 0
     for _ in range(HELD_OUT):
         prompt = prompt_ids(vocabulary, draw_story(chance).instruction)
-        telling = tell(model, vocabulary, prompt, is_parity=is_parity)
-        whole = [one for one in telling.segments if one.is_whole and one.problem is None]
+        generation = generate(model, vocabulary, prompt, is_parity=is_parity)
+        whole = [one for one in generation.segments if one.is_whole and one.problem is None]
         good += len(whole) >= 2
-        ended += telling.ids[-1] == vocabulary.im_end
+        ended += generation.ids[-1] == vocabulary.im_end
     assert good >= 25
     assert ended >= 25
 

@@ -15,7 +15,7 @@ from torch.testing import assert_close
 
 from api.llm.handlers import Asked, Model, arguments
 from audiostory_core.errors import LanguageModelAway
-from audiostory_core.model.generation import tell
+from audiostory_core.model.generation import generate
 from audiostory_core.model.grammar import prompt_ids
 from audiostory_core.model.vllm.client import VllmBackend
 from tests.acceptance.conftest import CommandLine
@@ -77,7 +77,7 @@ def tell_until_away(backend, vocabulary, prompt):
     told = []
     while True:
         try:
-            told.append(tell(backend, vocabulary, prompt).ids)
+            told.append(generate(backend, vocabulary, prompt).ids)
         except LanguageModelAway:
             assert len(set(told)) == 1
             return len(told)
@@ -95,10 +95,12 @@ def test_server_killed_in_mid_story_costs_nothing_once_it_is_back(
     planned = audiostory.json("create", INSTRUCTION, *NETWORK, "--seed", 5, "--review")
     assert planned["waits_for"] == "plan review"
     with ThreadPoolExecutor(4) as threads:
-        telling = [threads.submit(tell_until_away, backend, vocabulary, prompt) for _ in range(4)]
+        generation = [
+            threads.submit(tell_until_away, backend, vocabulary, prompt) for _ in range(4)
+        ]
         time.sleep(3.0)
         server.kill()
-        assert sum(each.result(60) for each in telling) >= 1
+        assert sum(each.result(60) for each in generation) >= 1
 
     worker = audiostory.start("worker", "--engine", "audiostory")
     file = tmp_path / "other.wav"
@@ -119,7 +121,10 @@ def test_server_killed_in_mid_story_costs_nothing_once_it_is_back(
         _, errors = other.communicate(timeout=PATIENCE_S)
         assert other.returncode == 0, errors
         assert soundfile.info(file).frames == 9 * RATE
-        assert tell(backend, vocabulary, prompt).ids == tell(in_process, vocabulary, prompt).ids
+        assert (
+            generate(backend, vocabulary, prompt).ids
+            == generate(in_process, vocabulary, prompt).ids
+        )
     finally:
         for process in (worker, other):
             if process.poll() is None:

@@ -10,7 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from audiostory_core.errors import BadInput
-from audiostory_core.model.generation import read_window, tell, window_of
+from audiostory_core.model.generation import generate, read_window, window_of
 from audiostory_core.model.grammar import Written, prompt_ids
 from audiostory_core.model.tiny.stories import draw_story
 from audiostory_core.model.vllm.client import VllmBackend, served_name
@@ -31,16 +31,16 @@ def prompts(vocabulary):
     return [prompt_ids(vocabulary, instruction) for instruction in reversed(instructions)]
 
 
-def states_of(telling):
-    kept = [segment.states for segment in telling.segments if segment.states is not None]
+def states_of(generation):
+    kept = [segment.states for segment in generation.segments if segment.states is not None]
     return torch.cat([torch.cat(states) for states in kept])
 
 
 def test_telling_is_token_exact_and_its_states_are_equal(served, in_process, vocabulary, prompts):
     whole = 0
     for prompt in prompts[:PROMPTS]:
-        expected = tell(in_process, vocabulary, prompt)
-        told = tell(served, vocabulary, prompt)
+        expected = generate(in_process, vocabulary, prompt)
+        told = generate(served, vocabulary, prompt)
         assert told.ids == expected.ids
         assert_close(states_of(told), states_of(expected), **CLOSE)
         whole += sum(segment.is_whole for segment in told.segments)
@@ -52,8 +52,8 @@ def test_telling_is_token_exact_and_its_states_are_equal(served, in_process, voc
 def test_repetition_penalty_is_token_exact_too(served, in_process, vocabulary, prompts, penalty):
     for prompt in prompts[:3]:
         options = {"repetition_penalty": penalty, "max_tokens": 250}
-        told = tell(served, vocabulary, prompt, **options)
-        assert told.ids == tell(in_process, vocabulary, prompt, **options).ids
+        told = generate(served, vocabulary, prompt, **options)
+        assert told.ids == generate(in_process, vocabulary, prompt, **options).ids
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.3])
@@ -94,13 +94,13 @@ def test_as_many_tokens_are_read_and_written_as_the_backend_says(served, in_proc
 
 def test_stories_at_once_are_those_told_one_by_one(served, in_process, vocabulary, prompts):
     with ThreadPoolExecutor(STORIES) as threads:
-        told = list(threads.map(lambda prompt: tell(served, vocabulary, prompt), prompts))
+        told = list(threads.map(lambda prompt: generate(served, vocabulary, prompt), prompts))
 
     assert len(told) >= 20
-    for prompt, telling in zip(prompts, told, strict=True):
-        expected = tell(in_process, vocabulary, prompt)
-        assert telling.ids == expected.ids
-        assert_close(states_of(telling), states_of(expected), **CLOSE)
+    for prompt, generation in zip(prompts, told, strict=True):
+        expected = generate(in_process, vocabulary, prompt)
+        assert generation.ids == expected.ids
+        assert_close(states_of(generation), states_of(expected), **CLOSE)
 
 
 @pytest.fixture
@@ -159,4 +159,4 @@ def test_states_without_a_folder_say_what_to_set(language_server, weights):
 
 def test_parity_is_refused(served, vocabulary, prompts):
     with pytest.raises(BadInput, match="Unset AUDIOSTORY_LLM_URL"):
-        tell(served, vocabulary, prompts[0], is_parity=True)
+        generate(served, vocabulary, prompts[0], is_parity=True)
