@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from audiostory_core.audio.crossfade import crossfade, overlap_samples
+from audiostory_core.audio.crossfade import overlap_samples
 from audiostory_core.audio.limiter import TARGET_DBTP
 from audiostory_core.audio.loudness import SegmentLoudness, measure_segment, measure_waveform
 from audiostory_core.audio.mastering import choose_programme
-from audiostory_core.audio.mixdown import Mixdown, Segment
-from audiostory_core.audio.pcm import Waveform, au_bytes
+from audiostory_core.audio.mixdown import Segment
+from audiostory_core.audio.pcm import au_bytes
+from audiostory_core.audio.rendering import render_seam
 from audiostory_core.audio.seams import measure_seam
 from audiostory_core.errors import UnreadableAudio
 from nodes.clip_request import canonical
@@ -183,26 +184,17 @@ def _render(piece: Piece, services: Services) -> dict[str, Any]:
 
 
 def _render_seam(piece: Piece, left_file: str, left_end: int, services: Services) -> dict[str, Any]:
-    overlap = piece.samples
-    before, left = _read(services, left_file, left_end, overlap)
-    right, after = _read(services, piece.file, overlap, overlap)
-    seam = crossfade(left, right)
-    loudness = measure_waveform(seam, before, after)
+    path = services.audio.path
+    seam = render_seam(path(left_file), left_end, path(piece.file), piece.samples)
+    loudness = measure_waveform(seam.waveform, seam.before, seam.after)
+    figures = measure_seam(seam.left, seam.right, seam.waveform, seam.before, seam.after)
     return {
-        "file": services.audio.add(".au", au_bytes(seam)),
+        "file": services.audio.add(".au", au_bytes(seam.waveform)),
         "offset": 0,
-        "samples": overlap,
+        "samples": piece.samples,
         "loudness": loudness.as_bytes(),
-        "seam": measure_seam(left, right, seam, before, after).as_dict(),
+        "seam": figures.as_dict(),
     }
-
-
-def _read(services: Services, file: str, border: int, samples: int) -> tuple[Waveform, Waveform]:
-    """Read up to `samples` of a clip before and after a border within it."""
-    path = services.audio.path(file)
-    start = max(border - samples, 0)
-    with Mixdown([Segment(path, start, border - start + samples)]) as clip:
-        return clip.read(0, border - start), clip.read(border - start, clip.samples)
 
 
 def choose(ordered: Sequence[rows.Segment], revision: int, services: Services) -> Json:

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.errors import NotFound
 from storage.models import Clip, ClipState, Revision, Run, SceneVersion, Story, Take, now_s
+from storage.upsert import expand
 
 SAMPLE_RATE = 44_100  # Hz, of every count of samples that is stored
 CLIPS_MEASURED = 50  # at most, for the speed
@@ -110,9 +111,7 @@ async def _count(session: AsyncSession, story: Story) -> _Clips:
 
 def _heard(session: AsyncSession, story: Story) -> Select[int]:
     """Select from the scenes of the current revision, each with its clip and take if it has one."""
-    on_postgres = session.get_bind().dialect.name == "postgresql"
-    expand = func.json_array_elements_text if on_postgres else func.json_each
-    listed = expand(Revision.scenes).table_valued("value")
+    listed = expand(session, Revision.scenes)
     return (
         select(SceneVersion.id)
         .select_from(Revision)
