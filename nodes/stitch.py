@@ -139,7 +139,7 @@ async def _programme(
     if revised is None:
         async with services.database.read() as session:
             ordered = await mixes.list_some(session, segment_ids)
-        return await asyncio.to_thread(choose, ordered, revision.number, services)
+        return await choose(ordered, revision.number, services)
     peaks = [SegmentLoudness.from_bytes(row.samples, row.loudness).true_peak for row in fresh]
     return keep_programme(revised.programme, max(peaks, default=0.0))
 
@@ -197,11 +197,20 @@ def _render_seam(piece: Piece, left_file: str, left_end: int, services: Services
     }
 
 
-def choose(ordered: Sequence[rows.Segment], revision: int, services: Services) -> Json:
+async def choose(ordered: Sequence[rows.Segment], revision: int, services: Services) -> Json:
     """Choose the programme of a mix that is a revision's own."""
+    files = sorted({row.file for row in ordered if row.seam is None})
+    async with services.database.read() as session:
+        may_raise = await clips.is_any_audible(session, files)
+    return await asyncio.to_thread(_choose, ordered, revision, services, may_raise=may_raise)
+
+
+def _choose(
+    ordered: Sequence[rows.Segment], revision: int, services: Services, *, may_raise: bool
+) -> Json:
     segments = [Segment(services.audio.path(row.file), row.offset, row.samples) for row in ordered]
     loudness = [SegmentLoudness.from_bytes(row.samples, row.loudness) for row in ordered]
-    programme, report = choose_programme(segments, loudness)
+    programme, report = choose_programme(segments, loudness, may_raise=may_raise)
     return {"limiting": programme.limiting, "of_revision": revision} | report.as_dict()
 
 
