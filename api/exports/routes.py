@@ -202,7 +202,7 @@ def _make_export(mix: Mixdown, store: OpenStore, digest: str) -> Path:
     with mix:
         export(mix, made)
     for part in mix.segments:  # a file may have been damaged after it was opened
-        if not store.audio.is_whole(part.path.name):
+        if not store.audio.is_intact(part.path):
             made.unlink()
             raise UnreadableAudio(part.path, "was damaged while it was read")
     with made.open("rb") as file:
