@@ -1,7 +1,5 @@
 """master: an accepted mix gets a programme of its own, instead of that of the mix it revises."""
 
-import asyncio
-
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
 from nodes.stitch import choose
@@ -15,10 +13,9 @@ async def master(state: StoryState, services: Services) -> StateUpdate:
         if mix is None or mix.is_accepted:
             return {}
         revision = await revisions.get(session, state["revision_id"])
-        programme = mix.programme
-        if programme["of_revision"] != revision.number:
-            ordered = await mixes.list_segments(session, mix)
-            programme = await asyncio.to_thread(choose, ordered, revision.number, services)
+        is_own = mix.programme["of_revision"] == revision.number
+        ordered = [] if is_own else await mixes.list_segments(session, mix)
+    programme = mix.programme if is_own else await choose(ordered, revision.number, services)
     async with services.database.write() as session:
         await mixes.accept(session, revision, programme)
     return {}

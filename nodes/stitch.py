@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from audiostory_core.audio.crossfade import crossfade, overlap_samples
+from audiostory_core.audio.crossfade import overlap_samples
 from audiostory_core.audio.limiter import TARGET_DBTP
 from audiostory_core.audio.loudness import SegmentLoudness, measure_segment, measure_waveform
 from audiostory_core.audio.mastering import choose_programme
-from audiostory_core.audio.mixdown import Mixdown, Segment
-from audiostory_core.audio.pcm import Waveform, au_bytes
+from audiostory_core.audio.mixdown import Segment
+from audiostory_core.audio.pcm import au_bytes
+from audiostory_core.audio.rendering import render_seam
 from audiostory_core.audio.seams import measure_seam
 from audiostory_core.errors import UnreadableAudio
 from nodes.clip_request import canonical
@@ -138,7 +139,7 @@ async def _programme(
     if revised is None:
         async with services.database.read() as session:
             ordered = await mixes.list_some(session, segment_ids)
-        return await asyncio.to_thread(choose, ordered, revision.number, services)
+        return await choose(ordered, revision.number, services)
     peaks = [SegmentLoudness.from_bytes(row.samples, row.loudness).true_peak for row in fresh]
     return keep_programme(revised.programme, max(peaks, default=0.0))
 
@@ -183,33 +184,33 @@ def _render(piece: Piece, services: Services) -> dict[str, Any]:
 
 
 def _render_seam(piece: Piece, left_file: str, left_end: int, services: Services) -> dict[str, Any]:
-    overlap = piece.samples
-    before, left = _read(services, left_file, left_end, overlap)
-    right, after = _read(services, piece.file, overlap, overlap)
-    seam = crossfade(left, right)
-    loudness = measure_waveform(seam, before, after)
+    path = services.audio.path
+    seam = render_seam(path(left_file), left_end, path(piece.file), piece.samples)
+    loudness = measure_waveform(seam.waveform, seam.before, seam.after)
+    figures = measure_seam(seam.left, seam.right, seam.waveform, seam.before, seam.after)
     return {
-        "file": services.audio.add(".au", au_bytes(seam)),
+        "file": services.audio.add(".au", au_bytes(seam.waveform)),
         "offset": 0,
-        "samples": overlap,
+        "samples": piece.samples,
         "loudness": loudness.as_bytes(),
-        "seam": measure_seam(left, right, seam, before, after).as_dict(),
+        "seam": figures.as_dict(),
     }
 
 
-def _read(services: Services, file: str, border: int, samples: int) -> tuple[Waveform, Waveform]:
-    """Read up to `samples` of a clip before and after a border within it."""
-    path = services.audio.path(file)
-    start = max(border - samples, 0)
-    with Mixdown([Segment(path, start, border - start + samples)]) as clip:
-        return clip.read(0, border - start), clip.read(border - start, clip.samples)
-
-
-def choose(ordered: Sequence[rows.Segment], revision: int, services: Services) -> Json:
+async def choose(ordered: Sequence[rows.Segment], revision: int, services: Services) -> Json:
     """Choose the programme of a mix that is a revision's own."""
+    files = sorted({row.file for row in ordered if row.seam is None})
+    async with services.database.read() as session:
+        may_raise = await clips.is_any_audible(session, files)
+    return await asyncio.to_thread(_choose, ordered, revision, services, may_raise=may_raise)
+
+
+def _choose(
+    ordered: Sequence[rows.Segment], revision: int, services: Services, *, may_raise: bool
+) -> Json:
     segments = [Segment(services.audio.path(row.file), row.offset, row.samples) for row in ordered]
     loudness = [SegmentLoudness.from_bytes(row.samples, row.loudness) for row in ordered]
-    programme, report = choose_programme(segments, loudness)
+    programme, report = choose_programme(segments, loudness, may_raise=may_raise)
     return {"limiting": programme.limiting, "of_revision": revision} | report.as_dict()
 
 

@@ -20,7 +20,11 @@ DAMAGED = ".damaged"  # suffix of a file that was moved aside
 LEFTOVERS = (".tmp", ".part", DAMAGED)
 LOCK_FILE = "lock"
 PROBE = b"the audio folder can be written"
-BLOCK_BYTES = 1 << 20
+HASH = re.compile(r"([0-9a-f]{64})\.\w+", re.ASCII)  # how a name ends that tells the content
+MAX_EXAMINED = 1 << 16  # files whose examination is remembered
+CLOCK_TICK_NS = 50_000_000  # file systems may give two writes within it the same time
+
+Stamp = tuple[int, int, int, int]  # of a file; differs once it was written to
 
 
 class AudioFiles:
@@ -32,6 +36,7 @@ class AudioFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._examined: dict[Path, tuple[Stamp, bool]] = {}
 
     def path(self, name: str) -> Path:
         """Return where the file of that content name lies."""
@@ -86,18 +91,32 @@ class AudioFiles:
 
     def is_whole(self, name: str) -> bool:
         """Tell whether a file is there and its content is what its name says; reads all of it."""
-        digest = hashlib.sha256()
         try:
-            with self.path(name).open("rb") as file:
-                while block := file.read(BLOCK_BYTES):
-                    digest.update(block)
+            return self._examine(self.path(name))
         except OSError:  # missing, or on a disk that fails: either way it cannot be heard
             return False
-        return digest.hexdigest() == name.partition(".")[0]
+
+    def is_intact(self, path: Path) -> bool:
+        """Tell what `is_whole` tells, but read a file only once while nobody writes to it.
+
+        The file may lie in another folder, if its name ends in its hash and a suffix.
+        """
+        try:
+            known = self._recall(path)
+            return self._examine(path) if known is None else known
+        except OSError:
+            return False
+
+    def find_problem(self, path: Path) -> str | None:
+        """Return what keeps a file from being heard, as far as is known without reading it."""
+        try:
+            return "is damaged" if self._recall(path) is False else None
+        except OSError:
+            return "is missing"
 
     def find_damaged(self, names: Collection[str]) -> dict[str, str]:
-        """Read files whole; return those that are "missing" or "damaged", by name."""
-        wrong = [name for name in sorted(names) if not self.is_whole(name)]
+        """Return the files that are "missing" or "damaged", by name; see `is_intact`."""
+        wrong = [name for name in sorted(names) if not self.is_intact(self.path(name))]
         return {name: "damaged" if self.path(name).exists() else "missing" for name in wrong}
 
     def find_missing(self, names: Collection[str]) -> dict[str, str]:
@@ -175,6 +194,23 @@ class AudioFiles:
                 file.unlink()
             raise
 
+    def _recall(self, path: Path) -> bool | None:
+        """Return what was found out about a file as it is now; None: nothing yet."""
+        stamp, is_whole = self._examined.get(path, (None, False))
+        return is_whole if stamp == _stamp_of(path.stat()) else None
+
+    def _examine(self, path: Path) -> bool:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        expected = HASH.search(path.name)
+        is_whole = expected is not None and expected[1] == digest
+        if time.time_ns() - status.st_ctime_ns > CLOCK_TICK_NS:  # else a write may go unseen
+            if len(self._examined) >= MAX_EXAMINED:
+                self._examined.clear()
+            self._examined[path] = (_stamp_of(status), is_whole)
+        return is_whole
+
     @contextmanager
     def _explained(self, then: str, lacking_bytes: int = 0) -> Iterator[None]:
         try:
@@ -192,6 +228,10 @@ class AudioFiles:
         with (self.folder / LOCK_FILE).open("a") as lock:
             fcntl.flock(lock, mode)
             yield
+
+
+def _stamp_of(status: os.stat_result) -> Stamp:
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _sync_folder(folder: Path) -> None:

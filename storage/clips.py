@@ -23,7 +23,7 @@ from storage.models import (
     Take,
     now_s,
 )
-from storage.upsert import insert_all_new, insert_new, list_by
+from storage.upsert import in_parts, insert_all_new, insert_new, list_by
 
 MAX_ATTEMPTS = 3  # a clip that fails or kills its worker this often is failed
 
@@ -205,6 +205,15 @@ async def renew(session: AsyncSession, keys: Sequence[str], owner: str, ttl_s: f
         .values(expires_at=now_s() + ttl_s)
         .execution_options(synchronize_session=False)
     )
+
+
+async def is_any_audible(session: AsyncSession, files: Sequence[str]) -> bool:
+    """Tell whether any of these files has a sound that was asked for; silence is none."""
+    for some in in_parts(files):
+        for report in await session.scalars(select(Clip.report).where(Clip.file.in_(some))):
+            if report and report["matched"] and not report.get("is_silence"):
+                return True
+    return False
 
 
 async def complete(

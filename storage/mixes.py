@@ -1,14 +1,15 @@
 """Mixes and their segments."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import BigInteger, cast, delete, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events
 from storage.models import Json, Mix, Revision, Segment
-from storage.upsert import in_parts, insert_new, list_by
+from storage.upsert import expand, in_parts, insert_new, list_by
 
 
 async def find_segments(session: AsyncSession, keys: Sequence[str]) -> dict[str, Segment]:
@@ -107,6 +108,39 @@ async def list_places(session: AsyncSession, mix: Mix) -> list[tuple[str, int, i
         )
         found |= {row[0]: (row[1], row[2], row[3]) for row in rows}
     return [found[segment_id] for segment_id in mix.segments]
+
+
+async def find_around(session: AsyncSession, file: str) -> tuple[Segment, Segment, Segment] | None:
+    """Find the seam whose sound is a file, between the two bodies that it joins.
+
+    Returns:
+        The body before it, the seam, the body after it; None if no mix has such a seam.
+    """
+    of_file = await session.scalars(select(Segment).where(Segment.file == file))
+    named = {segment.id for segment in of_file if segment.seam is not None}
+    if not named:
+        return None
+    listed = expand(session, Mix.segments)
+    mix = await session.scalar(
+        select(Mix).join(listed, true()).where(cast(listed.c.value, BigInteger).in_(named)).limit(1)
+    )
+    if mix is None:
+        return None
+    for (before, at), (_, after) in pairwise(pairwise(mix.segments)):
+        if at in named:
+            left, seam, right = await list_some(session, [before, at, after])
+            return left, seam, right
+    return None
+
+
+async def rename_file(session: AsyncSession, file: str, now: str) -> None:
+    """Let the segments of one file be those of another that sounds the same."""
+    await session.execute(
+        update(Segment)
+        .where(Segment.file == file)
+        .values(file=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def copy(session: AsyncSession, mix: Mix, revision: Revision) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import TableValuedAlias, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
@@ -30,6 +30,13 @@ async def list_by(
 def in_parts(values: Sequence[Any]) -> list[Sequence[Any]]:
     """Split values into parts that one query may bind."""
     return [values[at : at + VALUES_A_QUERY] for at in range(0, len(values), VALUES_A_QUERY)]
+
+
+def expand(session: AsyncSession, column: InstrumentedAttribute[list[int]]) -> TableValuedAlias:
+    """Return the elements of a JSON list as a table to join, its column `value`."""
+    on_postgres = session.get_bind().dialect.name == "postgresql"
+    elements = func.json_array_elements_text if on_postgres else func.json_each
+    return elements(column).table_valued("value")
 
 
 async def insert_new(session: AsyncSession, table: type[Table], **values: Any) -> bool:

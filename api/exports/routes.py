@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,17 +16,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.exports.media_type import AudioKind, choose_kind
 from api.http.byte_range import Body, respond
 from api.http.deps import AppState, AppStateDep
+from api.maintenance.repair import read_mended
+from api.store import OpenStore
 from api.stories.views import TakeView, load_story, open_mix, view_takes
 from audiostory_core.audio.export import export, wav_bytes
 from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
 from audiostory_core.audio.pcm import wav_length
-from audiostory_core.errors import BadInput
+from audiostory_core.errors import BadInput, UnreadableAudio
 from storage import clips, revisions
 from storage.audio_files import AudioFiles
 from storage.errors import NotFound, StoreUnusable
 
 router = APIRouter(prefix="/stories", tags=["audio"], default_response_class=Response)
 KEPT_EXPORTS = 16
+STALE_S = 60.0  # before a use is noted again: a file that was touched is read whole once more
 CHUNK_BYTES = 1 << 18
 CLIP_NAME = re.compile(r"([1-9]\d{0,6})(?:\.(\w+))?", re.ASCII)
 _CONTENT: dict[str, Any] = {kind.media_type: {} for kind in AudioKind}
@@ -75,9 +79,11 @@ async def get_clip(
         path = await _find_clip(session, state.store.audio, story_id, int(told[1]))
     etag, name = f'"{path.stem}-{kind}"', f"{story_id}-{told[1]}.{kind}"
     if kind is AudioKind.FLAC:
+        await asyncio.to_thread(_check, path, state.store.audio)
         return await respond(request, _file_body(path, etag, name))
     segment = await asyncio.to_thread(Segment.whole, path)
-    return await respond(request, _wav_body(Mixdown([segment]), etag, name))
+    clip = Mixdown([segment], is_intact=state.store.audio.is_intact)
+    return await respond(request, _wav_body(clip, etag, name))
 
 
 @router.get(
@@ -112,12 +118,19 @@ async def get_take(
         raise NotFound(f"take of story {story_id} at sub-event {index}", take)
     gain_db = found.matched_gain_db if matched else 0.0
     segment = await asyncio.to_thread(Segment.whole, state.store.audio.path(file))
-    mix = Mixdown([segment], Programme(gain_db, limiting=False))
+    mix = Mixdown([segment], Programme(gain_db, limiting=False), state.store.audio.is_intact)
     etag = f'"{found.clip[:32]}-{gain_db:.3f}"'
     return await respond(request, _wav_body(mix, etag, f"{story_id}-{index}-take-{take}.wav"))
 
 
 async def _mix(story_id: str, kind: AudioKind, request: Request, state: AppState) -> Response:
+    """Answer with the mix; a damaged seam that is met before the answer begins is mended first."""
+    return await read_mended(state.store, lambda: _answer_with_mix(story_id, kind, request, state))
+
+
+async def _answer_with_mix(
+    story_id: str, kind: AudioKind, request: Request, state: AppState
+) -> Response:
     async with state.store.database.read() as session:
         mix = await open_mix(session, state.store.audio, story_id)
     parts = [f"{part.path.name}:{part.offset}:{part.samples}" for part in mix.segments]
@@ -125,9 +138,8 @@ async def _mix(story_id: str, kind: AudioKind, request: Request, state: AppState
     etag, name = f'"{digest[:32]}-{kind}"', f"{story_id}.{kind}"
     if kind is AudioKind.WAV:
         return await respond(request, _wav_body(mix, etag, name))
-    path = state.store.exports / f"{digest}.flac"
     async with state.exporting:
-        await asyncio.to_thread(_export_once, mix, path)
+        path = await asyncio.to_thread(_export_once, mix, state.store, digest)
     return await respond(request, _file_body(path, etag, name))
 
 
@@ -155,26 +167,56 @@ def _file_body(path: Path, etag: str, name: str) -> Body:
     return Body(AudioKind.FLAC.media_type, etag, name, length, read)
 
 
-def _export_once(mix: Mixdown, path: Path) -> None:
+def _export_once(mix: Mixdown, store: OpenStore, digest: str) -> Path:
+    """Return the FLAC file of a mix, kept under what it is made from and what it is.
+
+    Raises:
+        UnreadableAudio: if a file that it is made from is damaged; nothing is kept then.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            path.touch()
-        else:
-            with mix:
-                export(mix, path)
+        store.exports.mkdir(parents=True, exist_ok=True)
+        kept = _find_export(store, digest) or _make_export(mix, store, digest)
+        if time.time() - kept.stat().st_mtime > STALE_S:
+            kept.touch()
     except (OSError, BadInput) as error:
         raise StoreUnusable(
-            f"{path.parent} cannot be written. Free some space or fix its permissions, "
+            f"{store.exports} cannot be written. Free some space or fix its permissions, "
             "or ask for WAV, which needs no file."
         ) from error
-    newest = sorted(path.parent.glob("*.flac"), key=_touched, reverse=True)
+    newest = sorted(store.exports.glob("*.flac"), key=_touched, reverse=True)
     for stale in newest[KEPT_EXPORTS:]:
         stale.unlink(missing_ok=True)
+    return kept
+
+
+def _find_export(store: OpenStore, digest: str) -> Path | None:
+    for path in store.exports.glob(f"{digest}-*.flac"):
+        if store.audio.is_intact(path):
+            return path
+        path.unlink(missing_ok=True)
+    return None
+
+
+def _make_export(mix: Mixdown, store: OpenStore, digest: str) -> Path:
+    made = store.exports / f"{digest}.flac"
+    with mix:
+        export(mix, made)
+    for part in mix.segments:  # a file may have been damaged after it was opened
+        if not store.audio.is_intact(part.path):
+            made.unlink()
+            raise UnreadableAudio(part.path, "was damaged while it was read")
+    with made.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    return made.replace(store.exports / f"{digest}-{content}.flac")
 
 
 def _touched(path: Path) -> float:
     return path.stat().st_mtime if path.exists() else 0.0
+
+
+def _check(path: Path, audio: AudioFiles) -> None:
+    if not audio.is_intact(path):
+        raise UnreadableAudio(path, "is missing or damaged")
 
 
 async def _find_clip(session: AsyncSession, audio: AudioFiles, story_id: str, index: int) -> Path:

@@ -85,7 +85,7 @@ async def verify(story_id: str | None, *, should_repair: bool, as_json: bool) ->
         if should_repair:
             for damage in damages:
                 queued += await verification.repair(store.database, store.audio, damage)
-                mended += not damage.clips and await repair.mend_seam(store, damage)
+                mended += not damage.clips and await repair.mend_seam(store, damage.file)
     if as_json:
         listed = [
             {"file": damage.file, "found": damage.found, "clips": list(damage.clips)}

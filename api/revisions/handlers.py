@@ -16,6 +16,7 @@ from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes, Remark
 from audiostory_core.story.editing import Preview
 from audiostory_core.story.plan import seconds_of
 from storage import clips
+from storage.audio_files import AudioFiles
 from storage.database import Database
 from storage.models import Event, Revision
 
@@ -95,7 +96,7 @@ async def list_takes(story_id: str, scene: int, folder: Path | None, *, as_json:
                 file = made[take.clip].file
                 if file is not None:
                     path = folder / f"scene-{scene}-take-{take.take}.wav"
-                    _write_take(store.audio.path(file), take.matched_gain_db, path)
+                    _write_take(store.audio, file, take.matched_gain_db, path)
     if as_json:
         console.print_json([take.model_dump(mode="json") for take in listed])
     else:
@@ -153,8 +154,9 @@ def _make_folder(folder: Path) -> None:
         raise BadInput("output", str(folder), problem, "Name a folder you may write.") from error
 
 
-def _write_take(clip: Path, gain_db: float, path: Path) -> None:
-    with Mixdown([Segment.whole(clip)], Programme(gain_db, limiting=False)) as take:
+def _write_take(audio: AudioFiles, file: str, gain_db: float, path: Path) -> None:
+    clip, programme = Segment.whole(audio.path(file)), Programme(gain_db, limiting=False)
+    with Mixdown([clip], programme, audio.is_intact) as take:
         export(take, path)
 
 

@@ -46,7 +46,8 @@ async def get_events(
         with CancelScope(shield=True):
             async with database.read() as session:
                 fresh = await events.list_after(session, story_id, heard)
-                measured = await measure(session, story_id) if progress and not fresh else told
+                is_due = progress and not fresh
+                measured = await measure(session, story_id, told) if is_due else told
         for event in fresh:
             heard = event.number
             data = event.data | {"at": event.created_at}
@@ -60,7 +61,7 @@ async def get_events(
 
 @router.get("/{story_id}/progress", summary="How far it is")
 async def get_progress(story_id: str, state: AppStateDep) -> Progress:
-    """Return how far the clips of its newest run are, and when the last will be made."""
+    """Return how far its newest run is, and when its mix will be made."""
     async with state.store.database.read() as session:
         return await measure(session, story_id)
 

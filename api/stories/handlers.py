@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from api.engines.catalog import NEED_SERVER, NEED_WEIGHTS
+from api.maintenance.repair import read_mended
 from api.revisions import approval
 from api.settings import Settings, read_settings
 from api.store import OpenStore, open_store
@@ -188,10 +189,13 @@ async def make_and_write(
 
 
 async def _write(store: OpenStore, story_id: str, target: Path, *, is_shown: bool) -> None:
-    async with store.database.read() as session:
-        mix = await open_mix(session, store.audio, story_id)
-    with mix, console.export_progress(is_shown, target.name) as on_progress:
-        export(mix, target, on_progress)
+    async def write() -> None:
+        async with store.database.read() as session:
+            mix = await open_mix(session, store.audio, story_id)
+        with mix, console.export_progress(is_shown, target.name) as on_progress:
+            export(mix, target, on_progress)
+
+    await read_mended(store, write)
 
 
 async def _report(
@@ -225,19 +229,22 @@ async def _report(
 async def _draw(store: OpenStore, story_id: str, plot: Path, scenes: list[SceneView]) -> None:
     from audiostory_core.audio.plot import draw  # noqa: PLC0415 - matplotlib takes half a second
 
-    async with store.database.read() as session:
-        mix = await open_mix(session, store.audio, story_id)
-        _, _, revision = await load_story(session, story_id)
-        seams = await list_seams(session, revision.id) if revision else []
-    with mix:
-        draw(
-            mix,
-            [scene.start_s for scene in scenes],
-            [scene.caption for scene in scenes],
-            [(seam["at_s"], seam["overlap_s"]) for seam in seams],
-            plot,
-            title=f"story {story_id}",
-        )
+    async def write() -> None:
+        async with store.database.read() as session:
+            mix = await open_mix(session, store.audio, story_id)
+            _, _, revision = await load_story(session, story_id)
+            seams = await list_seams(session, revision.id) if revision else []
+        with mix:
+            draw(
+                mix,
+                [scene.start_s for scene in scenes],
+                [scene.caption for scene in scenes],
+                [(seam["at_s"], seam["overlap_s"]) for seam in seams],
+                plot,
+                title=f"story {story_id}",
+            )
+
+    await read_mended(store, write)
     console.out.print(f"drawn to {plot}", markup=False)
 
 

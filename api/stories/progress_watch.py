@@ -16,24 +16,30 @@ async def measuring(
     database: Database, story_id: str, show: Callable[[Progress], None]
 ) -> AsyncIterator[None]:
     """Show a story's progress for the duration of the block, and once more at its end."""
-    task = asyncio.create_task(_measure_often(database, story_id, show))
+    meter = _Meter(database, story_id, show)
+    task = asyncio.create_task(meter.measure_often())
     try:
         yield
-        await _measure(database, story_id, show)
+        await meter.measure()
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _measure_often(
-    database: Database, story_id: str, show: Callable[[Progress], None]
-) -> None:
-    while True:
-        await _measure(database, story_id, show)
-        await asyncio.sleep(MEASURE_S)
+class _Meter:
+    def __init__(self, database: Database, story_id: str, show: Callable[[Progress], None]) -> None:
+        self._database = database
+        self._story_id = story_id
+        self._show = show
+        self._last: Progress | None = None
 
+    async def measure_often(self) -> None:
+        while True:
+            await self.measure()
+            await asyncio.sleep(MEASURE_S)
 
-async def _measure(database: Database, story_id: str, show: Callable[[Progress], None]) -> None:
-    with suppress(StoreError):  # whoever works on the story meets it too, and tells of it
-        async with database.read() as session:
-            show(await measure(session, story_id))
+    async def measure(self) -> None:
+        with suppress(StoreError):  # whoever works on the story meets it too, and tells of it
+            async with self._database.read() as session:
+                self._last = await measure(session, self._story_id, self._last)
+            self._show(self._last)

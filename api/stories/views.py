@@ -255,7 +255,8 @@ async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> M
 
     Raises:
         NotFound: if there is no such story, or its mix is not made yet.
-        UnreadableAudio: if a file is missing; one that is damaged is found out by reading.
+        UnreadableAudio: if a file is missing, or known to be damaged; that it is, is otherwise
+            found out by reading.
     """
     story = await stories.get(session, story_id)
     mix = None
@@ -268,9 +269,11 @@ async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> M
         for file, offset, samples in await mixes.list_places(session, mix)
     ]
     for segment in segments:
-        if not segment.path.exists():
-            raise UnreadableAudio(segment.path, "is missing")
-    return Mixdown(segments, Programme(mix.programme["gain_db"], mix.programme["limiting"]))
+        problem = audio.find_problem(segment.path)
+        if problem is not None:
+            raise UnreadableAudio(segment.path, problem)
+    programme = Programme(mix.programme["gain_db"], mix.programme["limiting"])
+    return Mixdown(segments, programme, audio.is_intact)
 
 
 async def view_takes(

@@ -26,11 +26,12 @@ from storage.models import Event
 from storage.progress import Progress as Measured
 from storage.runs import CLIP_REVIEW
 
+MAKING = "making clips"
 STEPS = {  # that an event begins, as the author reads it
     "run.started": "planning",
-    "plan.ready": "making clips",
-    "revision.ready": "making clips",
-    "clip.queued": "making clips",
+    "plan.ready": MAKING,
+    "revision.ready": MAKING,
+    "clip.queued": MAKING,
     "mix.ready": "mixed",
     "llm.waiting": "waiting for the language model",
 }
@@ -63,9 +64,12 @@ class StoryBar:
             self._line.update(self._task, description=f"planning: {event.data['place']} scenes")
 
     def show(self, measured: Measured) -> None:
-        """Tell how far the clips are, and how long they will take at the pace that was measured."""
+        """Tell how far the story is, and how long it will take at the pace that was measured."""
         if not measured.clips_total:
             return
+        is_made = measured.clips_finished + measured.clips_failed == measured.clips_total
+        if is_made and self._line.tasks[self._task].description == MAKING:
+            self._line.update(self._task, description="mixing")
         left = "" if measured.eta_s is None else f"{_clock(measured.eta_s, 0)} left"
         self._line.update(
             self._task, total=1.0, completed=measured.share, clips=clips_line(measured), left=left

@@ -38,6 +38,7 @@ TOLERANCE_LU = 0.5  # promised
 CLOSE_LU = 0.2  # aimed at; leaves room for other meters
 PASSES = 6  # of measuring a limited mix; two or three do
 LEAST_YIELD = 0.2  # LU per dB; keeps one step from going too far
+LEFT_QUIET = "left as quiet as it is, for no sound that was asked for is in it"
 FAINTEST_PEAK = 10 ** (-100 / 20)  # raised to the target, 24 bits' own noise would be heard
 
 
@@ -67,7 +68,10 @@ class ProgrammeReport:
 
 
 def choose_programme(
-    segments: Sequence[Segment], loudness: Sequence[SegmentLoudness]
+    segments: Sequence[Segment],
+    loudness: Sequence[SegmentLoudness],
+    *,
+    may_raise: bool = True,
 ) -> tuple[Programme, ProgrammeReport]:
     """Choose the gain that brings a mix to `TARGET_LUFS` under `CEILING_DBTP`.
 
@@ -77,6 +81,8 @@ def choose_programme(
     Args:
         segments: of the mix, in order.
         loudness: of each segment, in the same order.
+        may_raise: False allows no gain above 0 dB: where nothing that was asked for is heard, a
+            higher gain makes hiss of room tone.
 
     Raises:
         StudioError: if a file that has to be read is damaged.
@@ -87,17 +93,24 @@ def choose_programme(
     energies = bin_energies(loudness)
     peak_dbtp = _db(peak)
     most_gain_db = TARGET_DBTP + MAX_REDUCTION_DB - peak_dbtp
-    gain_db = TARGET_DBTP - peak_dbtp
+    if not may_raise:
+        most_gain_db = min(most_gain_db, 0.0)
+    gain_db = min(TARGET_DBTP - peak_dbtp, most_gain_db)
     reached = _loudness_at(gain_db, energies)
     if reached is None:
+        if gain_db == most_gain_db:
+            return _finished(gain_db, None, peak_dbtp + gain_db, 0.0, LEFT_QUIET)
         reason = "loudness is undefined for less than 400 ms of sound; the peak decides"
         return _finished(gain_db, None, TARGET_DBTP, 0.0, reason)
     for _ in range(PASSES):  # more gain may lift quiet stretches over the absolute gate
         gain_db = min(gain_db + TARGET_LUFS - reached, most_gain_db)
         reached = _loudness_at(gain_db, energies) or ABSOLUTE_GATE_LUFS
     if gain_db + peak_dbtp > TARGET_DBTP:
-        return _limited(segments, loudness, gain_db, peak_dbtp)
-    return _finished(gain_db, reached, peak_dbtp + gain_db, 0.0, None)
+        return _limited(segments, loudness, gain_db, peak_dbtp, most_gain_db)
+    is_left_quiet = not may_raise and reached < TARGET_LUFS - TOLERANCE_LU
+    return _finished(
+        gain_db, reached, peak_dbtp + gain_db, 0.0, LEFT_QUIET if is_left_quiet else None
+    )
 
 
 def _limited(
@@ -105,9 +118,9 @@ def _limited(
     loudness: Sequence[SegmentLoudness],
     gain_db: float,
     peak_dbtp: float,
+    most_gain_db: float,
 ) -> tuple[Programme, ProgrammeReport]:
     """Give back by gain what limiting takes away, until it is close or the limiter at its end."""
-    most_gain_db = TARGET_DBTP + MAX_REDUCTION_DB - peak_dbtp
     tried: list[tuple[float, float]] = []  # gain in dB and the loudness it reached
     for again in reversed(range(PASSES)):
         reached, true_peak = _measure_limited(segments, loudness, gain_db)

@@ -5,7 +5,7 @@ gain and perhaps a limiter, is applied while reading.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -58,9 +58,17 @@ class Mixdown:
     Args:
         segments: in order; they follow each other without gap or overlap.
         programme: None reads the segments as they are stored.
+        is_intact: asked of every file before it is opened; float seams have no checksum of their
+            own. None trusts the files.
     """
 
-    def __init__(self, segments: Sequence[Segment], programme: Programme | None = None) -> None:
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        programme: Programme | None = None,
+        is_intact: Callable[[Path], bool] | None = None,
+    ) -> None:
+        self._is_intact = is_intact
         self.segments = tuple(segment for segment in segments if segment.samples)
         self.programme = programme
         self._starts = np.array([0, *accumulate(s.samples for s in self.segments)], np.int64)
@@ -162,6 +170,8 @@ class Mixdown:
         if path not in self._files:
             while len(self._files) >= OPEN_FILES:
                 self._files.popitem(last=False)[1].close()
+            if self._is_intact is not None and not self._is_intact(path):
+                raise UnreadableAudio(path, "is missing or damaged")
             self._files[path] = soundfile.SoundFile(path)
         self._files.move_to_end(path)
         return self._files[path]

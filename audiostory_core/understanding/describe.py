@@ -35,6 +35,8 @@ HEARING_RATE = 16_000  # Hz, of what models listen to
 LONGEST_PIECE_S = 30.0
 SHORTEST_S = 0.1
 LONGEST_S = 3600.0
+BLOCK_FRAMES = 1 << 16
+LEAST_READ = 0.75  # of an MP3 must have been read at its end; tags may be large
 MAX_EVENTS = 64  # of a piece
 LONGEST_TEXT = 4000  # characters of a piece
 
@@ -154,15 +156,39 @@ def _pieces(audio: Path | Waveform, sample_rate: int) -> Iterator[Waveform]:
 
 def _pieces_of_file(path: Path) -> Iterator[Waveform]:
     try:
-        with soundfile.SoundFile(path) as file:
-            for begin, end in _cuts(file.frames, file.samplerate, str(path)):
+        length = _count_frames(path)
+        with soundfile.SoundFile(path) as file:  # anew: after a seek, MP3 has wrong samples
+            for begin, end in _cuts(length, file.samplerate, str(path)):
                 frames = file.read(end - begin, dtype="float32", always_2d=True)
                 if len(frames) < end - begin:
-                    raise UnreadableAudio(path, "ends before its header says")
+                    raise UnreadableAudio(path, "was changed while it was read")
                 yield _heard(frames, file.samplerate)
     except soundfile.LibsndfileError as error:
-        problem = "does not exist" if not path.exists() else "is not audio that can be read"
+        raise UnreadableAudio(path, "is not audio that can be read") from error
+    except OSError as error:
+        problem = "does not exist" if not path.exists() else "cannot be read"
         raise UnreadableAudio(path, problem) from error
+
+
+def _count_frames(path: Path) -> int:
+    """Read a file until it ends, or is longer than can be described.
+
+    Of an MP3 that does not tell its length, libsndfile derives `frames` from its first bit rate:
+    a little too many where that stays the same, too few or too many where it varies.
+
+    Raises:
+        UnreadableAudio: if libsndfile would stop long before the end.
+    """
+    count, read = 0, 1
+    with path.open("rb") as raw, soundfile.SoundFile(raw) as file:
+        while read and count <= LONGEST_S * file.samplerate:
+            read = len(file.read(BLOCK_FRAMES, dtype="float32"))
+            count += read
+        size = path.stat().st_size
+        if not read and file.format == "MP3" and raw.tell() < LEAST_READ * size:
+            problem = "is an MP3 of varying bit rate that does not tell its length; give a WAV file"
+            raise UnreadableAudio(path, problem)
+    return count
 
 
 def _cuts(frames: int, sample_rate: int, shown: str) -> Iterator[tuple[int, int]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete
 
-from api.maintenance.repair import find_damaged, queue_mending
+from api.maintenance.repair import find_damaged, mend_seam, queue_mending
 from api.stories.views import open_mix
 from audiostory_core.engines.protocol import UNWATCHED
 from graph.drive import while_held
@@ -17,6 +17,7 @@ from nodes.state import fresh_state
 from storage import clips, revisions, runs, stories
 from storage.errors import StoreUnusable
 from storage.models import Mix, RunState, Segment
+from tests.conftest import ON_BOTH_DATABASES
 
 
 class BrokenEngine(Exception):
@@ -250,6 +251,25 @@ async def test_clip_that_sounds_different_when_it_is_made_again_gets_a_mix_of_it
     assert after.is_accepted is not review
     assert len(studio.engine.made) == 1
     assert await _mix(studio, story.id) != before
+
+
+@ON_BOTH_DATABASES
+async def test_seam_is_mended_by_its_file_alone_and_a_clip_is_not(studio):
+    first = await studio.add("rain\nthunder\nbirds")
+    await studio.run(first.id)
+    other = await studio.add("hail\nwind")
+    await studio.run(other.id)
+    folder = studio.store.audio.folder
+    whole = {path: path.read_bytes() for path in folder.glob("??/*.*")}
+    for seam in folder.glob("??/*.au"):
+        seam.write_bytes(bytes(100))
+        assert await mend_seam(studio.store, seam.name)
+    flac, *_ = folder.glob("??/*.flac")
+
+    assert {path: path.read_bytes() for path in whole} == whole
+    assert not await mend_seam(studio.store, flac.name)
+    assert not await mend_seam(studio.store, f"{'0' * 64}.au")
+    assert flac.exists()
 
 
 async def _run_to_its_mix(studio, story_id, *, review):

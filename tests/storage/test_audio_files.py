@@ -1,5 +1,6 @@
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,37 @@ async def test_audio_folder_of_another_store_is_refused(studio, tmp_path: Path):
 
     with pytest.raises(StoreUnusable, match="belongs to store somebody-else"):
         await check_identity(studio.store.database, other, "fresh")
+
+
+def test_audio_file_is_read_once_until_it_is_written_to(tmp_path: Path):
+    files = AudioFiles(tmp_path / "audio")
+    path = files.path(files.add(".au", b"sound"))
+    assert files.find_problem(path) is None
+    time.sleep(0.1)  # what is written at this moment may be written to again unseen
+
+    assert files.is_intact(path)
+    with path.open("r+b") as file:
+        file.write(b"S")
+    os.utime(path, (0, 0))
+    assert files.find_problem(path) is None  # nobody has read it since
+    assert not files.is_intact(path)
+    assert files.find_damaged({path.name}) == {path.name: "damaged"}
+
+    time.sleep(0.1)
+    assert not files.is_intact(path)
+    assert files.find_problem(path) == "is damaged"
+    path.unlink()
+    assert not files.is_intact(path)
+    assert files.find_problem(path) == "is missing"
+
+
+def test_audio_file_elsewhere_is_intact_if_its_name_ends_in_its_hash(tmp_path: Path):
+    files = AudioFiles(tmp_path / "audio")
+    digest = hashlib.sha256(b"sound").hexdigest()
+    for name, is_intact in (
+        (f"{'0' * 64}-{digest}.flac", True),
+        (f"{digest}-{'0' * 64}.flac", False),
+        ("sound.flac", False),
+    ):
+        (tmp_path / name).write_bytes(b"sound")
+        assert files.is_intact(tmp_path / name) is is_intact

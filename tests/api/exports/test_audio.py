@@ -1,6 +1,8 @@
 import asyncio
 import io
+from contextlib import suppress
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
@@ -280,3 +282,117 @@ async def test_audio_that_is_gone_is_a_problem_that_names_the_remedy(
     response = await client.get(f"/v1/stories/{finished}/{path}")
 
     assert "audiostory resume ID" in assert_problem(response, 503)["remedy"]
+
+
+def _flip(path, at):
+    """Change a single bit of a file, in place."""
+    content = bytearray(path.read_bytes())
+    content[at % len(content)] ^= 1 << at % 8
+    path.write_bytes(content)
+
+
+def _files(studio, suffix):
+    return sorted(studio.store.audio.folder.glob(f"??/*.{suffix}"))
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+@pytest.mark.parametrize("at", [3, 19, 31, 3_000, 123_457, -1])
+async def test_seam_with_one_wrong_bit_is_mended_before_it_is_heard(
+    client, studio, finished, exported, suffix, at
+):
+    (await client.get(f"/v1/stories/{finished}/mix.wav")).raise_for_status()
+    seam = _files(studio, "au")[0]
+    sound = seam.read_bytes()
+    _flip(seam, at)
+    start = 44 + 6 * 80_000
+    ranges = {"Range": f"bytes={start}-"} if suffix == "wav" else {}
+    whole = exported[suffix]
+
+    response = await client.get(f"/v1/stories/{finished}/mix.{suffix}", headers=ranges)
+
+    assert response.content == (whole[start:] if ranges else whole)
+    assert seam.read_bytes() == sound
+    assert seam.with_name(f"{seam.name}.damaged").exists()
+
+
+async def test_seam_that_is_met_amid_the_answer_ends_it_and_is_mended_for_the_next(
+    socket_client, studio, finished, exported
+):
+    path = f"/v1/stories/{finished}/mix.wav"
+    async with studio.store.database.read() as session:
+        mix = await open_mix(session, studio.store.audio, finished)
+    last = [part.path for part in mix.segments if part.path.suffix == ".au"][-1]
+    _flip(last, 999)
+    await asyncio.sleep(0.1)  # what is written at this moment is not remembered yet
+
+    received = await _receive(socket_client, path)
+    assert 0 < len(received) < len(exported["wav"])
+    assert exported["wav"].startswith(received)
+
+    assert (await socket_client.get(path)).content == exported["wav"]
+
+
+async def _receive(client, path) -> bytes:
+    """Return what comes of a body before its connection ends."""
+    received = b""
+    with suppress(httpx.RemoteProtocolError):
+        async with client.stream("GET", path) as response:
+            async for chunk in response.aiter_bytes():
+                received += chunk
+    return received
+
+
+@pytest.mark.parametrize(
+    "path", ["mix.wav", "mix.flac", "clips/1.wav", "clips/1.flac", "sub-events/1/takes/1"]
+)
+async def test_clip_with_one_wrong_bit_is_a_problem_and_not_heard(client, studio, finished, path):
+    for clip in _files(studio, "flac"):
+        _flip(clip, 40_000)
+
+    problem = assert_problem(await client.get(f"/v1/stories/{finished}/{path}"), 503)
+
+    assert "audiostory resume ID" in problem["remedy"]
+    assert list(studio.store.exports.glob("*")) == []
+
+
+async def test_flac_of_the_mix_is_kept_only_as_it_was_made(client, studio, finished, exported):
+    path = f"/v1/stories/{finished}/mix.flac"
+    (await client.get(path)).raise_for_status()
+    [kept] = studio.store.exports.iterdir()
+    assert kept.read_bytes() == exported["flac"]
+
+    _flip(kept, 50_000)
+    assert (await client.get(path)).content == exported["flac"]
+
+    [kept] = studio.store.exports.iterdir()
+    written = kept.stat().st_mtime_ns
+    assert (await client.get(path)).content == exported["flac"]
+    assert kept.stat().st_mtime_ns == written
+
+
+async def test_flac_of_what_was_damaged_while_it_was_read_is_not_kept(
+    client, studio, finished, exported, monkeypatch
+):
+    seam = _files(studio, "au")[0]
+
+    def export_and_harm(mix, destination):
+        export(mix, destination)
+        _flip(seam, 5_000)
+
+    path = f"/v1/stories/{finished}/mix.flac"
+    with monkeypatch.context() as patched:
+        patched.setattr(export_routes, "export", export_and_harm)
+        assert_problem(await client.get(path), 503)
+    assert list(studio.store.exports.iterdir()) == []
+
+    assert (await client.get(path)).content == exported["flac"]
+
+
+async def test_flac_that_an_earlier_version_kept_is_not_trusted(client, studio, finished, exported):
+    path = f"/v1/stories/{finished}/mix.flac"
+    (await client.get(path)).raise_for_status()
+    [kept] = studio.store.exports.iterdir()
+    named = kept.name.partition("-")[0]
+    kept.rename(kept.with_name(f"{named}.flac")).write_bytes(b"made from a damaged seam")
+
+    assert (await client.get(path)).content == exported["flac"]

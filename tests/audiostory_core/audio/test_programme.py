@@ -9,11 +9,12 @@ import pytest
 from audiostory_core.audio.limiter import CEILING_DBTP
 from audiostory_core.audio.loudness import measure_segment
 from audiostory_core.audio.mastering import (
+    LEFT_QUIET,
     TARGET_LUFS,
     ProgrammeReport,
     choose_programme,
 )
-from audiostory_core.audio.mixdown import Mixdown, Segment
+from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
 from audiostory_core.audio.pcm import Waveform
 from audiostory_core.story.plan import SAMPLE_RATE
 from tests.support.signals import independent_peak_dbtp, kept, noise, spiky, stitched, tone
@@ -139,3 +140,23 @@ def test_programme_report_is_plain_data(tmp_path: Path) -> None:
     _, report = heard([kept(tmp_path, "noise", noise(1, 50_000))])
 
     assert ProgrammeReport(**report.as_dict()) == report
+
+
+@pytest.mark.parametrize("waveform", [noise(1, SECONDS_7, 0.003), noise(1, 10_000, 0.003)])
+def test_programme_that_may_not_raise_leaves_a_quiet_mix_quiet(tmp_path: Path, waveform) -> None:
+    segment = kept(tmp_path, "hiss", waveform)
+
+    programme, report = choose_programme([segment], [measure_segment(segment)], may_raise=False)
+
+    assert programme == Programme(0.0, limiting=False)
+    assert (report.gain_db, report.reason, report.reached) == (0.0, LEFT_QUIET, False)
+    assert report.true_peak_dbtp == pytest.approx(independent_peak_dbtp(waveform), abs=0.1)
+
+
+def test_programme_that_may_not_raise_still_lowers_what_is_loud(tmp_path: Path) -> None:
+    segment = kept(tmp_path, "loud", REACHABLE["loud"])
+
+    lowered = choose_programme([segment], [measure_segment(segment)], may_raise=False)
+
+    assert lowered == choose_programme([segment], [measure_segment(segment)])
+    assert lowered[1].reached

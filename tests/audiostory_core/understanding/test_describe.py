@@ -1,3 +1,4 @@
+import io
 import json
 
 import numpy as np
@@ -18,6 +19,29 @@ def heard(caption="Rain, then a bark.", transcript="Come in.", events=((0.0, 1.5
 def tone(seconds, sample_rate=44_100, channels=2):
     at = np.arange(int(seconds * sample_rate)) / sample_rate
     return np.tile(0.3 * np.sin(2 * np.pi * 440 * at), (channels, 1)).astype(np.float32)
+
+
+KBPS = {3: [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],
+        2: [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160]}  # fmt: skip
+RATES = {3: [44_100, 48_000, 32_000], 2: [22_050, 24_000, 16_000]}
+TITLE = b"TIT2" + bytes([0, 0, 0, 5, 0, 0, 3]) + b"Rain"
+ID3 = b"ID3\4\0\0" + bytes([0, 0, 1, 0]) + TITLE.ljust(128, b"\0")
+
+
+def mp3(seconds, sample_rate, channels, mode="CONSTANT"):
+    """Return an MP3 and its first frame, the one that tells how long it is."""
+    encoded = io.BytesIO()
+    soundfile.write(
+        encoded, tone(seconds, sample_rate, channels).T, sample_rate,
+        format="MP3", bitrate_mode=mode, compression_level=0.5,
+    )  # fmt: skip
+    content = encoded.getvalue()
+    version, layer_bits = content[1] >> 3 & 3, content[2]
+    rate = RATES[version][layer_bits >> 2 & 3]
+    frame_bytes = (144 if version == 3 else 72) * KBPS[version][(layer_bits >> 4) - 1] * 1000
+    first = content[: frame_bytes // rate + (layer_bits >> 1 & 1)]
+    assert b"Xing" in first or b"Info" in first
+    return content, first
 
 
 def description_of(audio, text=None, **options):
@@ -158,3 +182,35 @@ def test_loud_audio_is_clipped_and_not_wrapped(tmp_path):
     _, host = description_of(tone(0.5) * 100)
 
     assert host.heard[0].samples == 8_000
+
+
+@pytest.mark.parametrize(("sample_rate", "channels"), [(44_100, 2), (48_000, 2), (22_050, 1)])
+@pytest.mark.parametrize("kind", ["as written", "bare", "tagged", "tagged behind", "cut short"])
+def test_mp3_of_constant_bit_rate_is_heard_to_its_end(tmp_path, sample_rate, channels, kind):
+    whole, first = mp3(5.0, sample_rate, channels)
+    bare = whole.removeprefix(first)
+    content = {
+        "as written": whole,
+        "bare": bare,
+        "tagged": ID3 + bare,
+        "tagged behind": bare + b"TAG".ljust(128, b" "),
+        "cut short": bare[:-100],
+    }[kind]
+    path = tmp_path / "told.mp3"
+    path.write_bytes(content)
+
+    _, host = description_of(path)
+
+    assert sum(one.samples for one in host.heard) / 16_000 == pytest.approx(5.0, abs=0.15)
+
+
+def test_mp3_of_varying_bit_rate_is_heard_whole_or_refused(tmp_path):
+    whole, first = mp3(20.0, 44_100, 2, "VARIABLE")
+    path = tmp_path / "told.mp3"
+    path.write_bytes(whole)
+    _, host = description_of(path)
+    assert sum(one.samples for one in host.heard) == 20 * 16_000
+
+    path.write_bytes(whole.removeprefix(first))
+    with pytest.raises(UnreadableAudio, match="does not tell its length"):
+        description_of(path)
