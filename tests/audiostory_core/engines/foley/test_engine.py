@@ -16,12 +16,12 @@ from tests.support.foley_fakes import (
     SECOND,
     ToneVoice,
     condition_of,
-    level_db,
     lexicon,
     line,
     request,
     sound,
 )
+from tests.support.sounds import level_db
 
 PRINT_DIGEST = """
 import hashlib

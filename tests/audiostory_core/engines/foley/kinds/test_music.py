@@ -20,6 +20,11 @@ STRUCK = ("piano", "plucked", "harp", "music_box", "marimba", "bells_chimes", "b
 HELD = ("violin", "cello", "strings", "accordion", "flute", "organ", "brass", "saxophone", "choir")
 
 
+@pytest.fixture(scope="module")
+def lexicon() -> Lexicon:
+    return Lexicon.load()
+
+
 def envelope_db(waveform: np.ndarray, hop_s: float = 0.01) -> np.ndarray:
     hop = seconds(hop_s)
     frames = waveform[: waveform.size // hop * hop].reshape(-1, hop)
@@ -168,6 +173,8 @@ def test_scores_share_harmony_and_end_phrases_at_rest() -> None:
         ("ピアノの音", "ja", "piano"),
     ],
 )
-def test_music_is_found_in_six_languages(text: str, language: str, kind: str) -> None:
-    found = [mention.kind for mention in Lexicon.load().read(text, language).mentions]
+def test_music_is_found_in_six_languages(
+    lexicon: Lexicon, text: str, language: str, kind: str
+) -> None:
+    found = [mention.kind for mention in lexicon.read(text, language).mentions]
     assert found == [kind]
