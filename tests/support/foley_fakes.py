@@ -145,11 +145,6 @@ def line(words: str, speaker: str | None = None) -> SpeechLayer:
     return SpeechLayer(words=words, speaker=speaker)
 
 
-def level_db(waveform: Samples) -> float:
-    """Return the mean power of all channels together in dB."""
-    return float(10 * np.log10(np.mean(np.sum(np.square(waveform, dtype=float), axis=0)) + 1e-20))
-
-
 def brightness_hz(waveform: Samples) -> float:
     """Return the centroid of the power spectrum of the first channel."""
     power = np.abs(np.fft.rfft(waveform[0])) ** 2

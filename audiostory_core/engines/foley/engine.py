@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from audiostory_core.engines.foley.catalog import code_revision, load_kinds
+from audiostory_core.engines.foley.catalog import load_kinds
 from audiostory_core.engines.foley.progress import followed
 from audiostory_core.engines.foley.scene.carryover import (
     Carryover,
@@ -30,6 +30,7 @@ from audiostory_core.engines.protocol import (
 )
 from audiostory_core.story.plan import Layer, SpeechLayer, StoryPlan
 
+SOUND = 1  # raise it with any change that lets an equal request sound different; a test tells
 LONGEST_CLIP_S = 33.0  # a scene of half a minute and its tail; memory grows with it
 
 
@@ -57,7 +58,7 @@ class Foley:
         self._scenes = SceneRenderer(self._kinds, self._speech)
         self._capabilities = Capabilities(
             name="foley",
-            revision=code_revision(),
+            revision=str(SOUND),
             longest_clip_s=LONGEST_CLIP_S,
             controllable_duration=True,
             speech=True,
@@ -67,7 +68,7 @@ class Foley:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What foley can do; its revision covers code, lexicon and libraries."""
+        """What foley can do; its revision is the number of its sound, `SOUND`."""
         return self._capabilities
 
     def interleave(

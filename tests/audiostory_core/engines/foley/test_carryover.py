@@ -8,15 +8,8 @@ from audiostory_core.engines.foley.scene.beds import Bed, BedRenderer
 from audiostory_core.engines.foley.scene.carryover import decode
 from audiostory_core.engines.foley.sound import Shape
 from audiostory_core.story.plan import StoryPlan, SubEvent
-from tests.support.foley_fakes import (
-    KINDS,
-    SECOND,
-    ToneVoice,
-    condition_of,
-    level_db,
-    lexicon,
-    line,
-)
+from tests.support.foley_fakes import KINDS, SECOND, ToneVoice, condition_of, lexicon, line
+from tests.support.sounds import level_db
 
 
 @pytest.fixture

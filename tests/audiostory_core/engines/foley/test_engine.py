@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from audiostory_core.engines.foley.catalog import code_revision, load_kinds
-from audiostory_core.engines.foley.engine import Foley
+from audiostory_core.engines.foley.catalog import load_kinds
+from audiostory_core.engines.foley.engine import SOUND, Foley
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.story.plan import StoryPlan, SubEvent
 from tests.support.foley_fakes import (
@@ -16,12 +16,12 @@ from tests.support.foley_fakes import (
     SECOND,
     ToneVoice,
     condition_of,
-    level_db,
     lexicon,
     line,
     request,
     sound,
 )
+from tests.support.sounds import level_db
 
 PRINT_DIGEST = """
 import hashlib
@@ -46,7 +46,7 @@ def test_foley_is_an_engine(foley):
     engine: Engine = foley
 
     assert engine.capabilities.name == "foley"
-    assert engine.capabilities.revision == code_revision()
+    assert engine.capabilities.revision == str(SOUND)
 
 
 def test_clip_has_exactly_the_asked_samples(foley):

@@ -7,16 +7,8 @@ from audiostory_core.engines.foley.engine import Foley
 from audiostory_core.engines.foley.scene import levels
 from audiostory_core.engines.foley.sound import Role, Sound
 from audiostory_core.engines.foley.synthesis import dsp
-from tests.support.foley_fakes import (
-    KINDS,
-    SECOND,
-    ToneVoice,
-    level_db,
-    lexicon,
-    line,
-    request,
-    sound,
-)
+from tests.support.foley_fakes import KINDS, SECOND, ToneVoice, lexicon, line, request, sound
+from tests.support.sounds import level_db
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from tests.support.foley_fakes import (
     ToneVoice,
     brightness_hz,
     condition_of,
-    level_db,
     line,
     request,
     sound,
 )
+from tests.support.sounds import level_db
 
 PRINT_DIGEST = """
 import hashlib

@@ -13,12 +13,12 @@ from tests.support.foley_fakes import (
     SECOND,
     ToneVoice,
     brightness_hz,
-    level_db,
     lexicon,
     line,
     request,
     sound,
 )
+from tests.support.sounds import level_db
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ import pytest
 from audiostory_core.engines.foley.scene.space import ROOMS, Stretch, place_in_space, reverberate
 from audiostory_core.engines.foley.sound import Shape
 from audiostory_core.engines.foley.synthesis import dsp
-from tests.support.foley_fakes import SECOND, brightness_hz, level_db
+from tests.support.foley_fakes import SECOND, brightness_hz
+from tests.support.sounds import level_db
 
 
 @pytest.fixture

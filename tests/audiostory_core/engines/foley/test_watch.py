@@ -25,6 +25,21 @@ from tests.support.foley_fakes import KINDS, SECOND, ToneVoice, lexicon, line, r
 
 CLIP_S = 33.0
 KIND_S = 12.0
+SLOWEST = {  # of each family: the kind that takes longest to make
+    "animal": "pigeons",
+    "body": "snore",
+    "crowd": "applause",
+    "fire": "fire",
+    "machine": "fireworks",
+    "music": "choir",
+    "object": "rope",
+    "signal": "siren",
+    "step": "running",
+    "tool": "sweeper",
+    "vehicle": "spaceship",
+    "water": "underwater",
+    "weather": "snowstorm",
+}
 LONG_LINE = "The rain had not stopped for days, and the captain walked along the quay. " * 130
 ASKED = {"text": "Who is there?", "voices": ["en-us"], "variant": "", "rate_wpm": 165}
 ASKED |= {"pitch": 50, "pitch_range": 50, "wants_phonemes": False}
@@ -152,17 +167,26 @@ def test_batch_is_given_up_as_a_whole(small):
     assert {index for index, _ in into_the_second.steps} == {0, 1}
 
 
-@pytest.mark.parametrize("kind", load_kinds().values(), ids=lambda kind: kind.name)
-def test_no_long_sound_is_made_in_one_go(kind):
-    """Steps are counted, not timed: as a rule one for every three seconds of sound."""
-    samples = HOP + OVERLAP if kind.role is Role.BED else dsp.seconds(KIND_S)
-    constants, texture = (np.random.Generator(np.random.PCG64([1, at])) for at in (0, 1))
-    watch = Noted()
-    with followed(watch, 0):
-        made = kind.render(Sound(samples, constants, texture))
+def test_no_long_sound_is_made_in_one_go():
+    """Steps are counted, not timed: as a rule one for every three seconds of sound.
 
-    between = len(watch.steps) - 2
-    assert between >= min(2, made.shape[-1] // (3 * SECOND))
+    Of each family its slowest kind; `python bench/foley.py --steps` times them all.
+    """
+    too_few = {}
+    for family, name in SLOWEST.items():
+        kind = load_kinds()[name]
+        assert kind.family == family
+        samples = HOP + OVERLAP if kind.role is Role.BED else dsp.seconds(KIND_S)
+        constants, texture = (np.random.Generator(np.random.PCG64([1, at])) for at in (0, 1))
+        watch = Noted()
+        with followed(watch, 0):
+            made = kind.render(Sound(samples, constants, texture))
+        between = len(watch.steps) - 2
+        if between < min(2, made.shape[-1] // (3 * SECOND)):
+            too_few[name] = between
+
+    assert made.shape[-1] > 3 * SECOND
+    assert too_few == {}
 
 
 def test_long_waveform_is_filtered_faded_and_drawn_in_parts_without_a_trace():

@@ -8,7 +8,7 @@ import pytest
 from audiostory_core.engines import foley
 from audiostory_core.engines.foley.catalog import load_kinds
 from audiostory_core.engines.foley.kinds import crowds, objects, steps, voices
-from audiostory_core.engines.foley.sound import Role, Shape, Sound
+from audiostory_core.engines.foley.sound import Role
 from audiostory_core.engines.foley.synthesis.dsp import Array
 from audiostory_core.engines.foley.synthesis.matter import bounces
 from audiostory_core.engines.foley.words.lexicon import LANGUAGES, Lexicon
@@ -17,31 +17,14 @@ from tests.support.sound_features import (
     ENVELOPE_HOP,
     envelope_of,
     features,
-    leave_one_out,
     onsets,
     spectrum_of,
 )
+from tests.support.sounds import mono, render
 
 KINDS = {kind.name: kind for kind in (*objects.KINDS, *steps.KINDS, *voices.KINDS, *crowds.KINDS)}
 BEDS = sorted(name for name, kind in KINDS.items() if kind.role is Role.BED)
 WORDS = Path(foley.__path__[0]) / "lexicon" / "people.toml"
-
-
-def render(
-    name: str, duration_s: float = 4.0, seed: int = 1, block: int = 0, **shape: float
-) -> Array:
-    return KINDS[name].render(
-        Sound(
-            round(duration_s * SAMPLE_RATE),
-            np.random.default_rng([seed, 1]),
-            np.random.default_rng([seed, 2, block]),
-            shape=Shape(**shape),
-        )
-    )
-
-
-def mono(waveform: Array) -> Array:
-    return waveform.mean(axis=0) if waveform.ndim == 2 else waveform
 
 
 def rhythm_hz(waveform: Array, slowest_hz: float, fastest_hz: float) -> float:
@@ -73,35 +56,6 @@ def pitch_hz(waveform: Array, lowest_hz: float = 60.0, highest_hz: float = 1500.
 def share_above(waveform: Array, hertz: float) -> float:
     at, power = spectrum_of(mono(waveform))
     return float(power[at >= hertz].sum() / power.sum())
-
-
-@pytest.mark.parametrize("name", sorted(KINDS))
-@pytest.mark.parametrize("duration_s", [0.5, 3.1])
-def test_kind_makes_the_length_asked_for(name: str, duration_s: float) -> None:
-    waveform = render(name, duration_s)
-    wanted = round(duration_s * SAMPLE_RATE)
-    assert np.isfinite(waveform).all()
-    assert np.std(waveform) > 1e-4
-    if KINDS[name].role is Role.ONESHOT:
-        assert 0 < waveform.shape[-1] <= wanted
-    else:
-        assert waveform.shape[-1] == wanted
-    assert waveform.ndim == 1 or waveform.shape[0] == 2
-
-
-@pytest.mark.parametrize("name", sorted(KINDS))
-def test_kind_has_no_direct_current(name: str) -> None:
-    waveform = mono(render(name))
-    assert abs(waveform.mean()) < 0.1 * np.std(waveform)
-
-
-@pytest.mark.parametrize("name", sorted(KINDS))
-def test_kind_is_the_same_for_a_seed_and_another_for_another(name: str) -> None:
-    first = render(name, 2.0, seed=5)
-    assert np.array_equal(first, render(name, 2.0, seed=5))
-    other = render(name, 2.0, seed=6)
-    shared = min(first.shape[-1], other.shape[-1])
-    assert not np.allclose(first[..., :shared], other[..., :shared])
 
 
 @pytest.mark.parametrize("name", ["knock", "clap", "snap", "thud"])
@@ -266,24 +220,6 @@ def test_blocks_of_a_bed_share_their_people_but_never_repeat(name: str) -> None:
         for one in (first, second)
     ]
     assert np.abs(bands[0] - bands[1]).max() < 4.0
-
-
-def test_kinds_are_told_apart_by_simple_features() -> None:
-    rows, labels = [], []
-    for number, name in enumerate(sorted(KINDS)):
-        for seed in range(10):
-            rng = np.random.default_rng([number, seed])
-            waveform = render(
-                name,
-                2.0,
-                1000 * number + seed,
-                intensity=rng.uniform(-0.6, 0.6),
-                pace=rng.uniform(0.8, 1.25),
-                size=rng.uniform(-0.6, 0.6),
-            )
-            rows.append(features(waveform))
-            labels.append(name)
-    assert leave_one_out(np.array(rows), labels) >= 0.95
 
 
 def words() -> dict[str, dict[str, list[str]]]:
