@@ -6,6 +6,7 @@ A bed is made in blocks. What must agree between two blocks is a function of abs
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from scipy import signal
@@ -201,14 +202,21 @@ def sloped(rng: np.random.Generator, samples: int, slope_db: float) -> Array:
     `dsp.colored`, and without a period of its own.
     """
     checkpoint()
+    sections, level = _ladder(slope_db)
+    return signal.sosfilt(sections, rng.standard_normal(samples)) / level
+
+
+@lru_cache(maxsize=64)
+def _ladder(slope_db: float) -> tuple[Array, float]:
+    """Design the filter of `sloped`; return its sections and the level of white noise behind it."""
     poles_hz = 25.0 * 3.5 ** np.arange(6)
     zeros_hz = poles_hz * 3.5 ** (-slope_db / 6.0206)
     pole = np.exp(-2 * np.pi * poles_hz / SAMPLE_RATE)
     zero = np.exp(-2 * np.pi * np.minimum(zeros_hz, 20_000.0) / SAMPLE_RATE)
-    sos = signal.zpk2sos(zero, pole, 1.0)
+    sections = signal.zpk2sos(zero, pole, 1.0)
     hertz = np.linspace(20, 0.5 * SAMPLE_RATE, 4096)
-    power = np.mean(np.abs(signal.freqz_sos(sos, hertz, fs=SAMPLE_RATE)[1]) ** 2)
-    return signal.sosfilt(sos, rng.standard_normal(samples)) / np.sqrt(power)
+    power = np.mean(np.abs(signal.freqz_sos(sections, hertz, fs=SAMPLE_RATE)[1]) ** 2)
+    return sections, float(np.sqrt(power))
 
 
 def curve(points: Sequence[float], samples: int) -> Array:
