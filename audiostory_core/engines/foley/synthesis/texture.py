@@ -4,9 +4,11 @@ A bed is made in blocks. What must agree between two blocks is a function of abs
 `drift` for slow curves, `slots` for events. What never repeats is fresh noise.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, wraps
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 from scipy import signal
@@ -19,6 +21,9 @@ from audiostory_core.story.plan import SAMPLE_RATE
 CONTROL = 64  # samples between two points of a control curve
 SOWN_AT_ONCE = 500  # grains between two checkpoints
 LEAD_S = 0.3  # run before a block so that filters and echoes have settled at its first sample
+SOUNDS = 2  # whose draws are kept, of each function: the beds of a scene, not of a story
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -47,18 +52,44 @@ def settled(render: Callable[[Sound], Samples]) -> Callable[[Sound], Samples]:
     return with_lead
 
 
+def drawn_once(
+    draw: Callable[Concatenate[np.random.Generator, P], list[Array]],
+) -> Callable[Concatenate[np.random.Generator, P], list[Array]]:
+    """Keep the waveforms that a function draws from constants: every block draws the same ones.
+
+    The generator is left as drawing leaves it. The waveforms cannot be written to.
+    """
+    kept: OrderedDict[tuple[object, ...], tuple[list[Array], Mapping[str, Any]]] = OrderedDict()
+
+    @wraps(draw)
+    def look_up(rng: np.random.Generator, *args: P.args, **options: P.kwargs) -> list[Array]:
+        key = (repr(rng.bit_generator.state), args, tuple(sorted(options.items())))
+        drawn = kept.get(key)
+        if drawn is None:
+            waveforms = draw(rng, *args, **options)
+            for waveform in waveforms:
+                waveform.flags.writeable = False
+            drawn = kept[key] = waveforms, rng.bit_generator.state
+            if len(kept) > SOUNDS:
+                kept.popitem(last=False)
+        waveforms, rng.bit_generator.state = drawn
+        return waveforms
+
+    return look_up
+
+
 def control_points(samples: int) -> Array:
     """Return the samples at which `upsampled` wants points, one of each `CONTROL`."""
     return np.arange(-(-samples // CONTROL) + 1, dtype=np.float64) * CONTROL
 
 
 def upsampled(points: Array, samples: int, step: int = CONTROL) -> Array:
-    """Return a curve [N] drawn straight through points that lie `step` samples apart."""
+    """Return a curve [..., N] drawn straight through points that lie `step` samples apart."""
     checkpoint()
     ramp = np.arange(step) / step
-    lines = np.diff(points)[:, None] * ramp
-    lines += points[:-1, None]
-    return lines.ravel()[:samples]
+    lines = np.diff(points)[..., None] * ramp
+    lines += points[..., :-1, None]
+    return lines.reshape(*points.shape[:-1], -1)[..., :samples]
 
 
 def drift(rng: np.random.Generator, samples: int, start: int, rate_hz: float) -> Array:
