@@ -146,10 +146,7 @@ def _young_voices(rng: np.random.Generator) -> list[Array]:
     voices = []
     for number in range(5):
         child = voice_of(rng, -1.0, lift=rng.uniform(1.1, 1.35))
-        if number == 4:
-            gestures = laughing(rng, 0.0, 7, 1.2)
-        else:
-            gestures = shouts(rng, 1.6, 1.5, 0.3)
+        gestures = laughing(rng, 0.0, 7, 1.2) if number == 4 else shouts(rng, 1.6, 1.5, 0.3)
         end_s = min(gestures[-1].at_s + 0.05, 2.2)
         child = replace(child, effort=0.85)
         voices.append(_leveled(speak(rng, child, gestures, dsp.seconds(end_s))))
