@@ -16,7 +16,7 @@ from scipy import signal
 
 from audiostory_core.audio.mixdown import Mixdown, Segment
 from audiostory_core.audio.pcm import Waveform
-from audiostory_core.audio.truepeak import REACH, true_peaks
+from audiostory_core.audio.truepeak import REACH, leading_true_peaks
 from audiostory_core.story.plan import CHANNELS, SAMPLE_RATE
 
 # Segments start anywhere on the programme's grid and energy is taken as even within their bins:
@@ -118,9 +118,9 @@ def measure_blocks(
     behind = past[:, -REACH:]
     for block, ahead in _with_next(blocks, future):
         weighted, state = signal.sosfilt(K_WEIGHTING, block, axis=1, zi=state)
-        energies.extend(np.square(weighted).sum(axis=0))
+        energies.extend(np.square(weighted, out=weighted).sum(axis=0))
         stretch = np.concatenate([behind, block, ahead], axis=1)
-        peaks.extend(true_peaks(stretch))
+        peaks.extend(leading_true_peaks(stretch, peaks.starts(block.shape[1])))
         behind = stretch[:, -2 * REACH : -REACH]
     return SegmentLoudness(energies.samples, energies.values(), peaks.values())
 
@@ -212,7 +212,7 @@ class _Bins:
 
     def extend(self, stretch: NDArray[np.floating]) -> None:
         at = self.samples % self._width
-        starts = np.arange(-at, len(stretch), self._width).clip(0)
+        starts = self.starts(len(stretch))
         binned = self._combine.reduceat(stretch, starts).astype(np.float64)
         if at:
             self._parts[-1][-1] = self._combine(self._parts[-1][-1], binned[0])
@@ -220,6 +220,10 @@ class _Bins:
         if len(binned):
             self._parts.append(binned)
         self.samples += len(stretch)
+
+    def starts(self, samples: int) -> NDArray[np.int64]:
+        """Return where the bins of the next `samples` begin, the one that is open at 0."""
+        return np.arange(-(self.samples % self._width), samples, self._width).clip(0)
 
     def values(self) -> NDArray[np.float32]:
         return np.concatenate([np.zeros(0), *self._parts]).astype(np.float32)

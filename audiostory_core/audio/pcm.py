@@ -26,8 +26,12 @@ def pcm24(waveform: Waveform) -> NDArray[np.int32]:
     Returns:
         [N, C] in the upper 24 bits of each int32, as libsndfile wants it.
     """
-    scaled = np.rint(waveform.T * np.float64(FULL_SCALE))
-    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int32) << 8
+    scaled = waveform.T * np.float64(FULL_SCALE)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled)
+    words = scaled.astype(np.int32)
+    words <<= 8
+    return words
 
 
 def pcm24_bytes(waveform: Waveform) -> bytes:

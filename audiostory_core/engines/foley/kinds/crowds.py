@@ -15,6 +15,7 @@ from audiostory_core.engines.foley.kinds.voices import laughing, shouter, shouts
 from audiostory_core.engines.foley.sound import Kind, Role, Sound
 from audiostory_core.engines.foley.synthesis import dsp, matter
 from audiostory_core.engines.foley.synthesis.dsp import Array
+from audiostory_core.engines.foley.synthesis.texture import drawn_once
 from audiostory_core.engines.foley.synthesis.voicing import Gesture, Voice, babble, speak, voice_of
 from audiostory_core.story.plan import SAMPLE_RATE
 
@@ -69,6 +70,7 @@ def _speech_noise(
     return canvas
 
 
+@drawn_once
 def _talkers(rng: np.random.Generator, count: int) -> list[Array]:
     """Return short stretches of talk by different people, of equal power."""
     stretches = []
@@ -102,9 +104,8 @@ def _crowd(sound: Sound) -> Array:
 
 
 def _market(sound: Sound) -> Array:
-    # Every block draws the same people from the constants.
     talkers = _talkers(sound.constants, 2)
-    sellers = [_call(sound.constants, size) for size in (0.4, -0.4, 0.8)]
+    sellers = _sellers(sound.constants)
     rng = sound.texture
     voices = _scatter(rng, sound.samples, talkers, 6.0)
     calls = _scatter(rng, sound.samples, sellers, 0.8 * 1.4**sound.shape.intensity)
@@ -120,6 +121,11 @@ def _market(sound: Sound) -> Array:
 CRATE = matter.Material(210.0, (1.0, 1.7, 2.6, 4.1, 6.0), 0.12, contact_s=0.0009, spread=0.1)
 
 
+@drawn_once
+def _sellers(rng: np.random.Generator) -> list[Array]:
+    return [_call(rng, size) for size in (0.4, -0.4, 0.8)]
+
+
 def _call(rng: np.random.Generator, size: float) -> Array:
     gestures = shouts(rng, 1.2, 0.9, 0.0)
     end_s = min(gestures[-1].at_s, 1.8)
@@ -127,22 +133,24 @@ def _call(rng: np.random.Generator, size: float) -> Array:
 
 
 def _children(sound: Sound) -> Array:
-    constants, rng = sound.constants, sound.texture
-    voices = []
-    for number in range(5):
-        child = voice_of(constants, -1.0, lift=constants.uniform(1.1, 1.35))
-        if number == 4:
-            gestures = laughing(constants, 0.0, 7, 1.2)
-        else:
-            gestures = shouts(constants, 1.6, 1.5, 0.3)
-        end_s = min(gestures[-1].at_s + 0.05, 2.2)
-        child = replace(child, effort=0.85)
-        voices.append(_leveled(speak(constants, child, gestures, dsp.seconds(end_s))))
-    voices.append(_squeal(constants))
+    rng = sound.texture
+    voices = _young_voices(sound.constants)
     lively = 1.5**sound.shape.intensity * sound.shape.pace**0.5
     canvas = _scatter(rng, sound.samples, voices, 4.0 * lively)
     yard = _speech_noise(rng, sound.samples, ((700.0, 1500.0, 0.3), (1500.0, 4000.0, 0.2)), 0.4)
     return canvas + 0.4 * yard
+
+
+@drawn_once
+def _young_voices(rng: np.random.Generator) -> list[Array]:
+    voices = []
+    for number in range(5):
+        child = voice_of(rng, -1.0, lift=rng.uniform(1.1, 1.35))
+        gestures = laughing(rng, 0.0, 7, 1.2) if number == 4 else shouts(rng, 1.6, 1.5, 0.3)
+        end_s = min(gestures[-1].at_s + 0.05, 2.2)
+        child = replace(child, effort=0.85)
+        voices.append(_leveled(speak(rng, child, gestures, dsp.seconds(end_s))))
+    return [*voices, _squeal(rng)]
 
 
 def _squeal(rng: np.random.Generator) -> Array:
@@ -161,26 +169,32 @@ ROAR_BANDS = ((380.0, 1000.0, 1.0), (900.0, 3000.0, 0.6))
 
 
 def _cheering(sound: Sound) -> Array:
-    constants, rng = sound.constants, sound.texture
-    cries = []
-    for number in range(3):
-        voice = shouter(constants, -0.4 if number % 2 else 0.3)
-        length_s = constants.uniform(1.2, 2.0)
-        vowel = ("a", "e", "o")[number]
-        gestures = [
-            Gesture(0.0, vowel, 0.8),
-            Gesture(0.1, vowel, 1.1, 0.9, 0.04),
-            Gesture(0.6 * length_s, vowel, constants.uniform(1.1, 1.3), 1.0, 0.05),
-            Gesture(length_s, vowel, 0.9, 0.0, 0.02),
-        ]
-        cries.append(_leveled(speak(constants, voice, gestures, dsp.seconds(length_s))))
+    rng = sound.texture
+    *cries, whistle = _cries(sound.constants)
     heat = 1.5**sound.shape.intensity
-    whistle = _finger_whistle(constants)
     canvas = _scatter(rng, sound.samples, cries, 10.0 * heat)
     canvas += 2.2 * heat**0.5 * _speech_noise(rng, sound.samples, ROAR_BANDS, 0.12)
     canvas += 0.9 * _scatter(rng, sound.samples, [whistle], 0.12 * heat)
     claps = _clapping(rng, sound.samples, 120.0 * heat, 2)
     return canvas + 0.7 * claps / (float(np.std(claps)) + 1e-9)
+
+
+@drawn_once
+def _cries(rng: np.random.Generator) -> list[Array]:
+    """Return three people's cries and a whistle."""
+    cries = []
+    for number in range(3):
+        voice = shouter(rng, -0.4 if number % 2 else 0.3)
+        length_s = rng.uniform(1.2, 2.0)
+        vowel = ("a", "e", "o")[number]
+        gestures = [
+            Gesture(0.0, vowel, 0.8),
+            Gesture(0.1, vowel, 1.1, 0.9, 0.04),
+            Gesture(0.6 * length_s, vowel, rng.uniform(1.1, 1.3), 1.0, 0.05),
+            Gesture(length_s, vowel, 0.9, 0.0, 0.02),
+        ]
+        cries.append(_leveled(speak(rng, voice, gestures, dsp.seconds(length_s))))
+    return [*cries, _finger_whistle(rng)]
 
 
 def _finger_whistle(rng: np.random.Generator) -> Array:

@@ -277,14 +277,20 @@ def _traffic(sound: Sound) -> Samples:
         side = 0.5 + 0.5 * np.tanh(direction[:, None] * away)
         return np.stack([(near * np.sqrt(side)).sum(0), (near * np.sqrt(1 - side)).sum(0)])
 
-    channels = []
-    for channel in (0, 1):
+    heard = np.empty((2, samples))
+    for channel, level in zip(heard, slow(samples, sound.start, passing), strict=True):
         noise = sound.texture.standard_normal(samples + SETTLING)
-        level = slow(samples, sound.start, lambda t, c=channel: passing(t)[c])  # type: ignore[misc]
-        tires = bandpass(noise, 450, 1500, 1)[SETTLING:] * (0.04 + level)
-        engines = bandpass(noise, 45, 160, 1)[SETTLING:] * (0.6 + 1.5 * level)
-        channels.append(3.0 * tires + 3.0 * engines)
-    return np.stack(channels)
+        tires = bandpass(noise, 450, 1500, 1)[SETTLING:]
+        engines = bandpass(noise, 45, 160, 1)[SETTLING:]
+        np.add(level, 0.04, out=channel)
+        channel *= tires
+        channel *= 3.0
+        level *= 1.5
+        level += 0.6
+        engines *= level
+        engines *= 3.0
+        channel += engines
+    return heard
 
 
 def _tire_screech(sound: Sound) -> Samples:

@@ -23,6 +23,10 @@ HOP = 6 * SAMPLE_RATE  # from one block to the next
 OVERLAP = SAMPLE_RATE // 2
 ENTRANCE_S = 0.3  # a bed's very first samples fade in
 INTENSITY_DB = 6.0  # of intensity 1
+ENDS = 2  # blocks kept of a bed: a scene's tail is shorter than both
+BEDS = 4  # whose ends are kept; a scene seldom has more
+
+_Texture = tuple[str, int, Shape]  # what a bed's blocks depend on, but for their number
 
 # Mono kinds of these families surround the listener: each ear gets its own texture.
 _SURROUNDING = frozenset({"weather", "water", "fire", "crowd"})
@@ -52,27 +56,28 @@ def natural_db(bed: Bed, kind: Kind) -> float:
 
 
 class BedRenderer:
-    """Renders beds; remembers how loud each is, so that every block of it has the same gain."""
+    """Renders beds; remembers how loud each is, so that every block of it has the same gain.
+
+    It keeps the last blocks of the latest beds too: the scene that follows begins within them.
+    """
 
     def __init__(self, kinds: Mapping[str, Kind]) -> None:
         self._kinds = kinds
         self._gain = lru_cache(maxsize=256)(self._measure_gain)
-        self._block = lru_cache(maxsize=2)(_block)  # the first one gives the gain as well
+        self._block = lru_cache(maxsize=1)(_block)  # the first one gives the gain as well
+        self._ends: dict[_Texture, dict[int, Single]] = {}  # blocks by number
 
     def render(self, bed: Bed, samples: int, stretch: Stretch = WHOLE) -> Single:
         """Return the bed's samples from `bed.start` on, [2, samples]."""
         kind = self._kinds[bed.kind]
+        gain = self._gain(bed.kind, bed.seed, _dry_shape(bed.shape)) * 10 ** (bed.gain_db / 20)
         dry = self._dry(kind, bed, samples)
         checkpoint()
-        gain = self._gain(bed.kind, bed.seed, _dry_shape(bed.shape)) * 10 ** (bed.gain_db / 20)
         dry = levels.softened(dry * np.float32(gain), self._ceiling(kind, bed))
         return place_in_space(dry, bed.shape, 0.0, stretch=stretch).direct
 
     def _dry(self, kind: Kind, bed: Bed, samples: int) -> Single:
-        blocks = []
-        for at in blocks_of(bed, samples):
-            blocks.append(self._block(kind, bed.seed, _dry_shape(bed.shape), at))
-            advance(work.BED_BLOCK)
+        blocks = self._blocks(kind, bed, samples)
         checkpoint()
         first = blocks_of(bed, samples).start
         canvas = np.concatenate([block[:, :HOP] for block in blocks], axis=1)
@@ -83,6 +88,18 @@ class BedRenderer:
             canvas[:, :entrance] *= np.linspace(0, 1, entrance, dtype=np.float32)
         skip = bed.start - first * HOP
         return canvas[:, skip : skip + samples]
+
+    def _blocks(self, kind: Kind, bed: Bed, samples: int) -> list[Single]:
+        texture = (bed.kind, bed.seed, _dry_shape(bed.shape))
+        known = self._ends.pop(texture, {})
+        blocks: dict[int, Single] = {}
+        for at in blocks_of(bed, samples):
+            blocks[at] = known[at] if at in known else self._block(kind, *texture[1:], at)
+            advance(work.BED_BLOCK)
+        self._ends[texture] = dict(list(blocks.items())[-ENDS:])
+        if len(self._ends) > BEDS:
+            del self._ends[next(iter(self._ends))]
+        return list(blocks.values())
 
     def _ceiling(self, kind: Kind, bed: Bed) -> float:
         level_db = natural_db(replace(bed, shape=_dry_shape(bed.shape)), kind)

@@ -4,7 +4,8 @@ No BLAS here (`dot`, `@`): its threads would make the last bits depend on the ma
 """
 
 from collections.abc import Iterator
-from typing import TypeVar
+from functools import lru_cache
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,23 +68,33 @@ def _filtered(sos: Array, waveform: Real) -> Array:
     return filtered
 
 
+@lru_cache(maxsize=256)
+def _butterworth(
+    order: int, hertz: float | tuple[float, float], shape: Literal["low", "high", "band"]
+) -> Array:
+    """Design a filter; the blocks of a bed all ask for the same ones, so that it pays to keep them.
+
+    Returns:
+        Second-order sections that nobody writes to; scipy takes no read-only ones.
+    """
+    sections: Array = signal.butter(order, hertz, shape, fs=SAMPLE_RATE, output="sos")
+    return sections
+
+
 def lowpass(waveform: Real, hertz: float, order: int = 2) -> Array:
     """Filter the last axis by a Butterworth low-pass."""
-    sos = signal.butter(order, min(hertz, 0.49 * SAMPLE_RATE), "low", fs=SAMPLE_RATE, output="sos")
-    return _filtered(sos, waveform)
+    return _filtered(_butterworth(order, min(hertz, 0.49 * SAMPLE_RATE), "low"), waveform)
 
 
 def highpass(waveform: Array, hertz: float, order: int = 2) -> Array:
     """Filter the last axis by a Butterworth high-pass."""
-    sos = signal.butter(order, hertz, "high", fs=SAMPLE_RATE, output="sos")
-    return _filtered(sos, waveform)
+    return _filtered(_butterworth(order, hertz, "high"), waveform)
 
 
 def bandpass(waveform: Array, low_hz: float, high_hz: float, order: int = 2) -> Array:
     """Filter the last axis by a Butterworth band-pass."""
     high_hz = min(high_hz, 0.49 * SAMPLE_RATE)
-    sos = signal.butter(order, (low_hz, high_hz), "band", fs=SAMPLE_RATE, output="sos")
-    return _filtered(sos, waveform)
+    return _filtered(_butterworth(order, (low_hz, high_hz), "band"), waveform)
 
 
 def resonator(waveform: Array, hertz: float, decay_s: float) -> Array:

@@ -22,7 +22,7 @@ DIRECT_LIMIT = 3_000_000  # additions above which grains are convolved instead o
 
 
 def slow(samples: int, start: int, curve: Callable[[Array], Array]) -> Array:
-    """Sample a slow function of absolute time in seconds, [samples].
+    """Sample a slow function of absolute time in seconds, [..., samples].
 
     The function is evaluated every `CONTROL` samples at multiples of it, whatever `start` is.
     """
@@ -30,7 +30,7 @@ def slow(samples: int, start: int, curve: Callable[[Array], Array]) -> Array:
     knots = np.arange(first, (start + samples) // CONTROL + 2)
     skipped = start - first * CONTROL
     points = curve(knots * CONTROL / SAMPLE_RATE)
-    return upsampled(points, skipped + samples, CONTROL)[skipped:]
+    return upsampled(points, skipped + samples, CONTROL)[..., skipped:]
 
 
 def jitter(rng: np.random.Generator, samples: int, rate_hz: float) -> Array:

@@ -4,8 +4,11 @@ A bed is made in blocks. What must agree between two blocks is a function of abs
 `drift` for slow curves, `slots` for events. What never repeats is fresh noise.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, wraps
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 from scipy import signal
@@ -18,6 +21,9 @@ from audiostory_core.story.plan import SAMPLE_RATE
 CONTROL = 64  # samples between two points of a control curve
 SOWN_AT_ONCE = 500  # grains between two checkpoints
 LEAD_S = 0.3  # run before a block so that filters and echoes have settled at its first sample
+SOUNDS = 2  # whose draws are kept, of each function: the beds of a scene, not of a story
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -46,18 +52,44 @@ def settled(render: Callable[[Sound], Samples]) -> Callable[[Sound], Samples]:
     return with_lead
 
 
+def drawn_once(
+    draw: Callable[Concatenate[np.random.Generator, P], list[Array]],
+) -> Callable[Concatenate[np.random.Generator, P], list[Array]]:
+    """Keep the waveforms that a function draws from constants: every block draws the same ones.
+
+    The generator is left as drawing leaves it. The waveforms cannot be written to.
+    """
+    kept: OrderedDict[tuple[object, ...], tuple[list[Array], Mapping[str, Any]]] = OrderedDict()
+
+    @wraps(draw)
+    def look_up(rng: np.random.Generator, *args: P.args, **options: P.kwargs) -> list[Array]:
+        key = (repr(rng.bit_generator.state), args, tuple(sorted(options.items())))
+        drawn = kept.get(key)
+        if drawn is None:
+            waveforms = draw(rng, *args, **options)
+            for waveform in waveforms:
+                waveform.flags.writeable = False
+            drawn = kept[key] = waveforms, rng.bit_generator.state
+            if len(kept) > SOUNDS:
+                kept.popitem(last=False)
+        waveforms, rng.bit_generator.state = drawn
+        return waveforms
+
+    return look_up
+
+
 def control_points(samples: int) -> Array:
     """Return the samples at which `upsampled` wants points, one of each `CONTROL`."""
     return np.arange(-(-samples // CONTROL) + 1, dtype=np.float64) * CONTROL
 
 
 def upsampled(points: Array, samples: int, step: int = CONTROL) -> Array:
-    """Return a curve [N] drawn straight through points that lie `step` samples apart."""
+    """Return a curve [..., N] drawn straight through points that lie `step` samples apart."""
     checkpoint()
     ramp = np.arange(step) / step
-    lines = np.diff(points)[:, None] * ramp
-    lines += points[:-1, None]
-    return lines.ravel()[:samples]
+    lines = np.diff(points)[..., None] * ramp
+    lines += points[..., :-1, None]
+    return lines.reshape(*points.shape[:-1], -1)[..., :samples]
 
 
 def drift(rng: np.random.Generator, samples: int, start: int, rate_hz: float) -> Array:
@@ -201,14 +233,21 @@ def sloped(rng: np.random.Generator, samples: int, slope_db: float) -> Array:
     `dsp.colored`, and without a period of its own.
     """
     checkpoint()
+    sections, level = _ladder(slope_db)
+    return signal.sosfilt(sections, rng.standard_normal(samples)) / level
+
+
+@lru_cache(maxsize=64)
+def _ladder(slope_db: float) -> tuple[Array, float]:
+    """Design the filter of `sloped`; return its sections and the level of white noise behind it."""
     poles_hz = 25.0 * 3.5 ** np.arange(6)
     zeros_hz = poles_hz * 3.5 ** (-slope_db / 6.0206)
     pole = np.exp(-2 * np.pi * poles_hz / SAMPLE_RATE)
     zero = np.exp(-2 * np.pi * np.minimum(zeros_hz, 20_000.0) / SAMPLE_RATE)
-    sos = signal.zpk2sos(zero, pole, 1.0)
+    sections = signal.zpk2sos(zero, pole, 1.0)
     hertz = np.linspace(20, 0.5 * SAMPLE_RATE, 4096)
-    power = np.mean(np.abs(signal.freqz_sos(sos, hertz, fs=SAMPLE_RATE)[1]) ** 2)
-    return signal.sosfilt(sos, rng.standard_normal(samples)) / np.sqrt(power)
+    power = np.mean(np.abs(signal.freqz_sos(sections, hertz, fs=SAMPLE_RATE)[1]) ** 2)
+    return sections, float(np.sqrt(power))
 
 
 def curve(points: Sequence[float], samples: int) -> Array:
