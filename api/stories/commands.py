@@ -99,27 +99,17 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Plan only: print the sub-events, and write them to a file that `create --plan` accepts."""
-    from api.engines.engine_factory import Parts
-    from api.settings import read_settings
-    from api.stories import handlers
-    from api.terminal.console import print_json, show_draft, show_plan
-    from audiostory_core.planners.protocol import Brief
+    from api import planning
 
-    instruction = read_instruction(instruction)
-    settings = read_settings()
-    parts = Parts(settings)
-    chosen = parts.engine(engine)
-    longest_s = chosen.capabilities.longest_clip_s - settings.tail_s
-    chosen.close()
-    on_sub_event = None if as_json else show_draft
-    brief = Brief(instruction, duration, language, longest_s, on_sub_event=on_sub_event)
-    planned = parts.planner(planner).plan(brief)
-    if output is not None:
-        handlers.write_text(output, planned.model_dump_json(indent=2) + "\n")
-    if as_json:
-        print_json(planned.model_dump(mode="json"))
-    else:
-        show_plan(planned)
+    planning.plan(
+        read_instruction(instruction),
+        duration,
+        language,
+        planner=planner,
+        engine=engine,
+        output=output,
+        as_json=as_json,
+    )
 
 
 @app.command()

@@ -1,8 +1,6 @@
 """What the commands do once their input is known to be good."""
 
 import asyncio
-import os
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -25,7 +23,6 @@ from api.stories.views import (
     view_story,
 )
 from api.terminal import console
-from audiostory_core.audio.export import export
 from audiostory_core.errors import BadInput
 from storage import stories
 from storage.models import Event
@@ -103,25 +100,6 @@ async def list_newest(limit: int, *, as_json: bool) -> None:
         console.show_list(views)
 
 
-def write_text(path: Path, content: str) -> None:
-    """Write a text file whole or not at all.
-
-    Raises:
-        BadInput: if it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        reason = (error.strerror or str(error)).lower()
-        raise BadInput("output", str(path), reason, "Name a file you may write.") from error
-
-
 @asynccontextmanager
 async def opened() -> AsyncIterator[tuple[OpenStore, Settings]]:
     """Open the data folder for the time of a command.
@@ -158,7 +136,7 @@ async def make_and_write(
         is_reported: print the story as it then is.
         listener: hears of every event of the story, from its first on.
     """
-    from api.stories import local_run  # noqa: PLC0415 - LangGraph and scipy take a second
+    from api.stories import local_run  # noqa: PLC0415 - LangGraph and scipy, where there is work to do
 
     def listen(event: Event) -> None:
         bar.hear(event)
@@ -188,6 +166,8 @@ async def make_and_write(
 
 
 async def _write(store: OpenStore, story_id: str, target: Path, *, is_shown: bool) -> None:
+    from audiostory_core.audio.export import export  # noqa: PLC0415 - numpy takes a moment
+
     async with store.database.read() as session:
         mix = await open_mix(session, store.audio, story_id)
     with mix, console.export_progress(is_shown, target.name) as on_progress:
