@@ -1,5 +1,6 @@
 """`audiostory plan`: needs neither a database nor an engine that makes sound."""
 
+import json
 import os
 import secrets
 from pathlib import Path
@@ -10,6 +11,7 @@ from api.settings import read_settings
 from api.terminal import console
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.protocol import Brief
+from audiostory_core.story.plan import plan_document
 
 
 def plan(
@@ -30,9 +32,10 @@ def plan(
     brief = Brief(instruction, duration_s, language, longest_s, on_sub_event=on_sub_event)
     planned = parts.planner(planner).plan(brief)
     if output is not None:
-        write_text(output, planned.model_dump_json(indent=2) + "\n")
+        document = json.dumps(plan_document(planned), ensure_ascii=False, indent=2)
+        write_text(output, document + "\n")
     if as_json:
-        console.print_json(planned.model_dump(mode="json"))
+        console.print_json(plan_document(planned))
     else:
         console.show_plan(planned)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from secrets import token_hex
 from typing import Annotated
 
 import typer
@@ -50,7 +51,13 @@ def create(
     priority: Annotated[
         int, typer.Option(min=-100, max=100, help="The higher, the sooner its clips are made.")
     ] = 0,
-    output: Output = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A .wav or .flac file; else ID.wav."),
+    ] = None,
+    print_id: Annotated[
+        bool, typer.Option("--print-id", help="Print the story's id and nothing else, for scripts.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a story from an instruction and write it to a file."""
@@ -79,10 +86,11 @@ def create(
         priority=priority,
         plan=given,
     )
-    target = output or Path("story.wav")
-    check_destination(target)
+    check_destination(output or handlers.unnamed(token_hex(4)))
     share_one_arena()
-    raise typer.Exit(asyncio.run(handlers.create(wanted, target, as_json=as_json)))
+    raise typer.Exit(
+        asyncio.run(handlers.create(wanted, output, as_json=as_json, prints_id=print_id))
+    )
 
 
 @app.command()

@@ -16,6 +16,7 @@ from storage.models import ACTIVE, Event, Run, RunState
 from storage.story_lock import StoryLock
 
 MAX_MENDINGS = 3
+DRAIN_S = 0.5  # after Ctrl-C; a clip that takes longer is given back
 FOLLOW_S = 1.0  # the longest between two looks at the event log
 PATIENCE_S = 5.0  # with a process that holds a story and lets all its leases run out
 Listener = Callable[[Event], None]
@@ -103,6 +104,7 @@ async def _work(
     from api.engines.worker_factory import build_worker  # noqa: PLC0415 - LangGraph and scipy take a second
 
     async with build_worker(store, settings, story_id) as worker:
+        worker.drain_s = DRAIN_S
         await worker.take_over_dead()
         await resume(store.database, story_id)
         working = asyncio.create_task(worker.work())

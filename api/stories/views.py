@@ -29,6 +29,7 @@ class Status(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    WAITING = "waiting for a worker"  # told by the command line: begun or not, nobody is at work
     IN_REVIEW = "in review"  # waits for its author
     FINISHED = "finished"
     FAILED = "failed"

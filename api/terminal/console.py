@@ -166,6 +166,8 @@ def show_story(detail: StoryDetail) -> None:
         out.print(escape(programme_line(detail.programme)))
     if detail.status == Status.IN_REVIEW:
         show_review(detail)
+    if detail.status == Status.WAITING:
+        out.print(f"go on with: audiostory resume {detail.id}", soft_wrap=True)
 
 
 def programme_line(programme: dict[str, Any]) -> str:
