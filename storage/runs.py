@@ -211,6 +211,13 @@ async def cancel(session: AsyncSession, run: Run) -> None:
         await _end(session, run, RunState.CANCELLED)
 
 
+async def list_owners(session: AsyncSession) -> set[str]:
+    """List the workers, of whichever host, that hold a lease which has not run out."""
+    driving = select(Run.owner).where(Run.state == RunState.RUNNING, Run.expires_at > now_s())
+    making = select(Clip.owner).where(Clip.state == ClipState.CLAIMED, Clip.expires_at > now_s())
+    return {owner for owner in await session.scalars(driving.union(making)) if owner}
+
+
 async def withdraw_unwanted(session: AsyncSession, keys: Sequence[str]) -> None:
     """Take those of the clips off the queue that nobody waits for any more."""
     for some in in_parts(sorted(keys)):

@@ -55,6 +55,12 @@ def count_alive(folder: Path) -> int:
     return sum(not _is_free(path) for path in folder.glob(f"{socket.gethostname()}-*"))
 
 
+def is_dead(folder: Path, owner: str) -> bool:
+    """Tell whether a worker is known to be gone: one of this host without a sign of life."""
+    path = folder / owner
+    return owner.startswith(f"{socket.gethostname()}-") and (not path.exists() or _is_free(path))
+
+
 def _is_free(path: Path) -> bool:
     try:
         file: TextIOWrapper = path.open("r+")

@@ -1,9 +1,11 @@
 """Building engines and planners; imports whatever they need, so never in the HTTP process."""
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from api.engines.catalog import (
     ENGINES,
@@ -15,9 +17,11 @@ from api.engines.catalog import (
     check_weights,
 )
 from api.settings import Settings
-from audiostory_core.engines.protocol import Engine
 from audiostory_core.errors import BadInput
-from audiostory_core.planners.protocol import Planner
+
+if TYPE_CHECKING:  # a planner of words needs no numpy
+    from audiostory_core.engines.protocol import Engine
+    from audiostory_core.planners.protocol import Planner
 
 MANIFEST = "manifest.json"  # of converted weights
 FIND_SOURCES = "audiostory_core.model.weights.published:find_sources"

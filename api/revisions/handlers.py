@@ -9,8 +9,6 @@ from api.stories import handlers as story_handlers
 from api.stories.handlers import BAD_INPUT, DONE, opened
 from api.stories.views import Status, load_story, view_revisions, view_story, view_takes
 from api.terminal import console
-from audiostory_core.audio.export import export
-from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
 from audiostory_core.errors import BadInput
 from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes, Remark
 from audiostory_core.story.editing import Preview
@@ -155,6 +153,9 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write_take(audio: AudioFiles, file: str, gain_db: float, path: Path) -> None:
+    from audiostory_core.audio.export import export  # noqa: PLC0415 - numpy takes a moment
+    from audiostory_core.audio.mixdown import Mixdown, Programme, Segment  # noqa: PLC0415
+
     clip, programme = Segment.whole(audio.path(file)), Programme(gain_db, limiting=False)
     with Mixdown([clip], programme, audio.is_intact) as take:
         export(take, path)

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from secrets import token_hex
 from typing import Annotated
 
 import typer
@@ -50,7 +51,13 @@ def create(
     priority: Annotated[
         int, typer.Option(min=-100, max=100, help="The higher, the sooner its clips are made.")
     ] = 0,
-    output: Output = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A .wav or .flac file; else ID.wav."),
+    ] = None,
+    print_id: Annotated[
+        bool, typer.Option("--print-id", help="Print the story's id and nothing else, for scripts.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a story from an instruction and write it to a file."""
@@ -79,10 +86,11 @@ def create(
         priority=priority,
         plan=given,
     )
-    target = output or Path("story.wav")
-    check_destination(target)
+    check_destination(output or handlers.unnamed(token_hex(4)))
     share_one_arena()
-    raise typer.Exit(asyncio.run(handlers.create(wanted, target, as_json=as_json)))
+    raise typer.Exit(
+        asyncio.run(handlers.create(wanted, output, as_json=as_json, prints_id=print_id))
+    )
 
 
 @app.command()
@@ -99,27 +107,17 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Plan only: print the sub-events, and write them to a file that `create --plan` accepts."""
-    from api.engines.engine_factory import Parts
-    from api.settings import read_settings
-    from api.stories import handlers
-    from api.terminal.console import print_json, show_draft, show_plan
-    from audiostory_core.planners.protocol import Brief
+    from api import planning
 
-    instruction = read_instruction(instruction)
-    settings = read_settings()
-    parts = Parts(settings)
-    chosen = parts.engine(engine)
-    longest_s = chosen.capabilities.longest_clip_s - settings.tail_s
-    chosen.close()
-    on_sub_event = None if as_json else show_draft
-    brief = Brief(instruction, duration, language, longest_s, on_sub_event=on_sub_event)
-    planned = parts.planner(planner).plan(brief)
-    if output is not None:
-        handlers.write_text(output, planned.model_dump_json(indent=2) + "\n")
-    if as_json:
-        print_json(planned.model_dump(mode="json"))
-    else:
-        show_plan(planned)
+    planning.plan(
+        read_instruction(instruction),
+        duration,
+        language,
+        planner=planner,
+        engine=engine,
+        output=output,
+        as_json=as_json,
+    )
 
 
 @app.command()

@@ -1,15 +1,15 @@
 """What the commands do once their input is known to be good."""
 
 import asyncio
-import os
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.engines.catalog import NEED_SERVER, NEED_WEIGHTS
-from api.maintenance.repair import read_mended
 from api.revisions import approval
 from api.settings import Settings, read_settings
 from api.store import OpenStore, open_store
@@ -19,6 +19,7 @@ from api.stories.views import (
     SceneView,
     Status,
     StoryDetail,
+    StoryView,
     detail_story,
     list_seams,
     load_story,
@@ -26,23 +27,47 @@ from api.stories.views import (
     view_story,
 )
 from api.terminal import console
-from audiostory_core.audio.export import export
 from audiostory_core.errors import BadInput
-from storage import stories
+from storage import runs, stories
 from storage.models import Event
 from storage.runs import CLIP_REVIEW
+from storage.worker_lock import count_alive, is_dead
 
 DONE, FAILED, BAD_INPUT, DEGRADED = 0, 1, 2, 3
+View = TypeVar("View", bound=StoryView)
 
 
-async def create(wanted: StoryCreate, target: Path, *, as_json: bool) -> int:
-    """Make a story and write it; return the exit code."""
+def unnamed(story_id: str) -> Path:
+    """Return the file of a story whose author named none: no other story's."""
+    return Path(f"{story_id}.wav")
+
+
+async def create(
+    wanted: StoryCreate, target: Path | None, *, as_json: bool, prints_id: bool = False
+) -> int:
+    """Make a story and write it; return the exit code.
+
+    Args:
+        wanted: the story.
+        target: where its mix goes; None names the file by its id.
+        as_json: print JSON, and no progress.
+        prints_id: print its id instead of the story, as soon as there is one.
+    """
     async with opened() as (store, settings):
         check_usable(wanted, settings)
         _check_parts(wanted, settings)
         story = await create_story(store.database, wanted, settings.tail_s)
         console.err.print(f"story {story.id}, seed {story.seed}")
-        return await make_and_write(store, settings, story.id, target, as_json=as_json)
+        if prints_id:
+            console.out.print(story.id)
+        return await make_and_write(
+            store,
+            settings,
+            story.id,
+            target or unnamed(story.id),
+            as_json=as_json,
+            is_reported=not prints_id,
+        )
 
 
 def _check_parts(wanted: StoryCreate, settings: Settings) -> None:
@@ -82,6 +107,8 @@ async def show(story_id: str, plot: Path | None, *, as_json: bool) -> None:
             detail, scenes = await detail_story(session, story_id)
             _, _, revision = await load_story(session, story_id)
             seams = await list_seams(session, revision.id) if revision else []
+            is_attended = await _is_attended(store, session)
+        detail = _as_it_stands(detail, is_attended)
         if as_json:
             console.print_json(_as_json(detail, scenes) | {"seams": seams})
         else:
@@ -97,30 +124,25 @@ async def list_newest(limit: int, *, as_json: bool) -> None:
     """Print the newest stories."""
     async with opened() as (store, _), store.database.read() as session:
         rows = await stories.list_newest(session, limit)
-    views = [view_story(*row) for row in rows]
+        is_attended = await _is_attended(store, session)
+    views = [_as_it_stands(view_story(*row), is_attended) for row in rows]
     if as_json:
         console.print_json([view.model_dump(mode="json") for view in views])
     else:
         console.show_list(views)
 
 
-def write_text(path: Path, content: str) -> None:
-    """Write a text file whole or not at all.
+async def _is_attended(store: OpenStore, session: AsyncSession) -> bool:
+    """Tell whether a worker is there: an idle one would soon have what is to be done."""
+    if count_alive(store.workers):
+        return True
+    return any(not is_dead(store.workers, owner) for owner in await runs.list_owners(session))
 
-    Raises:
-        BadInput: if it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        reason = (error.strerror or str(error)).lower()
-        raise BadInput("output", str(path), reason, "Name a file you may write.") from error
+
+def _as_it_stands(view: View, is_attended: bool) -> View:
+    if is_attended or view.status not in (Status.QUEUED, Status.RUNNING):
+        return view
+    return view.model_copy(update={"status": Status.WAITING})
 
 
 @asynccontextmanager
@@ -159,7 +181,7 @@ async def make_and_write(
         is_reported: print the story as it then is.
         listener: hears of every event of the story, from its first on.
     """
-    from api.stories import local_run  # noqa: PLC0415 - LangGraph and scipy take a second
+    from api.stories import local_run  # noqa: PLC0415 - LangGraph and scipy, where there is work to do
 
     def listen(event: Event) -> None:
         bar.hear(event)
@@ -189,6 +211,9 @@ async def make_and_write(
 
 
 async def _write(store: OpenStore, story_id: str, target: Path, *, is_shown: bool) -> None:
+    from api.maintenance.repair import read_mended  # noqa: PLC0415 - numpy takes a moment
+    from audiostory_core.audio.export import export  # noqa: PLC0415
+
     async def write() -> None:
         async with store.database.read() as session:
             mix = await open_mix(session, store.audio, story_id)
@@ -227,6 +252,7 @@ async def _report(
 
 
 async def _draw(store: OpenStore, story_id: str, plot: Path, scenes: list[SceneView]) -> None:
+    from api.maintenance.repair import read_mended  # noqa: PLC0415 - numpy takes a moment
     from audiostory_core.audio.plot import draw  # noqa: PLC0415 - matplotlib takes half a second
 
     async def write() -> None:

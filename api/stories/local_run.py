@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from api.engines.worker_factory import build_worker
 from api.maintenance.repair import find_damaged, queue_mending
 from api.revisions.service import resume
 from api.settings import Settings
@@ -17,6 +16,7 @@ from storage.models import ACTIVE, Event, Run, RunState
 from storage.story_lock import StoryLock
 
 MAX_MENDINGS = 3
+DRAIN_S = 0.5  # after Ctrl-C; a clip that takes longer is given back
 FOLLOW_S = 1.0  # the longest between two looks at the event log
 PATIENCE_S = 5.0  # with a process that holds a story and lets all its leases run out
 Listener = Callable[[Event], None]
@@ -83,13 +83,15 @@ async def _follow_holder(
 async def _work_until_whole(
     store: OpenStore, settings: Settings, story_id: str, following: "_Following"
 ) -> Run:
+    run = await following.hear()
     for _ in range(MAX_MENDINGS):
-        run = await _work(store, settings, story_id, following)
-        has_mix = run.state == RunState.FINISHED or run.waits_for == MIX_REVIEW
-        damaged = await find_damaged(store, story_id) if has_mix else {}
+        if not _has_mix(run):
+            run = await _work(store, settings, story_id, following)
+        damaged = await find_damaged(store, story_id) if _has_mix(run) else {}
         if not damaged:
             return run
         await queue_mending(store, story_id)
+        run = await following.hear()
     raise StoreUnusable(
         f"Files in {store.audio.folder} are lost or damaged each time they are made "
         f"({', '.join(damaged)}). Look after its disk, then resume the story."
@@ -99,7 +101,10 @@ async def _work_until_whole(
 async def _work(
     store: OpenStore, settings: Settings, story_id: str, following: "_Following"
 ) -> Run:
+    from api.engines.worker_factory import build_worker  # noqa: PLC0415 - LangGraph and scipy take a second
+
     async with build_worker(store, settings, story_id) as worker:
+        worker.drain_s = DRAIN_S
         await worker.take_over_dead()
         await resume(store.database, story_id)
         working = asyncio.create_task(worker.work())
@@ -148,3 +153,9 @@ class _Following:
 
 def _is_settled(run: Run) -> bool:
     return run.state not in ACTIVE or (run.state == RunState.PARKED and run.waits_for != "clips")
+
+
+def _has_mix(run: Run) -> bool:
+    """Whether nothing is left to do but to wait for the author, if even that."""
+    waits_for_author = run.state == RunState.PARKED and run.waits_for == MIX_REVIEW
+    return run.state == RunState.FINISHED or waits_for_author

@@ -4,12 +4,11 @@ import json
 import math
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
 from audiostory_core.errors import UnreadableAudio
 from audiostory_core.story.plan import Layer, seconds_of
 from storage import clips, mixes, revisions, stories, takes
@@ -17,6 +16,9 @@ from storage.audio_files import AudioFiles
 from storage.errors import NotFound
 from storage.models import Clip, ClipState, Revision, Run, RunState, SceneVersion, Story, Take
 from storage.runs import CLIP_REVIEW
+
+if TYPE_CHECKING:
+    from audiostory_core.audio.mixdown import Mixdown
 
 TAKE_LUFS = -16.0  # takes are compared as loud as programmes are made
 TAKE_PEAK_DBTP = -1.0
@@ -27,6 +29,7 @@ class Status(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    WAITING = "waiting for a worker"  # told by the command line: begun or not, nobody is at work
     IN_REVIEW = "in review"  # waits for its author
     FINISHED = "finished"
     FAILED = "failed"
@@ -250,7 +253,7 @@ async def list_seams(session: AsyncSession, revision_id: int) -> list[dict[str, 
     return seams
 
 
-async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> Mixdown:
+async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> "Mixdown":
     """Open the mix of a story's current revision with its programme.
 
     Raises:
@@ -258,6 +261,12 @@ async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> M
         UnreadableAudio: if a file is missing, or known to be damaged; that it is, is otherwise
             found out by reading.
     """
+    from audiostory_core.audio.mixdown import (  # noqa: PLC0415 - most views need no numpy
+        Mixdown,
+        Programme,
+        Segment,
+    )
+
     story = await stories.get(session, story_id)
     mix = None
     if story.revision_id is not None:

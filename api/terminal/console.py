@@ -1,10 +1,12 @@
 """What the command line shows: progress on stderr, tables and reports on stdout."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,12 +21,12 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from api.stories.views import SceneView, Status, StoryDetail, StoryView
-from audiostory_core.audio.seams import FLOOR_DB
 from audiostory_core.story.plan import SpeechLayer, StoryPlan, SubEvent
-from storage.models import Event
-from storage.progress import Progress as Measured
-from storage.runs import CLIP_REVIEW
+
+if TYPE_CHECKING:  # a plan is shown without a database
+    from api.stories.views import SceneView, StoryDetail, StoryView
+    from storage.models import Event
+    from storage.progress import Progress as Measured
 
 MAKING = "making clips"
 STEPS = {  # that an event begins, as the author reads it
@@ -156,6 +158,8 @@ def show_scenes(scenes: list[SceneView]) -> None:
 
 def show_story(detail: StoryDetail) -> None:
     """Print what is known of a story beside its scenes."""
+    from api.stories.views import Status  # noqa: PLC0415 - SQLAlchemy takes a quarter of a second
+
     out.print(f"[bold]{detail.id}[/]  {detail.status}  seed {detail.seed}  {detail.engine}")
     out.print(escape(detail.instruction[:400]))
     for note in detail.notes:
@@ -166,6 +170,8 @@ def show_story(detail: StoryDetail) -> None:
         out.print(escape(programme_line(detail.programme)))
     if detail.status == Status.IN_REVIEW:
         show_review(detail)
+    if detail.status == Status.WAITING:
+        out.print(f"go on with: audiostory resume {detail.id}", soft_wrap=True)
 
 
 def programme_line(programme: dict[str, Any]) -> str:
@@ -253,6 +259,8 @@ def show_held(story_id: str, holder: str) -> None:
 
 def show_review(view: StoryView) -> None:
     """Print what a story in review waits for and how to go on."""
+    from storage.runs import CLIP_REVIEW  # noqa: PLC0415 - see show_story
+
     verb = "resume" if view.waits_for == CLIP_REVIEW else "approve"
     go_on = f"audiostory {verb} {view.id} -o story.wav"
     out.print(f"waits for {view.waits_for}; go on with: {go_on}", soft_wrap=True)
@@ -281,4 +289,6 @@ def _clock(at_s: float, decimals: int = 1) -> str:
 
 
 def _level(level_db: float) -> str:
+    from audiostory_core.audio.seams import FLOOR_DB  # noqa: PLC0415 - imports numpy
+
     return "silent" if level_db <= FLOOR_DB else f"{level_db:.1f} dB"

@@ -1,11 +1,12 @@
 """Commands about webhooks: addresses that hear of events while `audiostory serve` runs."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from api.terminal.options import AsJson
+from storage.event_kinds import EventKind
 
 FAILED = 1
 
@@ -29,7 +30,9 @@ def add(
     ] = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND", help="Such as clip.finished; may be given again."),
+        typer.Option(
+            metavar="KIND", help=f"Else all; repeatable: {', '.join(get_args(EventKind))}."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -8,9 +8,8 @@ from api.webhooks.addresses import LONGEST_URL, check_target
 from audiostory_core.errors import BadInput
 from storage import webhooks
 from storage.database import Database
+from storage.event_kinds import EventKind
 from storage.models import Delivery, Webhook
-
-EventKind = Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z-]+)+$", max_length=60)]
 
 
 class WebhookCreate(BaseModel):
@@ -96,7 +95,7 @@ def parse_webhook(url: str, story_id: str | None, kinds: list[str]) -> WebhookCr
     except ValidationError as error:
         first = error.errors()[0]
         field = {"url": "url", "story_id": "story", "kinds": "kind"}[str(first["loc"][0])]
-        remedy = "A kind is such as clip.finished; a URL such as https://host/path."
+        remedy = "See `audiostory webhooks add --help`; a URL is such as https://host/path."
         raise BadInput(field, first["input"], first["msg"], remedy) from None
 
 

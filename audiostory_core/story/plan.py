@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -22,6 +22,7 @@ SHORTEST_STORY_S = 1.0
 LONGEST_STORY_S = 24 * 3600.0
 SHORTEST_SUB_EVENT_S = 0.5
 LONGEST_INSTRUCTION = 200_000  # characters
+DECIMALS = 5  # of a second, that tell every sample from its neighbors
 SLACK_S = 0.01  # how far hand-written durations may disagree with the total before it is an error
 
 
@@ -33,6 +34,13 @@ def samples_of(duration_s: float) -> int:
 def seconds_of(samples: int) -> float:
     """Return the duration whose `samples_of` is exactly `samples`."""
     return samples / SAMPLE_RATE
+
+
+def short_seconds(duration_s: float) -> float:
+    """Return the duration of the same samples with the fewest decimals."""
+    samples = samples_of(duration_s)
+    shorter = (round(seconds_of(samples), decimals) for decimals in range(DECIMALS + 1))
+    return next(short_s for short_s in shorter if samples_of(short_s) == samples)
 
 
 class Frozen(BaseModel):
@@ -143,7 +151,7 @@ class StoryPlan(Frozen):
         if abs(math.fsum(told) - self.duration_s) > SLACK_S * len(told):
             raise ValueError(
                 f"sub_events durations add up to {math.fsum(told):g} s, "
-                f"but duration_s is {self.duration_s:g} s"
+                f"but duration_s is {self.duration_s:g} s; leave it out to have them added up"
             )
         counts = whole_samples(told, total)
         snapped = tuple(
@@ -215,8 +223,18 @@ def check_duration(duration_s: float) -> float:
     return seconds_of(samples_of(duration_s))
 
 
+def plan_document(plan: StoryPlan) -> dict[str, Any]:
+    """Return a plan as JSON for a person: what `read_plan` reads from it is equal to the sample."""
+    document = plan.model_dump(mode="json")
+    for part in (document, *document["sub_events"]):
+        part["duration_s"] = short_seconds(part["duration_s"])
+    return document
+
+
 def read_plan(path: Path) -> StoryPlan:
     """Read a plan that `audiostory plan` wrote or a person edited.
+
+    Without a `duration_s` of its own, its sub-events are added up.
 
     Raises:
         BadInput: if the file cannot be read, is not JSON, has unknown or missing fields, or its
@@ -230,7 +248,7 @@ def read_plan(path: Path) -> StoryPlan:
     except UnicodeDecodeError as error:
         raise BadInput("plan", str(path), "is not UTF-8 text", remedy) from error
     try:
-        return StoryPlan.model_validate(json.loads(text))
+        return StoryPlan.model_validate(_with_total(json.loads(text)))
     except json.JSONDecodeError as error:
         problem = f"is not JSON (line {error.lineno}: {error.msg})"
         raise BadInput("plan", str(path), problem, remedy) from error
@@ -239,3 +257,13 @@ def read_plan(path: Path) -> StoryPlan:
         where = ".".join(str(part) for part in first["loc"]) or "the plan"
         message = first["msg"].removeprefix("Value error, ")
         raise BadInput("plan", str(path), f"{where}: {message}", remedy) from error
+
+
+def _with_total(document: Any) -> Any:
+    try:
+        durations = [float(event["duration_s"]) for event in document["sub_events"]]
+        if "duration_s" not in document:
+            return document | {"duration_s": seconds_of(sum(map(samples_of, durations)))}
+    except (KeyError, TypeError, ValueError, OverflowError):
+        pass  # whatever else is wrong is told when the document is validated
+    return document

@@ -115,6 +115,29 @@ def test_interrupted_story_says_how_to_go_on_and_resumes(audiostory, tmp_path):
     assert {key: after[key] for key in before} == before
 
 
+def test_interrupted_story_is_known_to_have_nobody_at_work_and_can_be_revised(audiostory, tmp_path):
+    process = _create(audiostory, tmp_path / "story.wav")
+    _wait_for_clips(audiostory.home, process, 1)
+    working = psutil.Process(process.pid).cpu_times()
+    process.send_signal(signal.SIGINT)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.communicate()
+
+    assert process.returncode == 130
+    spent_s = usage.ru_utime + usage.ru_stime - working.user - working.system
+    assert spent_s < 2.0  # of processor time: the wall clock tells how busy the machine is
+    story = audiostory.json("show", _story_id(audiostory))
+    assert story["status"] == "waiting for a worker"
+    assert audiostory("show", story["id"]).stdout.count(f"audiostory resume {story['id']}") == 1
+
+    revised = audiostory("revise", story["id"], 2, "--change", "make it more distant", "--accept")
+
+    assert "Traceback" not in revised.stderr
+    assert revised.returncode == 0, revised.stderr
+    assert audiostory.json("show", story["id"])["status"] == "finished"
+
+
 def test_finished_story_is_written_again_without_work(audiostory, tmp_path, undisturbed):
     home = tmp_path / "other-home"
     other = type(audiostory)(home)

@@ -5,13 +5,17 @@ the clip's watch through a context variable: so each of them can be a point at w
 given up, and none has to hand a watch on.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from audiostory_core.engines.protocol import ProgressListener
+if TYPE_CHECKING:  # words are read without numpy
+    from audiostory_core.engines.protocol import ProgressListener
 
 
 @dataclass

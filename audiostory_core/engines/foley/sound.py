@@ -5,15 +5,20 @@ moves and mixes them. Distance, motion, room and position are the scene's work: 
 sound dry and near.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # planners read words, and need no numpy for it
+    import numpy as np
+    from numpy.typing import NDArray
 
-Samples = NDArray[np.float64]  # [N] mono or [2, N] stereo, any scale; the scene levels it
+Samples: TypeAlias = (
+    "NDArray[np.float64]"  # [N] mono or [2, N] stereo, any scale; the scene levels it
+)
 
 
 class Role(StrEnum):

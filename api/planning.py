@@ -1,0 +1,67 @@
+"""`audiostory plan`: needs neither a database nor an engine that makes sound."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+from api.engines.catalog import ENGINES, LONGEST_CLIP_S, NEED_WEIGHTS, check_name
+from api.engines.engine_factory import Parts
+from api.settings import read_settings
+from api.terminal import console
+from audiostory_core.errors import BadInput
+from audiostory_core.planners.protocol import Brief
+from audiostory_core.story.plan import plan_document
+
+
+def plan(
+    instruction: str,
+    duration_s: float | None,
+    language: str | None,
+    *,
+    planner: str,
+    engine: str,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Plan an instruction, print the plan, and write it to a file if one is named."""
+    settings = read_settings()
+    parts = Parts(settings)
+    longest_s = _longest_clip_s(parts, engine) - settings.tail_s
+    on_sub_event = None if as_json else console.show_draft
+    brief = Brief(instruction, duration_s, language, longest_s, on_sub_event=on_sub_event)
+    planned = parts.planner(planner).plan(brief)
+    if output is not None:
+        document = json.dumps(plan_document(planned), ensure_ascii=False, indent=2)
+        write_text(output, document + "\n")
+    if as_json:
+        console.print_json(plan_document(planned))
+    else:
+        console.show_plan(planned)
+
+
+def _longest_clip_s(parts: Parts, engine: str) -> float:
+    if check_name("engine", engine, ENGINES) not in NEED_WEIGHTS:
+        return LONGEST_CLIP_S[engine]
+    chosen = parts.engine(engine)
+    chosen.close()
+    return chosen.capabilities.longest_clip_s
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a text file whole or not at all.
+
+    Raises:
+        BadInput: if it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput("output", str(path), reason, "Name a file you may write.") from error
