@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from api.engines.worker_factory import build_worker
 from api.maintenance.repair import find_damaged, queue_mending
+from api.pool import Pool, count_processes
 from api.revisions.service import resume
 from api.settings import Settings
 from api.store import OpenStore
@@ -99,7 +100,8 @@ async def _work_until_whole(
 async def _work(
     store: OpenStore, settings: Settings, story_id: str, following: "_Following"
 ) -> Run:
-    async with build_worker(store, settings, story_id) as worker:
+    pool = Pool(store.database, settings, count_processes(settings), story_id=story_id)
+    async with build_worker(store, settings, story_id) as worker, pool.running():
         await worker.take_over_dead()
         await resume(store.database, story_id)
         working = asyncio.create_task(worker.work())
@@ -112,6 +114,7 @@ async def _work(
         finally:
             settling.cancel()
             worker.stop()
+            pool.stop()
             await asyncio.gather(working, return_exceptions=not working.done())
 
 
