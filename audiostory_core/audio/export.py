@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
 from audiostory_core.audio.limiter import BLOCK
 from audiostory_core.audio.mixdown import Mixdown
+from audiostory_core.audio.parallel import Converted, convert_blocks
 from audiostory_core.audio.pcm import (
     FRAME_BYTES,
+    Waveform,
     pcm24,
     pcm24_bytes,
     wav_header,
@@ -143,23 +143,25 @@ def _write_flac(mixdown: Mixdown, file: io.FileIO, on_progress: Progress) -> Non
     with soundfile.SoundFile(
         sink, "w", SAMPLE_RATE, CHANNELS, subtype="PCM_24", format="FLAC"
     ) as flac:
-        for block in _counted(mixdown, on_progress):
-            flac.write(pcm24(block))
+        for block in _counted(mixdown, pcm24, on_progress):
+            flac.write(block)
             sink.check()
     sink.check()
 
 
 def _write_wav(mixdown: Mixdown, file: io.FileIO, on_progress: Progress) -> None:
     write_all(file, wav_header(mixdown.samples))
-    for block in _counted(mixdown, on_progress):
-        write_all(file, pcm24_bytes(block))
+    for block in _counted(mixdown, pcm24_bytes, on_progress):
+        write_all(file, block)
 
 
-def _counted(mixdown: Mixdown, on_progress: Progress) -> Iterator[NDArray[np.float32]]:
+def _counted(
+    mixdown: Mixdown, convert: Callable[[Waveform], Converted], on_progress: Progress
+) -> Iterator[Converted]:
     done = 0
-    for block in mixdown.blocks():
+    for block in convert_blocks(mixdown, convert):
         yield block
-        done += block.shape[1]
+        done = min(done + BLOCK, mixdown.samples)
         on_progress(done, mixdown.samples)
 
 
