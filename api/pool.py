@@ -46,6 +46,7 @@ class Pool:
         story_id: make the clips of this story only; None: of all.
         engines: make clips of these only; empty: of all.
         drain_s: clips that take longer when a maker is to end are given back.
+        expected_s: seconds of sound that clips will be queued for, so that makers start meanwhile.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Pool:
         story_id: str | None = None,
         engines: Sequence[str] = (),
         drain_s: float = 0.0,
+        expected_s: float = 0.0,
     ) -> None:
         self._database = database
         self._settings = settings
@@ -64,6 +66,7 @@ class Pool:
         self._story_id = story_id
         self._engines = [name for name in PER_CORE if name in (engines or PER_CORE)]
         self._drain_s = drain_s
+        self._expected_s = expected_s
         self._alive: set[Process] = set()
         self._begins_at = 0.0  # by the monotonic clock, the next process at the earliest
         self._needed_at = 0.0  # when there were clips last
@@ -74,6 +77,7 @@ class Pool:
         """Have makers come and go for the duration of the block."""
         if self._most > 1 and self._engines:
             self._keeping = asyncio.create_task(self._keep())
+            await asyncio.sleep(0)
         try:
             yield
         finally:
@@ -88,6 +92,7 @@ class Pool:
 
     async def _keep(self) -> None:
         try:
+            await self._start_some(int(self._expected_s / PAYS_S) - 1)
             while True:
                 seen = self._database.changes()
                 with suppress(StoreUnusable):  # whoever makes clips here meets it too, and tells
@@ -105,16 +110,19 @@ class Pool:
             )
         now = time.monotonic()
         if count:
-            self._needed_at = now
+            self._needed_at, self._expected_s = now, 0.0
         linger_s = LINGER_S if self._story_id is None else 0.0
-        if self._alive and now - self._needed_at > linger_s:
+        if self._alive and not self._expected_s and now - self._needed_at > linger_s:
             await self._end()
         gone = {process for process in self._alive if process.returncode is not None}
         if gone:
             self._alive -= gone
             self._begins_at = now + RESTART_S
-        wanted = min(self._most, count, int(samples / SAMPLE_RATE / PAYS_S)) - 1
-        while len(self._alive) < wanted and now >= self._begins_at:
+        if now >= self._begins_at:
+            await self._start_some(min(count, int(samples / SAMPLE_RATE / PAYS_S)) - 1)
+
+    async def _start_some(self, wanted: int) -> None:
+        while len(self._alive) < min(wanted, self._most - 1):
             self._alive.add(await self._start())
 
     async def _start(self) -> Process:

@@ -66,6 +66,8 @@ class ClipMaker:
         Raises:
             StoreUnusable: if it works for one story, and the store does not mend by itself.
         """
+        database = self.services.database
+        await database.wait_for_change(database.changes(), 0.0)  # begins to hear of commits
         await self.take_over_dead()
         is_blameless = False
         try:

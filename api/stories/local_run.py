@@ -100,8 +100,8 @@ async def _work_until_whole(
 async def _work(
     store: OpenStore, settings: Settings, story_id: str, following: "_Following"
 ) -> Run:
-    pool = Pool(store.database, settings, count_processes(settings), story_id=story_id)
-    async with build_worker(store, settings, story_id) as worker, pool.running():
+    pool = await _open_pool(store, settings, story_id)
+    async with pool.running(), build_worker(store, settings, story_id) as worker:
         await worker.take_over_dead()
         await resume(store.database, story_id)
         working = asyncio.create_task(worker.work())
@@ -116,6 +116,20 @@ async def _work(
             worker.stop()
             pool.stop()
             await asyncio.gather(working, return_exceptions=not working.done())
+
+
+async def _open_pool(store: OpenStore, settings: Settings, story_id: str) -> Pool:
+    async with store.database.read() as session:
+        story = await stories.get(session, story_id)
+    is_known = story.review or story.revision_id is not None  # what it needs is queued, or nothing
+    return Pool(
+        store.database,
+        settings,
+        count_processes(settings),
+        story_id=story_id,
+        engines=[story.engine],
+        expected_s=0.0 if is_known else story.duration_s or 0.0,
+    )
 
 
 class _Following:
