@@ -12,9 +12,8 @@ import asyncio
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise, repeat
+from itertools import pairwise
 from typing import Any
 
 from audiostory_core.audio.crossfade import crossfade, overlap_samples
@@ -24,7 +23,6 @@ from audiostory_core.audio.mastering import choose_programme
 from audiostory_core.audio.mixdown import Mixdown, Segment
 from audiostory_core.audio.pcm import Waveform, au_bytes
 from audiostory_core.audio.seams import measure_seam
-from audiostory_core.cores import count_cores
 from audiostory_core.errors import UnreadableAudio
 from nodes.clip_request import canonical
 from nodes.errors import RunStopped
@@ -167,8 +165,7 @@ def _key(*made_from: str | int) -> str:
 
 
 def _render_all(pieces: Sequence[Piece], services: Services) -> list[dict[str, Any]]:
-    with ThreadPoolExecutor(count_cores()) as threads:
-        return list(threads.map(_render, pieces, repeat(services)))
+    return [_render(piece, services) for piece in pieces]
 
 
 def _render(piece: Piece, services: Services) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from audiostory_core.audio.limiter import BLOCK
 from audiostory_core.audio.mixdown import Mixdown
-from audiostory_core.audio.parallel import Converted, convert_blocks
 from audiostory_core.audio.pcm import (
     FRAME_BYTES,
-    Waveform,
     pcm24,
     pcm24_bytes,
     wav_header,
@@ -143,25 +143,23 @@ def _write_flac(mixdown: Mixdown, file: io.FileIO, on_progress: Progress) -> Non
     with soundfile.SoundFile(
         sink, "w", SAMPLE_RATE, CHANNELS, subtype="PCM_24", format="FLAC"
     ) as flac:
-        for block in _counted(mixdown, pcm24, on_progress):
-            flac.write(block)
+        for block in _counted(mixdown, on_progress):
+            flac.write(pcm24(block))
             sink.check()
     sink.check()
 
 
 def _write_wav(mixdown: Mixdown, file: io.FileIO, on_progress: Progress) -> None:
     write_all(file, wav_header(mixdown.samples))
-    for block in _counted(mixdown, pcm24_bytes, on_progress):
-        write_all(file, block)
+    for block in _counted(mixdown, on_progress):
+        write_all(file, pcm24_bytes(block))
 
 
-def _counted(
-    mixdown: Mixdown, convert: Callable[[Waveform], Converted], on_progress: Progress
-) -> Iterator[Converted]:
+def _counted(mixdown: Mixdown, on_progress: Progress) -> Iterator[NDArray[np.float32]]:
     done = 0
-    for block in convert_blocks(mixdown, convert):
+    for block in mixdown.blocks():
         yield block
-        done = min(done + BLOCK, mixdown.samples)
+        done += block.shape[1]
         on_progress(done, mixdown.samples)
 
 

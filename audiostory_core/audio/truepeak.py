@@ -11,7 +11,7 @@ from audiostory_core.audio.pcm import Waveform
 REACH = 24  # samples either side that the interpolation reads
 OVERSAMPLING = 4
 KAISER_BETA = 6.0
-CHUNK = 16384  # samples worked on at once; fits a cache, and lets other threads in for long
+CHUNK = 8192  # samples worked on at once; fits a processor's cache
 
 
 def _interpolators() -> NDArray[np.float32]:
