@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     tail_s: Annotated[float, Field(ge=0.0, le=10.0)] = 3.0  # overlap that clips are rendered with
     batch: Annotated[int, Field(ge=1, le=256)] = 1  # clips handed to an engine at once
     workers: Annotated[int, Field(ge=1, le=64)] = 1  # worker processes that `serve` supervises
+    processes: Annotated[int | None, Field(ge=1, le=256)] = None  # that make clips; None: as fits
     rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600  # requests of a key
     starts_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 60  # those that start work
     streams_per_key: Annotated[int, Field(ge=1, le=10_000)] = 32  # of events, open at once

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
@@ -12,6 +11,7 @@ from langgraph.types import Command
 from audiostory_core.errors import BadInput, LanguageModelAway, StudioError
 from audiostory_core.story.plan import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S
 from graph.build import Graph
+from graph.maker import while_held
 from nodes.errors import RunStopped, StepFailed
 from nodes.services import Services
 from nodes.state import StoryState, fresh_state
@@ -41,21 +41,6 @@ async def drive(
         state = (await runs.get(session, run.id)).state
     if state not in ACTIVE:
         await _forget(run, graph)
-
-
-async def while_held(
-    work: Coroutine[None, None, object], lease: Coroutine[None, None, None]
-) -> None:
-    """Do work until it is done, or until the coroutine that keeps its lease ends."""
-    tasks = [asyncio.create_task(work), asyncio.create_task(lease)]
-    try:
-        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in ended:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _advance(run: Run, graph: Graph, services: Services, control: RunControl | None) -> None:

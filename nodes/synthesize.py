@@ -24,7 +24,8 @@ from storage.models import Clip
 
 Result = TypeVar("Result")
 WAITS_FOR_CLIPS = "clips"
-LOOK_S = 0.1  # between two looks whether anybody still waits
+LOOK_S = 0.1  # between two looks whether anybody still waits, if something was committed
+UNCHANGED_S = 1.0  # if nothing was
 RETRY_S = 1.0  # before a database that is away is asked again
 PROGRESS_S = 1.0  # between two notes of progress
 
@@ -101,10 +102,15 @@ class BatchProgress:
 
 async def _watch(claimed: Sequence[Clip], watch: BatchProgress, services: Services) -> None:
     keys = [clip.key for clip in claimed]
-    noted = time.monotonic()
+    noted = looked = time.monotonic()
+    known = -1
     while True:
         await asyncio.sleep(LOOK_S)
-        if services.is_overdue or not await patiently(lambda: _is_wanted(keys, services), services):
+        seen, is_wanted = services.database.changes(), True
+        if seen != known or time.monotonic() - looked >= UNCHANGED_S:
+            known, looked = seen, time.monotonic()
+            is_wanted = await patiently(lambda: _is_wanted(keys, services), services)
+        if services.is_overdue or not is_wanted:
             watch.lose()
             return
         if time.monotonic() - noted >= PROGRESS_S:

@@ -7,7 +7,7 @@ stopped past its lease cannot complete what another has taken over.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import ColumnElement, and_, case, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events, runs
@@ -150,6 +150,34 @@ async def has_claimable(
 ) -> bool:
     """Tell whether a claim would find a clip; costs no write lock."""
     return bool(await session.scalar(select(exists().where(_is_claimable(engines, story_id)))))
+
+
+async def count_open(
+    session: AsyncSession, engines: Sequence[str], most: int, story_id: str | None = None
+) -> tuple[int, int]:
+    """Count the clips that are queued or being made, `most` of them, and their samples.
+
+    Args:
+        session: a reading session.
+        engines: names of the engines that make them.
+        most: where counting ends, however many there are.
+        story_id: count only clips that a run of this story wants.
+    """
+    wanted = select(Clip.key).where(IS_OPEN_CLIP, Clip.engine.in_(engines), _wanted_by(story_id))
+    first = wanted.limit(most).subquery()
+    lengths = (
+        select(func.max(SceneVersion.samples).label("samples"))
+        .select_from(first)
+        .join(Take, Take.clip_key == first.c.key)
+        .join(SceneVersion, SceneVersion.id == Take.scene_id)
+        .group_by(first.c.key)
+        .subquery()
+    )
+    counted = await session.execute(
+        select(func.count(), func.coalesce(func.sum(lengths.c.samples), 0)).select_from(lengths)
+    )
+    clips, samples = counted.one()
+    return int(clips), int(samples)
 
 
 async def claim(
@@ -331,13 +359,16 @@ async def list_failed(session: AsyncSession, run_id: int) -> list[Clip]:
 def _is_claimable(engines: Sequence[str], story_id: str | None) -> ColumnElement[bool]:
     stale = and_(Clip.state == ClipState.CLAIMED, Clip.expires_at < now_s())
     is_free = or_(Clip.state == ClipState.QUEUED, stale)
-    claimable = and_(IS_OPEN_CLIP, is_free, Clip.engine.in_(engines))
+    return and_(IS_OPEN_CLIP, is_free, Clip.engine.in_(engines), _wanted_by(story_id))
+
+
+def _wanted_by(story_id: str | None) -> ColumnElement[bool]:
+    """Match the clips that a run of a story wants; None: that of any."""
     if story_id is None:
-        return claimable
-    is_wanted = exists().where(
+        return true()
+    return exists().where(
         ClipWant.clip_key == Clip.key, ClipWant.run_id == Run.id, Run.story_id == story_id
     )
-    return and_(claimable, is_wanted)
 
 
 def _batch(found: list[Clip]) -> list[Clip]:

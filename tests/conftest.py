@@ -66,7 +66,8 @@ class Studio:
     async def worker(self, **options: Any) -> AsyncIterator[Worker]:
         async with open_checkpoints(self.settings.checkpoints) as checkpoints:
             presence = WorkerLock(self.store.workers)
-            yield Worker(build_graph(checkpoints), self.services, presence, **options)
+            graph = build_graph(checkpoints)
+            yield Worker(self.services, presence, graph=graph, **options)
 
     async def add(self, instruction: str, **values: Any) -> Story:
         wanted = {

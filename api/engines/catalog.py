@@ -13,6 +13,7 @@ LONGEST_CLIP_S = {  # as each engine's capabilities say; a test compares
     "foley": 33.0,
     "audiostory": 645 * 2048 / 44_100,  # 29.95 s: the latents of the published network
 }
+PER_CORE = ("foley",)  # make a clip on one core; the others load weights, once for all cores
 PARAMETERS = {"foley": (), "audiostory": ("steps", "guidance", "precision")}  # a test compares
 PLANNERS = {
     "clauses": "audiostory_core.planners.clauses.planner:Clauses",

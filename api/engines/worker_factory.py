@@ -48,9 +48,9 @@ async def build_worker(
     try:
         async with open_checkpoints(settings.checkpoints) as checkpoints:
             yield Worker(
-                build_graph(checkpoints),
                 services,
                 WorkerLock(store.workers),
+                graph=build_graph(checkpoints),
                 batch=settings.batch,
                 story_id=story_id,
                 engines=only,

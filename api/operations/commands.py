@@ -40,6 +40,10 @@ def worker(
     batch: Annotated[
         int | None, typer.Option(min=1, max=256, help="Clips handed to an engine at once.")
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Processes that make clips; one a core unless told."),
+    ] = None,
     weights: Weights = None,
     supervised: Annotated[
         bool, typer.Option("--supervised", help="Stop when standard input closes.", hidden=True)
@@ -49,7 +53,7 @@ def worker(
     from api.operations.worker_process import work_forever
 
     share_one_arena()
-    asyncio.run(work_forever(supervised, engine or (), batch))
+    asyncio.run(work_forever(supervised, engine or (), batch, processes))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import math
 import platform
 import shutil
 import urllib.request
@@ -14,8 +15,10 @@ from rich.table import Table
 
 from api.engines.catalog import ENGINES, NEED_SERVER, NEED_WEIGHTS, PLANNERS
 from api.engines.engine_factory import Parts
+from api.pool import count_processes
 from api.settings import Settings
 from api.terminal.console import out
+from audiostory_core.cores import available_bytes, count_cores
 from audiostory_core.engines.foley.speech.speech import speech_available
 from audiostory_core.errors import StudioError
 
@@ -40,7 +43,7 @@ class Finding(BaseModel):
 
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything; nothing is changed."""
-    findings = [_home(settings.home)]
+    findings = [_home(settings.home), _machine(settings)]
     parts = Parts(settings, looks_only=True)
     findings += [_part(parts, "engine", name) for name in ENGINES]
     findings += [_part(parts, "planner", name) for name in PLANNERS]
@@ -78,6 +81,13 @@ def _home(home: Path) -> Finding:
     detail = f"{home}, {free / (1 << 30):.1f} GiB free"
     why_not = None if free >= ROOMY_BYTES else f"{detail}: free some space"
     return _finding("data folder", why_not, detail, is_needed=True)
+
+
+def _machine(settings: Settings) -> Finding:
+    cores, free = count_cores(), available_bytes()
+    memory = f", {free / (1 << 30):.1f} GiB of memory free" if math.isfinite(free) else ""
+    detail = f"{cores} cores{memory}: clips in up to {count_processes(settings)} processes"
+    return _finding("processor", None, detail, is_needed=True)
 
 
 def _part(parts: Parts, kind: str, name: str) -> Finding:

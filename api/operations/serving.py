@@ -7,13 +7,14 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 
 from api.app import create_app
 from api.http.deps import AppState
 from api.operations.logs import configure
+from api.pool import count_processes, end
 from api.settings import LogLevel, Settings
 from api.store import open_store
 from api.webhooks.sender import Sender
@@ -34,10 +35,15 @@ class Supervisor:
     A worker's standard input is a pipe from here: it closes however this process ends, SIGKILL
     included, and the worker stops. Its session is its own, so that Ctrl-C comes to this process
     alone.
+
+    Args:
+        workers: how many.
+        processes: that each of them makes clips in.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, processes: int) -> None:
         self._workers = workers
+        self._processes = processes
         self._alive: set[Process] = set()
 
     def count_alive(self) -> int:
@@ -79,6 +85,8 @@ class Supervisor:
             "api",
             "worker",
             "--supervised",
+            "--processes",
+            str(self._processes),
             stdin=PIPE,
             start_new_session=True,
         )
@@ -86,7 +94,7 @@ class Supervisor:
         try:
             await process.wait()
         except asyncio.CancelledError:
-            await _drain(process)
+            await end(process, DRAIN_S)
             raise
         finally:
             self._alive.discard(process)
@@ -125,7 +133,7 @@ class _Server(uvicorn.Server):
 async def _serve(settings: Settings, host: str, port: int, workers: int, is_public: bool) -> int:
     listening = _listen(host, port)
     store = await open_store(settings)
-    supervisor = Supervisor(workers)
+    supervisor = Supervisor(workers, max(1, count_processes(settings) // workers))
     state = AppState(store, settings, supervisor.count_alive, is_public)
     config = uvicorn.Config(
         create_app(state), log_config=None, lifespan="off", timeout_graceful_shutdown=GRACE_S
@@ -152,18 +160,6 @@ async def _serve(settings: Settings, host: str, port: int, workers: int, is_publ
     finally:
         await store.database.close()
     return 0
-
-
-async def _drain(process: Process) -> None:
-    """Let a worker finish what it is doing, then make it go."""
-    if process.stdin is not None:
-        process.stdin.close()
-    with suppress(ProcessLookupError):
-        try:
-            await asyncio.wait_for(process.wait(), DRAIN_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
 
 
 def _is_loopback(host: str) -> bool:

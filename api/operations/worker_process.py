@@ -2,19 +2,22 @@
 
 import asyncio
 import signal
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from api.engines.worker_factory import build_worker
 from api.operations.logs import configure
+from api.orphans import when_orphaned
+from api.pool import Pool, count_processes
 from api.settings import LogLevel, read_settings
 from api.store import open_store
-from graph.worker import Worker
 from nodes.context import bound
 
 
 async def work_forever(
-    supervised: bool, engines: Sequence[str] = (), batch: int | None = None
+    supervised: bool,
+    engines: Sequence[str] = (),
+    batch: int | None = None,
+    processes: int | None = None,
 ) -> None:
     """Work until SIGTERM, Ctrl-C or, if supervised, until standard input closes.
 
@@ -25,37 +28,40 @@ async def work_forever(
         supervised: `serve` started this process.
         engines: make clips of these only; empty: of all that are usable here.
         batch: clips handed to an engine at once; None: as the settings say.
+        processes: that make clips, this one included; None: as the settings say, or one a core.
     """
     settings = read_settings()
     if batch is not None:
         settings = settings.model_copy(update={"batch": batch})
+    most = processes or count_processes(settings)
     configure(settings.log, settings.log_level or LogLevel.INFO, bound)
     store = await open_store(settings)
     try:
         async with build_worker(store, settings, only=engines) as worker:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, _stop, worker)
+            pool = Pool(store.database, settings, most, engines=engines, drain_s=worker.drain_s)
+
+            def stop() -> None:
+                worker.stop()
+                pool.stop()
+
+            _on_signal(stop)
             if supervised:
-                await _stop_when_orphaned(worker)
-            await worker.work()
+                await when_orphaned(stop)
+            async with pool.running():
+                await worker.work()
     finally:
         await store.database.close()
 
 
-def _stop(worker: Worker) -> None:
+def _on_signal(stop: Callable[[], None]) -> None:
+    """Have `stop` called at SIGTERM or Ctrl-C; a second one waits for nothing."""
     loop = asyncio.get_running_loop()
+
+    def stop_once() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.remove_signal_handler(number)
-        signal.signal(number, signal.SIG_DFL)  # a second one waits for nothing
-    worker.stop()
-
-
-async def _stop_when_orphaned(worker: Worker) -> None:
-    """Stop once the supervisor is gone, however it went: its end of our standard input closes."""
-
-    class Orphaned(asyncio.Protocol):
-        def connection_lost(self, error: Exception | None) -> None:
-            worker.stop()
-
-    await asyncio.get_running_loop().connect_read_pipe(Orphaned, sys.stdin)
+        loop.add_signal_handler(number, stop_once)

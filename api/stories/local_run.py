@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from api.maintenance.repair import find_damaged, queue_mending
+from api.pool import Pool, count_processes
 from api.revisions.service import resume
 from api.settings import Settings
 from api.store import OpenStore
@@ -103,7 +104,8 @@ async def _work(
 ) -> Run:
     from api.engines.worker_factory import build_worker  # noqa: PLC0415 - LangGraph and scipy take a second
 
-    async with build_worker(store, settings, story_id) as worker:
+    pool = await _open_pool(store, settings, story_id)
+    async with pool.running(), build_worker(store, settings, story_id) as worker:
         worker.drain_s = DRAIN_S
         await worker.take_over_dead()
         await resume(store.database, story_id)
@@ -117,7 +119,22 @@ async def _work(
         finally:
             settling.cancel()
             worker.stop()
+            pool.stop()
             await asyncio.gather(working, return_exceptions=not working.done())
+
+
+async def _open_pool(store: OpenStore, settings: Settings, story_id: str) -> Pool:
+    async with store.database.read() as session:
+        story = await stories.get(session, story_id)
+    is_known = story.review or story.revision_id is not None  # what it needs is queued, or nothing
+    return Pool(
+        store.database,
+        settings,
+        count_processes(settings),
+        story_id=story_id,
+        engines=[story.engine],
+        expected_s=0.0 if is_known else story.duration_s or 0.0,
+    )
 
 
 class _Following:

@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from api.maintenance.repair import find_damaged, mend_seam, queue_mending
 from api.stories.views import open_mix
 from audiostory_core.engines.protocol import UNWATCHED
-from graph.drive import while_held
+from graph.maker import while_held
 from nodes.errors import RunStopped
 from nodes.interleave import interleave
 from nodes.plan import derive_seed, plan

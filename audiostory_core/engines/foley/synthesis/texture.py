@@ -53,7 +53,7 @@ def settled(render: Callable[[Sound], Samples]) -> Callable[[Sound], Samples]:
 
 
 def drawn_once(
-    draw: Callable[Concatenate[np.random.Generator, P], list[Array]],
+    draw: Callable[Concatenate[np.random.Generator, P], list[Array]], /
 ) -> Callable[Concatenate[np.random.Generator, P], list[Array]]:
     """Keep the waveforms that a function draws from constants: every block draws the same ones.
 

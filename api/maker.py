@@ -1,0 +1,56 @@
+"""A process that only makes clips, beside the one that started it; see pool.py.
+
+It starts without LangGraph, planners and command line, and stops when its standard input closes,
+however that came about.
+"""
+
+import asyncio
+import signal
+import sys
+
+from api.engines.catalog import PER_CORE
+from api.engines.engine_factory import Parts
+from api.operations.logs import configure
+from api.operations.memory import share_one_arena
+from api.orphans import when_orphaned
+from api.settings import LogLevel, read_settings
+from api.store import open_store
+from graph.maker import ClipMaker
+from nodes.context import bound
+from nodes.services import Services
+from storage.worker_lock import WorkerLock
+
+
+async def make_clips(story_id: str | None, drain_s: float) -> None:
+    """Make clips until standard input closes.
+
+    Args:
+        story_id: whose; None: those of all stories.
+        drain_s: clips that take longer then are given back.
+    """
+    settings = read_settings()
+    configure(settings.log, settings.log_level or LogLevel.WARNING, bound)
+    store = await open_store(settings)
+    parts = Parts(settings)
+    engines = {name: parts.engine(name) for name in PER_CORE}
+    try:
+        maker = ClipMaker(
+            Services(store.database, store.audio, engines, {}),
+            WorkerLock(store.workers),
+            batch=settings.batch,
+            story_id=story_id,
+            drain_s=drain_s,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, maker.stop)
+        await when_orphaned(maker.stop)
+        await maker.work()
+    finally:
+        for engine in engines.values():
+            engine.close()
+        await store.database.close()
+
+
+if __name__ == "__main__":
+    share_one_arena()
+    asyncio.run(make_clips(sys.argv[1] or None, float(sys.argv[2])))
