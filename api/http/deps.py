@@ -18,6 +18,7 @@ class AppState:
     store: OpenStore
     settings: Settings
     count_workers: Callable[[], int]  # that are alive
+    is_sending: Callable[[], bool] = lambda: True  # webhooks what falls due
     is_public: bool = False  # others than this machine can reach it
     closing: asyncio.Event = field(default_factory=asyncio.Event)  # set: endless responses end
     exporting: asyncio.Lock = field(default_factory=asyncio.Lock)  # one file at a time

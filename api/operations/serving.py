@@ -126,7 +126,10 @@ async def _serve(settings: Settings, host: str, port: int, workers: int, is_publ
     listening = _listen(host, port)
     store = await open_store(settings)
     supervisor = Supervisor(workers)
-    state = AppState(store, settings, supervisor.count_alive, is_public)
+    sender = Sender(store.database, settings)
+    state = AppState(
+        store, settings, supervisor.count_alive, lambda: sender.is_running, is_public=is_public
+    )
     config = uvicorn.Config(
         create_app(state), log_config=None, lifespan="off", timeout_graceful_shutdown=GRACE_S
     )
@@ -143,7 +146,7 @@ async def _serve(settings: Settings, host: str, port: int, workers: int, is_publ
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
-        async with supervisor.running(), Sender(store.database, settings).running():
+        async with supervisor.running(), sender.running():
             address = f"http://{_shown(host)}:{listening.getsockname()[1]}"
             print(f"{address}/docs  (Ctrl-C stops)", file=sys.stderr, flush=True)
             if is_public:

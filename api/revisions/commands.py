@@ -1,7 +1,6 @@
 """Commands that revise a story: scenes, takes, review, and the versions it had."""
 
 import asyncio
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -351,6 +350,8 @@ def _change(story_id: str, asked: Any, output: Path | None, accept: bool, as_jso
 
 
 def _read_json(named: str) -> Any:
+    from audiostory_core.json_text import NotJson, parse
+
     remedy = "Give a JSON list of edits, as docs/authoring.md shows."
     try:
         text = sys.stdin.read() if named == "-" else Path(named).read_text(encoding="utf-8")
@@ -358,7 +359,6 @@ def _read_json(named: str) -> Any:
         problem = getattr(error, "strerror", None) or "cannot be read"
         raise BadInput("edits", named, problem.lower(), remedy) from error
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        problem = f"is not JSON (line {error.lineno}: {error.msg})"
-        raise BadInput("edits", named, problem, remedy) from error
+        return parse(text)
+    except NotJson as error:
+        raise BadInput("edits", named, str(error), remedy) from error

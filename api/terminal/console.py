@@ -1,12 +1,13 @@
 """What the command line shows: progress on stderr, tables and reports on stdout."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.highlighter import JSONHighlighter
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -17,8 +18,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
+from api.shown import escaped, shown
 from api.stories.views import SceneView, Status, StoryDetail, StoryView
 from audiostory_core.audio.seams import FLOOR_DB
 from audiostory_core.story.plan import SpeechLayer, StoryPlan, SubEvent
@@ -35,13 +39,30 @@ STEPS = {  # that an event begins, as the author reads it
     "llm.waiting": "waiting for the language model",
 }
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class Terminal(Console):
+    """A console on which no text of others controls anything; its own styles do."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return the text as it is shown, before it is measured for a table."""
+        return super().render_str(shown(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Yield the segments of anything else as they are shown."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=shown(segment.text))
+
+
+out = Terminal(highlight=False)
+err = Terminal(stderr=True, highlight=False)
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON that a script reads."""
-    out.print_json(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    text = escaped(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    out.print(JSONHighlighter()(text), soft_wrap=True)
 
 
 class StoryBar:

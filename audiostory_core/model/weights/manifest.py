@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from audiostory_core.errors import BadInput
+from audiostory_core.json_text import NotJson, parse
 
 NAME = "manifest.json"
 FORMAT = "audiostory-studio weights"
@@ -113,8 +114,8 @@ class Manifest:
             problem = f"holds no {NAME}, so these are no weights of the studio"
             raise BadInput("weights", str(folder), problem, REMEDY)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            content = parse(path.read_bytes())
+        except (OSError, NotJson) as error:
             problem = f"has a {NAME} that cannot be read"
             raise BadInput("weights", str(folder), problem, REMEDY) from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
