@@ -106,7 +106,11 @@ class StoreFigures(Collector):
             ("oldest_queued_clip_seconds", "How long the first clip waits.", now.oldest_clip_s),
             ("oldest_queued_run_seconds", "How long the first run waits.", now.oldest_run_s),
             ("webhook_deliveries_due", "Events not delivered yet.", now.deliveries_due),
-            ("webhook_sender_running", "1 while webhooks are sent what is due.", self._is_sending),
+            (
+                "webhook_sender_running",
+                "1 while webhooks are sent what is due.",
+                float(self._is_sending),
+            ),
             ("workers_alive", "Workers that are alive, as seen from here.", self._workers),
         ):
             yield GaugeMetricFamily(f"audiostory_{name}", told, value=value)

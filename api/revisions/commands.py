@@ -185,6 +185,7 @@ def takes(
 ) -> None:
     """List every clip a scene ever had, with its recipe; or make more, or write them to compare."""
     from api.revisions import handlers
+    from api.stories.handlers import BAD_INPUT
     from audiostory_core.story.changes import MoreTakes
 
     async def run() -> int:
@@ -194,6 +195,8 @@ def takes(
             code = await handlers.change(
                 story_id, asked, None, accept=False, as_json=as_json, is_reported=False
             )
+        if code == BAD_INPUT:
+            return code
         await handlers.list_takes(story_id, scene, folder, as_json=as_json)
         return code
 

@@ -179,6 +179,8 @@ def show_story(detail: StoryDetail) -> None:
         show_note(note)
     if detail.error:
         out.print(f"[red]error[/] {escape(detail.error)}")
+    if detail.refusal:
+        out.print(f"[yellow]not changed[/] {escape(detail.refusal)}")
     if detail.programme:
         out.print(escape(programme_line(detail.programme)))
     if detail.status == Status.IN_REVIEW:

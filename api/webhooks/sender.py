@@ -178,9 +178,7 @@ class Sender:
 
     async def send(self, outgoing: Outgoing) -> None:
         """Make one attempt at a claimed delivery and note how it ended, whatever it raised."""
-        attempt = asyncio.create_task(self._attempt(outgoing))
-        error = await _outcome(attempt)
-        answer = attempt.result() if error is None else Answer(None, _told(error))
+        answer = await self._attempt(outgoing)
         try:
             await self._note(outgoing, answer)
         except StoreError as error:  # its lease runs out, and it is sent once more
@@ -238,6 +236,11 @@ class Sender:
         return max(self._waits_s[attempt - 1] * jitter, answer.wait_s)
 
     async def _attempt(self, outgoing: Outgoing) -> Answer:
+        delivering = asyncio.create_task(self._deliver(outgoing))
+        error = await _outcome(delivering)
+        return delivering.result() if error is None else Answer(None, _told(error))
+
+    async def _deliver(self, outgoing: Outgoing) -> Answer:
         body = body_of(outgoing)
         headers = sign(outgoing, body, round(time.time()))
         try:
