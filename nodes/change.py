@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from audiostory_core.errors import BadInput
+from audiostory_core.plan_notes import notes_on_lines
 from audiostory_core.resolving import resolve
 from audiostory_core.story.changes import CHANGE, ChooseTake, Edits, MoreTakes, Remark, summary_of
 from audiostory_core.story.editing import Draft, Reason, preview
@@ -113,11 +114,31 @@ async def _edit(story: Story, run: Run, asked: Edits, services: Services) -> New
     return NewRevision(
         language=revision.language,
         samples=sum(draft.event.samples for draft in drafts),
-        plan=revision.plan,
+        plan=revision.plan | {"notes": _notes(story, planned, drafts, changed, services)},
         scenes=scenes,
         summary=summary_of(asked),
         ordinals=born,
     )
+
+
+def _notes(
+    story: Story,
+    planned: LoadedRevision,
+    drafts: Sequence[Draft],
+    changed: Sequence[int],
+    services: Services,
+) -> list[str]:
+    """Return the plan's notes with those on scenes whose layers the author has changed."""
+    events = planned.plan.sub_events
+    reworded = {
+        place + 1: drafts[place].event
+        for place in changed
+        if (origin := drafts[place].origin) is None
+        or drafts[place].event.layers != events[origin].layers
+    }
+    cast = [*planned.plan.cast, *(member for draft in drafts for member in draft.cast or ())]
+    more = notes_on_lines(reworded, cast, services.engine(story.engine).capabilities)
+    return list(dict.fromkeys((*planned.plan.notes, *more)))
 
 
 def _draft(story: Story, planned: LoadedRevision, asked: Edits, services: Services) -> list[Draft]:
