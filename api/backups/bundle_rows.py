@@ -38,9 +38,11 @@ STORY_ID = re.compile(f"[{ID_ALPHABET}]{{{ID_LENGTH}}}", re.ASCII)
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # no database keeps it in a text
 KIND = re.compile(r"[a-z]+\.[a-z_]+", re.ASCII)
 LONGEST_TAIL_S = 10.0
+MAX_PRIORITY = 100
 DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
-LATEST_S = 253_402_300_799.0  # seconds since 1970 at the end of the year 9999
-INTEGER = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+SEED = Annotated[int, Field(ge=0, le=2**63 - 1)]
+INTEGER = Annotated[int, Field(ge=-(2**53), le=2**53)]  # a database goes on counting from it
+TIME = Annotated[float, Field(ge=0, le=253_402_300_799)]  # since 1970, to the end of the year 9999
 NUMBER = Annotated[float, AllowInfNan(False)]
 FIELDS: dict[Any, Any] = {
     int: INTEGER,
@@ -135,7 +137,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
     engine: str
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    seed: SEED
     parameters: Tail
 
 
@@ -190,10 +192,18 @@ def _model_of(table: str) -> type[BaseModel]:
         if column.key not in LEFT_OUT.get(table, frozenset()):
             hint = get_args(hints[column.key])[0]
             kinds = get_args(hint) if column.nullable else (hint,)
-            plain = tuple(FIELDS.get(kind, kind) for kind in kinds)
+            plain = tuple(_bounded(column.key, kind) for kind in kinds)
             fields[column.key] = (Union[plain], ...)  # noqa: UP007 - of what the table has
     strict = ConfigDict(extra="forbid", strict=True)
     return create_model(f"{table}_row", __config__=strict, **fields)
+
+
+def _bounded(column: str, kind: Any) -> Any:
+    if kind is int and column == "seed":
+        return SEED
+    if kind is float and column.endswith("_at"):
+        return TIME
+    return FIELDS.get(kind, kind)
 
 
 MODELS = {table: _model_of(table) for table in TABLES}
@@ -205,6 +215,7 @@ def _check_story(rows: Rows) -> None:
         raise Problem("its story has an id that no story has")
     check_instruction(story["instruction"])
     _need(0 <= story["tail_s"] <= LONGEST_TAIL_S, "tail")
+    _need(abs(story["priority"]) <= MAX_PRIORITY, "priority")
     Parameters.model_validate(story["parameters"])
     _need(all(KIND.fullmatch(event["kind"]) for event in rows["event"]), "kind of an event")
     revisions = _numbered(rows, "revision")
