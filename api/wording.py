@@ -58,7 +58,7 @@ class WordingProcess:
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
         self._process: Process | None = None
-        self._asking = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -75,7 +75,7 @@ class WordingProcess:
             BadInput: if the planner refuses them.
             Unanswered: if the process does not answer in time.
         """
-        async with self._asking:
+        async with self._lock:
             try:
                 async with asyncio.timeout(self._patience_s):
                     answer = await self._ask(question.model_dump_json().encode())

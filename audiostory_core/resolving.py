@@ -46,6 +46,6 @@ def resolve(plan: StoryPlan, edits: Edits, revise: Revise, longest_s: float) -> 
     ]
     balanced = apply(plan_of(plan, timed), longer, total=edits.total, longest_s=longest_s)
     return [
-        replace(after, event=timed.event, is_reworded=after.is_reworded or timed.is_reworded)
-        for after, timed in zip(worded, balanced, strict=True)
+        replace(after, event=fitted.event, is_reworded=after.is_reworded or fitted.is_reworded)
+        for after, fitted in zip(worded, balanced, strict=True)
     ]

@@ -214,7 +214,7 @@ def _check_tensors(content: bytes, name: str) -> None:
     if len(content) < 8 or length > len(content) - 8:
         raise Problem(f"its member {name} holds no tensors")
     header = Tensors.model_validate_json(content[8 : 8 + length])
-    end = max((told.data_offsets[1] for told in header.tensors.values()), default=0)
+    end = max((tensor.data_offsets[1] for tensor in header.tensors.values()), default=0)
     if end != len(content) - 8 - length:
         raise Problem(f"its member {name} holds no tensors")
 

@@ -54,7 +54,7 @@ async def change(
             target,
             as_json=as_json,
             is_reported=is_reported,
-            asked_after=story.next_event - 1,
+            since_event=story.next_event - 1,
         )
 
 

@@ -145,7 +145,7 @@ async def make_and_write(
     *,
     as_json: bool,
     is_reported: bool = True,
-    asked_after: int | None = None,
+    since_event: int | None = None,
 ) -> int:
     """Work on a story until it settles, write its mix, and report; return the exit code.
 
@@ -156,7 +156,7 @@ async def make_and_write(
         target: where the mix goes, accepted or not; None writes none.
         as_json: print JSON, and no progress.
         is_reported: print the story as it then is.
-        asked_after: number of the event after which a change was asked for; if it is refused, that
+        since_event: number of the event after which a change was asked for; if it is refused, that
             is all that is told, and nothing is written.
     """
     from api.stories import local_run  # noqa: PLC0415 - LangGraph and scipy take a second
@@ -165,7 +165,7 @@ async def make_and_write(
 
     def listen(event: Event) -> None:
         bar.hear(event)
-        is_new = asked_after is not None and event.number > asked_after
+        is_new = since_event is not None and event.number > since_event
         if is_new and event.kind == "change.refused":
             refused.append(event.data["error"])
 

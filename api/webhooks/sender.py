@@ -238,7 +238,7 @@ class Sender:
     async def _attempt(self, outgoing: Outgoing) -> Answer:
         delivering = asyncio.create_task(self._deliver(outgoing))
         error = await _outcome(delivering)
-        return delivering.result() if error is None else Answer(None, _told(error))
+        return delivering.result() if error is None else Answer(None, _explanation(error))
 
     async def _deliver(self, outgoing: Outgoing) -> Answer:
         body = body_of(outgoing)
@@ -292,10 +292,10 @@ async def _outcome(task: asyncio.Task[Any]) -> BaseException | None:
     return asyncio.CancelledError() if task.cancelled() else task.exception()
 
 
-def _told(error: BaseException) -> str:
+def _explanation(error: BaseException) -> str:
     """Return what an attempt raised in words that any database keeps and any terminal shows."""
-    told = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
-    return shown(told)[:LONGEST_ERROR]
+    words = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
+    return shown(words)[:LONGEST_ERROR]
 
 
 def body_of(outgoing: Outgoing) -> bytes:

@@ -138,10 +138,10 @@ def test_manner_and_speaker_that_nobody_knows_are_notes_of_plan_and_edit(audiost
         )
     )
     created = audiostory("create", "--plan", plan, "--seed", 1, "-o", tmp_path / "line.wav")
-    told = " ".join(created.stdout.split())
+    printed = " ".join(created.stdout.split())
     assert created.returncode == 0, created.stderr
-    assert "Scene 1: the manner “flabbergasted” is not known" in told
-    assert "Scene 1: the speaker “Ana” is not in the cast" in told
+    assert "Scene 1: the manner “flabbergasted” is not known" in printed
+    assert "Scene 1: the speaker “Ana” is not in the cast" in printed
 
     story = audiostory.json("list")[0]["id"]
     assert len(audiostory.json("show", story)["notes"]) == 2
