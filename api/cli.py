@@ -18,6 +18,7 @@ from api.maintenance import commands as maintenance_commands
 from api.models import commands as model_commands
 from api.operations import commands as operation_commands
 from api.revisions import commands as revision_commands
+from api.shown import shown
 from api.stories import commands as story_commands
 from api.webhooks import commands as webhook_commands
 from audiostory_core.errors import BadInput, StudioError
@@ -99,7 +100,7 @@ def _collect_less() -> None:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"audiostory: {message}", file=sys.stderr)
+    print(shown(f"audiostory: {message}"), file=sys.stderr)
     return code
 
 

@@ -6,14 +6,15 @@ cannot be made is refused in an event and leaves everything as it is.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from audiostory_core.errors import BadInput
+from audiostory_core.plan_notes import notes_on_lines
+from audiostory_core.resolving import resolve
 from audiostory_core.story.changes import CHANGE, ChooseTake, Edits, MoreTakes, Remark, summary_of
-from audiostory_core.story.editing import Draft, Reason, apply, plan_of, preview
-from audiostory_core.story.edits import Reword
+from audiostory_core.story.editing import Draft, Reason, preview
+from audiostory_core.story.plan import SubEvent
 from nodes.clip_request import has_tail, key_of, seed_of, with_seed
 from nodes.errors import RunStopped
 from nodes.plan import (
@@ -75,11 +76,7 @@ async def _refuse(run: Run, error: str, services: Services) -> None:
     async with services.database.write() as session:
         held = await runs.lock(session, run.id)
         if held.edits[:1] == run.edits[:1]:
-            held.edits = held.edits[1:]
-            asked = run.edits[0]
-            await events.append(
-                session, run.story_id, "change.refused", run=run.number, edit=asked, error=error
-            )
+            await runs.refuse(session, held, error)
 
 
 async def _replan(story: Story, run: Run, asked: Remark, services: Services) -> NewRevision:
@@ -117,42 +114,41 @@ async def _edit(story: Story, run: Run, asked: Edits, services: Services) -> New
     return NewRevision(
         language=revision.language,
         samples=sum(draft.event.samples for draft in drafts),
-        plan=revision.plan,
+        plan=revision.plan | {"notes": _notes(story, planned, drafts, changed, services)},
         scenes=scenes,
         summary=summary_of(asked),
         ordinals=born,
     )
 
 
+def _notes(
+    story: Story,
+    planned: LoadedRevision,
+    drafts: Sequence[Draft],
+    changed: Sequence[int],
+    services: Services,
+) -> list[str]:
+    """Return the plan's notes with those on scenes whose layers the author has changed."""
+    events = planned.plan.sub_events
+    reworded = {
+        place + 1: drafts[place].event
+        for place in changed
+        if (origin := drafts[place].origin) is None
+        or drafts[place].event.layers != events[origin].layers
+    }
+    cast = [*planned.plan.cast, *(member for draft in drafts for member in draft.cast or ())]
+    more = notes_on_lines(reworded, cast, services.engine(story.engine).capabilities)
+    return list(dict.fromkeys((*planned.plan.notes, *more)))
+
+
 def _draft(story: Story, planned: LoadedRevision, asked: Edits, services: Services) -> list[Draft]:
     """Return the edited sub-events, plain words resolved by the planner."""
     longest_s = longest_scene_s(story, services)
-    drafts = apply(planned.plan, asked.edits, total=asked.total, longest_s=longest_s)
-    if not any(draft.change for draft in drafts):
-        return drafts
-    planner, language = planner_of(story, services), planned.plan.language
-    worded = [
-        replace(draft, event=planner.revise(draft.event, draft.change, language))
-        if draft.change
-        else draft
-        for draft in drafts
-    ]
-    longer = [
-        Reword(sub_event=place, duration_s=after.event.duration_s)
-        for place, (draft, after) in enumerate(zip(drafts, worded, strict=True), 1)
-        if draft.event.samples != after.event.samples
-    ]
-    if not longer:
-        return worded
-    timed = [
-        replace(after, event=after.event.model_copy(update={"duration_s": draft.event.duration_s}))
-        for draft, after in zip(drafts, worded, strict=True)
-    ]
-    balanced = apply(plan_of(planned.plan, timed), longer, total=asked.total, longest_s=longest_s)
-    return [
-        replace(after, event=one.event, is_reworded=after.is_reworded or one.is_reworded)
-        for after, one in zip(worded, balanced, strict=True)
-    ]
+
+    def revise(event: SubEvent, change: str, language: str) -> SubEvent:
+        return planner_of(story, services).revise(event, change, language)
+
+    return resolve(planned.plan, asked, revise, longest_s)
 
 
 async def _list_before(

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Sequence
 
 from audiostory_core.errors import BadInput
+from audiostory_core.plan_notes import notes_on_lines
 from audiostory_core.planners.protocol import Brief, OnSubEvent, Planner
 from audiostory_core.story.plan import StoryPlan, SubEvent
 from nodes.errors import StepFailed
@@ -92,7 +93,10 @@ def make_plan(
     if story.given_plan is not None and not remarks:
         given = StoryPlan.model_validate(story.given_plan)
         check_lengths(given.sub_events, longest_s, story.engine)
-        return given
+        numbered = dict(enumerate(given.sub_events, 1))
+        capabilities = services.engine(story.engine).capabilities
+        more = notes_on_lines(numbered, given.cast, capabilities)
+        return given.model_copy(update={"notes": tuple(dict.fromkeys((*given.notes, *more)))})
     return planner_of(story, services).plan(
         Brief(
             story.instruction,

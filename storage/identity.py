@@ -43,7 +43,7 @@ def _check_folder(audio_folder: Path, store_id: str) -> None:
             temporary = audio_folder / f"{secrets.token_hex(8)}.tmp"
             temporary.write_text(store_id, encoding="ascii")
             temporary.replace(file)  # a half-written id would lock the folder for ever
-        found = file.read_text(encoding="ascii").strip()
+        found = " ".join(file.read_text(encoding="ascii", errors="replace").split())
     except OSError as error:
         raise StoreUnusable(
             f"The audio folder {audio_folder} cannot be used: {error.strerror}. "

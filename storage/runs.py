@@ -182,6 +182,7 @@ async def approve(session: AsyncSession, run: Run, review: str) -> None:
 async def ask(session: AsyncSession, run: Run, edits: Sequence[Json]) -> None:
     """Ask an active run for changes; one that is parked is woken to make them."""
     run.edits = [*run.edits, *edits]
+    forget_refusal(run)
     await events.append(session, run.story_id, "change.asked", run=run.number, edits=list(edits))
     if run.state == RunState.PARKED:
         await wake(session, run)
@@ -191,6 +192,21 @@ async def drop_edit(session: AsyncSession, run: Run, edit: Json) -> None:
     """Take the first change off the list once it is made or refused, if it is still there."""
     if run.edits[:1] == [edit]:
         run.edits = run.edits[1:]
+
+
+async def refuse(session: AsyncSession, run: Run, error: str) -> None:
+    """Take the first change off the list and keep why, until the author asks for another."""
+    edit, *run.edits = run.edits
+    run.error = error
+    await events.append(
+        session, run.story_id, "change.refused", run=run.number, edit=edit, error=error
+    )
+
+
+def forget_refusal(run: Run) -> None:
+    """Forget why a change was refused: the author has gone on."""
+    if run.state != RunState.FAILED:
+        run.error = None
 
 
 async def cancel(session: AsyncSession, run: Run) -> None:
@@ -353,7 +369,7 @@ async def _end(session: AsyncSession, run: Run, state: RunState) -> None:
     run.state = state
     run.owner = run.expires_at = run.waits_for = None
     run.finished_at = await _now(session)
-    detail = {"error": run.error} if run.error else {}
+    detail = {"error": run.error} if state == RunState.FAILED else {}
     await events.append(session, run.story_id, f"run.{state}", run=run.number, **detail)
 
 

@@ -19,6 +19,8 @@ from pydantic import (
 
 from api.stories.creation import MAX_GUIDANCE, MAX_STEPS
 from audiostory_core.audio.loudness import SegmentLoudness
+from audiostory_core.audio.seams import SeamFigures
+from audiostory_core.quality.measures import Figures
 from audiostory_core.story.plan import (
     CastMember,
     SubEvent,
@@ -36,10 +38,15 @@ STORY_ID = re.compile(f"[{ID_ALPHABET}]{{{ID_LENGTH}}}", re.ASCII)
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # no database keeps it in a text
 KIND = re.compile(r"[a-z]+\.[a-z_]+", re.ASCII)
 LONGEST_TAIL_S = 10.0
+MAX_PRIORITY = 100
 DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+SEED = Annotated[int, Field(ge=0, le=2**63 - 1)]
+INTEGER = Annotated[int, Field(ge=-(2**53), le=2**53)]  # a database goes on counting from it
+TIME = Annotated[float, Field(ge=0, le=253_402_300_799)]  # since 1970, to the end of the year 9999
+NUMBER = Annotated[float, AllowInfNan(False)]
 FIELDS: dict[Any, Any] = {
-    int: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)],
-    float: Annotated[float, AllowInfNan(False)],
+    int: INTEGER,
+    float: NUMBER,
     bytes: Base64UrlBytes,
 }
 CAST: TypeAdapter[tuple[CastMember, ...]] = TypeAdapter(tuple[CastMember, ...])
@@ -98,15 +105,44 @@ class Report(BaseModel):
     matched: list[str]
     unmatched: list[str]
     warnings: list[str]
+    is_silence: bool
 
 
 class Programme(BaseModel):
-    """What reading a mix needs of its programme."""
+    """What reading and showing a mix needs of its programme."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
     gain_db: Annotated[float, Field(ge=-200, le=200)]
     limiting: bool
+    of_revision: INTEGER
+    loudness_lufs: NUMBER | None
+    true_peak_dbtp: NUMBER | None
+    reduction_db: NUMBER
+    reached: bool
+    reason: str | None
+
+
+class Tail(BaseModel):
+    """What choosing a take reads of its clip's parameters."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    tail_samples: Annotated[int, Field(ge=0, le=2**31)]
+
+
+class Recipe(BaseModel):
+    """What showing a take, and making another of it, needs of a clip's request."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    engine: str
+    seed: SEED
+    parameters: Tail
+
+
+FIGURES: TypeAdapter[Figures] = TypeAdapter(Figures)
+SEAM: TypeAdapter[SeamFigures] = TypeAdapter(SeamFigures)
 
 
 def read_rows(
@@ -156,10 +192,18 @@ def _model_of(table: str) -> type[BaseModel]:
         if column.key not in LEFT_OUT.get(table, frozenset()):
             hint = get_args(hints[column.key])[0]
             kinds = get_args(hint) if column.nullable else (hint,)
-            plain = tuple(FIELDS.get(kind, kind) for kind in kinds)
+            plain = tuple(_bounded(column.key, kind) for kind in kinds)
             fields[column.key] = (Union[plain], ...)  # noqa: UP007 - of what the table has
     strict = ConfigDict(extra="forbid", strict=True)
     return create_model(f"{table}_row", __config__=strict, **fields)
+
+
+def _bounded(column: str, kind: Any) -> Any:
+    if kind is int and column == "seed":
+        return SEED
+    if kind is float and column.endswith("_at"):
+        return TIME
+    return FIELDS.get(kind, kind)
 
 
 MODELS = {table: _model_of(table) for table in TABLES}
@@ -171,6 +215,7 @@ def _check_story(rows: Rows) -> None:
         raise Problem("its story has an id that no story has")
     check_instruction(story["instruction"])
     _need(0 <= story["tail_s"] <= LONGEST_TAIL_S, "tail")
+    _need(abs(story["priority"]) <= MAX_PRIORITY, "priority")
     Parameters.model_validate(story["parameters"])
     _need(all(KIND.fullmatch(event["kind"]) for event in rows["event"]), "kind of an event")
     revisions = _numbered(rows, "revision")
@@ -217,12 +262,14 @@ def _check_clips(rows: Rows, files: Mapping[str, int]) -> None:
         request = clip["request"]
         if hashlib.sha256(request.encode()).hexdigest() != clip["key"]:
             raise Problem("a clip is not named by its request")
-        _need(isinstance(json.loads(request), dict), "request of a clip")
+        Recipe.model_validate_json(request)
         named = condition_of(request)
         _need(not named or bool(DIGEST.fullmatch(named)), "condition of a clip")
         _need(clip["state"] in set(ClipState), "state of a clip")
         if clip["report"] is not None:
             Report.model_validate(clip["report"])
+        if clip["figures"] is not None:
+            FIGURES.validate_json(json.dumps(clip["figures"]), strict=True)
         is_made = clip["state"] == ClipState.FINISHED
         _need(clip["file"] in files if is_made else True, "file of a clip")
         _need(clip["file"] is None or bool(NAME.fullmatch(clip["file"])), "file of a clip")
@@ -238,6 +285,8 @@ def _check_mixes(rows: Rows, files: Mapping[str, int]) -> None:
         end = segment["offset"] + segment["samples"]
         _need(end <= files[segment["file"]], "range of a segment")
         SegmentLoudness.from_bytes(segment["samples"], segment["loudness"])
+        if segment["seam"] is not None:
+            SEAM.validate_json(json.dumps(segment["seam"]), strict=True)
     _distinct(mix["revision_id"] for mix in rows["mix"])
     for mix in rows["mix"]:
         _need(mix["revision_id"] in revisions, "revision")

@@ -7,7 +7,6 @@ its recipe makes cannot be checked without making it: restore bundles that you t
 import asyncio
 import hashlib
 import io
-import json
 import re
 import shutil
 import zipfile
@@ -25,6 +24,7 @@ from api.backups.bundle_rows import Problem, read_rows
 from api.backups.bundles import AUDIO, CONDITIONS, FORMAT, MANIFEST, ROWS
 from api.store import OpenStore
 from audiostory_core.errors import BadInput
+from audiostory_core.json_text import parse
 from audiostory_core.story.plan import CHANNELS, SAMPLE_RATE
 from storage.bundles import StoryRows, put_in
 from storage.errors import StoreUnusable
@@ -39,6 +39,7 @@ MAX_TEXT_BYTES = 256 << 20  # of the manifest, and of the rows: ten thousand tak
 MAX_BINARY_BYTES = 64 << 20  # of a condition or a file of audio: minutes of sound
 BLOCK_BYTES = 1 << 20
 REMEDY = "Take the backup again, and copy it as a binary file."
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -59,6 +60,30 @@ class Manifest(BaseModel):
     format: int
     story: str
     members: dict[str, Member]
+
+
+class Tensor(BaseModel):
+    """What the header of a file of tensors says of one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    dtype: str
+    shape: list[Count]
+    data_offsets: tuple[Count, Count]
+
+
+class Tensors(BaseModel):
+    """The header of a file of tensors."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Tensor]
+
+    metadata: Annotated[dict[str, str], Field(alias="__metadata__")] = {}
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors by name."""
+        return self.__pydantic_extra__
 
 
 @dataclass(frozen=True)
@@ -151,7 +176,7 @@ def _read_manifest(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]
     if MANIFEST not in entries or ROWS not in entries:
         raise Problem("it is a ZIP file, but no backup of a story")
     text = _read(archive, entries[MANIFEST])
-    told = json.loads(text)
+    told = parse(text)
     version = told.get("format") if isinstance(told, dict) else None
     if version != FORMAT:
         raise Problem(
@@ -188,10 +213,9 @@ def _check_tensors(content: bytes, name: str) -> None:
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > len(content) - 8:
         raise Problem(f"its member {name} holds no tensors")
-    header = json.loads(content[8 : 8 + length])
-    shapes = {key: told for key, told in header.items() if key != "__metadata__"}
-    ends = [told["data_offsets"][1] for told in shapes.values()]
-    if max(ends, default=0) != len(content) - 8 - length:
+    header = Tensors.model_validate_json(content[8 : 8 + length])
+    end = max((tensor.data_offsets[1] for tensor in header.tensors.values()), default=0)
+    if end != len(content) - 8 - length:
         raise Problem(f"its member {name} holds no tensors")
 
 

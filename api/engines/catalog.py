@@ -20,6 +20,7 @@ PLANNERS = {
     "audiostory": "audiostory_core.planners.audiostory.planner:AudioStoryPlanner",
     "chat": "audiostory_core.planners.chat.planner:Chat",
 }
+WORDS_BY_CLAUSES = ("clauses", "audiostory")  # planners whose changes in words `clauses` reads
 NEED_WEIGHTS = ("audiostory",)  # names of engines and planners
 NEED_SERVER = ("chat",)  # names of planners
 

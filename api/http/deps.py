@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from api.settings import Settings
 from api.store import OpenStore
+from api.wording import Resolve
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class AppState:
     store: OpenStore
     settings: Settings
     count_workers: Callable[[], int]  # that are alive
+    is_sending: Callable[[], bool] = lambda: True  # webhooks what falls due
+    words: Resolve | None = None  # tells what changes in plain words do
     is_public: bool = False  # others than this machine can reach it
     closing: asyncio.Event = field(default_factory=asyncio.Event)  # set: endless responses end
     exporting: asyncio.Lock = field(default_factory=asyncio.Lock)  # one file at a time

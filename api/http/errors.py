@@ -102,9 +102,28 @@ async def _studio_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _store_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, NotFound):
-        remedy = "GET /v1/stories lists the stories; a story's status tells how far it is."
+        remedy = _way_to(error)
         return problem(404, _text(error), field=error.what, value=_shown(error.name), remedy=remedy)
     return problem(409 if isinstance(error, Conflict) else 503, _text(error))
+
+
+def _way_to(missing: NotFound) -> str:
+    """Say where to find what there is instead."""
+    what, _, of = missing.what.partition(" of story")
+    story = f"/v1/stories/{_text(of.split()[0] if of else missing.name)}"
+    match what:
+        case "mix":
+            return f"GET {story} tells how far it is; a mix is there once all clips are made."
+        case "sub-event" | "clip":
+            return f"GET {story}/sub-events lists them by number, and tells how far each clip is."
+        case "take" if of:
+            return f"GET {story}/sub-events/{of.split()[-1]}/takes lists them."
+        case "revision":
+            return f"GET {story}/revisions lists them by number and name."
+        case "audio format":
+            return "Ask for .wav or .flac."
+        case _:
+            return "GET /v1/stories lists the stories; a story's status tells how far it is."
 
 
 async def _invalid_request(request: Request, error: Exception) -> JSONResponse:

@@ -1,9 +1,12 @@
 """What the commands that keep a store in order do."""
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from api.backups import bundles, restoration
 from api.maintenance import repair
@@ -18,12 +21,32 @@ SHOWN = 20  # files listed by name
 STORY_ID = re.compile(r"[0-9a-z]{1,40}", re.ASCII)
 
 
+@dataclass(frozen=True)
+class _Young:
+    """Files that nothing names, and that are too young to go."""
+
+    files: int
+    bytes: int
+    newest_s: float  # since 1970
+
+    @classmethod
+    def of(cls, paths: Iterable[Path]) -> Self:
+        stats = []
+        for path in paths:
+            with suppress(FileNotFoundError):  # a worker has finished or named it meanwhile
+                stats.append(path.stat())
+        newest_s = max((stat.st_mtime for stat in stats), default=0.0)
+        return cls(len(stats), sum(stat.st_size for stat in stats), newest_s)
+
+
 async def collect(*, delete: bool, as_json: bool) -> None:
     """Print what nobody can hear any more, removed or not."""
     async with _opened() as (store, settings):
         search = gc.sweep if delete else gc.survey
         min_age_s = settings.gc_min_age_h * HOUR_S
         found = await search(store.database, store.audio, store.exports, min_age_s)
+        loose = await gc.survey(store.database, store.audio, store.exports, 0.0)
+    young = _Young.of(set(loose.files) - set(found.files))
     if as_json:
         console.print_json(
             {
@@ -34,6 +57,9 @@ async def collect(*, delete: bool, as_json: bool) -> None:
                 "files": [str(path) for path in found.files],
                 "file_bytes": found.file_bytes,
                 "busy_runs": found.busy_runs,
+                "young_files": young.files,
+                "young_bytes": young.bytes,
+                "min_age_h": settings.gc_min_age_h,
             }
         )
         return
@@ -48,6 +74,14 @@ async def collect(*, delete: bool, as_json: bool) -> None:
         f"{len(found.conditions)} conditions",
         soft_wrap=True,
     )
+    if young.files:
+        last = datetime.fromtimestamp(young.newest_s + min_age_s, UTC).astimezone()
+        console.err.print(
+            f"{console.counted(young.files, 'file')} more ({young.bytes / 1e6:.1f} MB) must be "
+            f"{settings.gc_min_age_h:g} h old first (AUDIOSTORY_GC_MIN_AGE_H): "
+            f"all of them are by {last:%Y-%m-%d %H:%M}.",
+            soft_wrap=True,
+        )
     if found.busy_runs:
         console.err.print(
             f"{found.busy_runs} runs are being worked on: segments and conditions stay until a "
@@ -65,9 +99,13 @@ async def delete(story_id: str) -> None:
         NotFound: if there is no such story.
         Conflict: if it is being worked on.
     """
-    async with _opened() as (store, _), store.database.write() as session:
+    async with _opened() as (store, settings), store.database.write() as session:
         await deletion.delete_story(session, story_id)
-    console.out.print(f"story {story_id} is deleted; `audiostory gc` frees its audio")
+    console.out.print(
+        f"story {story_id} is deleted; `audiostory gc --delete` frees what only it was heard as, "
+        f"once that is {settings.gc_min_age_h:g} h old",
+        soft_wrap=True,
+    )
 
 
 async def verify(story_id: str | None, *, should_repair: bool, as_json: bool) -> int:

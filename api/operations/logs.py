@@ -4,16 +4,18 @@ Whatever logs through the standard library ends up here. Secrets are struck out 
 line, wherever in it they are.
 """
 
+import io
 import logging
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, ExcInfo, Processor
 
 from api.settings import LogFormat, LogLevel
+from api.shown import shown
 
 OURS = ("api", "graph", "nodes", "audiostory_core", "storage")
 SERVER = ("uvicorn", "uvicorn.error", "uvicorn.access")
@@ -37,13 +39,12 @@ def configure(form: LogFormat, level: LogLevel, bound: Bound = dict) -> None:
     def add_bound(logger: object, name: str, event: EventDict) -> EventDict:
         return {**event, **bound()}
 
-    plain = structlog.dev.plain_traceback  # others show local variables, secrets among them
     is_json = form == LogFormat.JSON
     colors = sys.stderr.isatty()
     rendering: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if is_json
-        else [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+        else [_show, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_trace)]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -72,6 +73,18 @@ def configure(form: LogFormat, level: LogLevel, bound: Bound = dict) -> None:
         logger.handlers = []
         logger.propagate = True
         logger.setLevel(level.upper())
+
+
+def _show(logger: object, name: str, event: EventDict) -> EventDict:
+    """Replace what would control the terminal; values that are no text are shown as their repr."""
+    return {key: shown(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _trace(sink: TextIO, info: ExcInfo) -> None:
+    """Write a traceback without local variables, for there are secrets among them."""
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, info)
+    sink.write(shown(plain.getvalue()))
 
 
 def _tell_request(logger: object, name: str, event: EventDict) -> EventDict:

@@ -72,11 +72,13 @@ class StoreFigures(Collector):
     Args:
         tallies: as they were just read.
         workers: that are alive.
+        is_sending: whether webhooks are sent what falls due.
     """
 
-    def __init__(self, tallies: Stats, workers: int) -> None:
+    def __init__(self, tallies: Stats, workers: int, *, is_sending: bool) -> None:
         self._tallies = tallies
         self._workers = workers
+        self._is_sending = is_sending
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
@@ -104,6 +106,11 @@ class StoreFigures(Collector):
             ("oldest_queued_clip_seconds", "How long the first clip waits.", now.oldest_clip_s),
             ("oldest_queued_run_seconds", "How long the first run waits.", now.oldest_run_s),
             ("webhook_deliveries_due", "Events not delivered yet.", now.deliveries_due),
+            (
+                "webhook_sender_running",
+                "1 while webhooks are sent what is due.",
+                float(self._is_sending),
+            ),
             ("workers_alive", "Workers that are alive, as seen from here.", self._workers),
         ):
             yield GaugeMetricFamily(f"audiostory_{name}", told, value=value)

@@ -25,6 +25,5 @@ async def get_metrics(state: AppStateDep, request: Request) -> Response:
         tallies = await tally(session)
     requests: RequestFigures = request.app.state.figures
     workers = await count_workers(state)
-    return Response(
-        render(requests, StoreFigures(tallies, workers)), media_type=CONTENT_TYPE_PLAIN_0_0_4
-    )
+    figures = StoreFigures(tallies, workers, is_sending=state.is_sending())
+    return Response(render(requests, figures), media_type=CONTENT_TYPE_PLAIN_0_0_4)

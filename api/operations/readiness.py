@@ -20,7 +20,7 @@ PROBE_S = 5.0  # the audio folder is written to no more often than this
 class Check(BaseModel):
     """One thing that the service needs."""
 
-    name: str  # "database", "audio folder", "workers" or "disk"
+    name: str  # "database", "audio folder", "workers", "webhooks" or "disk"
     is_ok: bool
     detail: str
     remedy: str | None = None
@@ -41,6 +41,7 @@ async def examine(state: AppState, folder: Folder) -> list[Check]:
         await _check_database(state),
         await _check_folder(state, folder),
         await _check_workers(state),
+        _check_webhooks(state),
         await asyncio.to_thread(_check_disk, state),
     ]
 
@@ -89,6 +90,14 @@ async def _check_workers(state: AppState) -> Check:
         remedy = "Wait a little: they are being restarted. Else start `audiostory worker`."
         return Check(name="workers", is_ok=False, detail="No worker is alive.", remedy=remedy)
     return Check(name="workers", is_ok=True, detail=f"{alive} alive.")
+
+
+def _check_webhooks(state: AppState) -> Check:
+    name = "webhooks"
+    if not state.is_sending():
+        remedy = "Wait a little: it begins again by itself. The log tells what broke it off."
+        return Check(name=name, is_ok=False, detail="Nothing is sent.", remedy=remedy)
+    return Check(name=name, is_ok=True, detail="What falls due is sent.")
 
 
 def _check_disk(state: AppState) -> Check:

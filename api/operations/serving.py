@@ -18,6 +18,7 @@ from api.pool import count_processes, end
 from api.settings import LogLevel, Settings
 from api.store import open_store
 from api.webhooks.sender import Sender
+from api.wording import WordingProcess
 from audiostory_core.errors import BadInput
 from storage import keys
 
@@ -134,7 +135,16 @@ async def _serve(settings: Settings, host: str, port: int, workers: int, is_publ
     listening = _listen(host, port)
     store = await open_store(settings)
     supervisor = Supervisor(workers, max(1, count_processes(settings) // workers))
-    state = AppState(store, settings, supervisor.count_alive, is_public)
+    sender = Sender(store.database, settings)
+    wording = WordingProcess()
+    state = AppState(
+        store,
+        settings,
+        supervisor.count_alive,
+        lambda: sender.is_running,
+        wording.resolve,
+        is_public=is_public,
+    )
     config = uvicorn.Config(
         create_app(state), log_config=None, lifespan="off", timeout_graceful_shutdown=GRACE_S
     )
@@ -151,7 +161,7 @@ async def _serve(settings: Settings, host: str, port: int, workers: int, is_publ
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
-        async with supervisor.running(), Sender(store.database, settings).running():
+        async with supervisor.running(), sender.running(), wording.running():
             address = f"http://{_shown(host)}:{listening.getsockname()[1]}"
             print(f"{address}/docs  (Ctrl-C stops)", file=sys.stderr, flush=True)
             if is_public:

@@ -1,7 +1,6 @@
 """Commands that revise a story: scenes, takes, review, and the versions it had."""
 
 import asyncio
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -186,6 +185,7 @@ def takes(
 ) -> None:
     """List every clip a scene ever had, with its recipe; or make more, or write them to compare."""
     from api.revisions import handlers
+    from api.stories.handlers import BAD_INPUT
     from audiostory_core.story.changes import MoreTakes
 
     async def run() -> int:
@@ -195,6 +195,8 @@ def takes(
             code = await handlers.change(
                 story_id, asked, None, accept=False, as_json=as_json, is_reported=False
             )
+        if code == BAD_INPUT:
+            return code
         await handlers.list_takes(story_id, scene, folder, as_json=as_json)
         return code
 
@@ -351,6 +353,8 @@ def _change(story_id: str, asked: Any, output: Path | None, accept: bool, as_jso
 
 
 def _read_json(named: str) -> Any:
+    from audiostory_core.json_text import NotJson, parse
+
     remedy = "Give a JSON list of edits, as docs/authoring.md shows."
     try:
         text = sys.stdin.read() if named == "-" else Path(named).read_text(encoding="utf-8")
@@ -358,7 +362,6 @@ def _read_json(named: str) -> Any:
         problem = getattr(error, "strerror", None) or "cannot be read"
         raise BadInput("edits", named, problem.lower(), remedy) from error
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        problem = f"is not JSON (line {error.lineno}: {error.msg})"
-        raise BadInput("edits", named, problem, remedy) from error
+        return parse(text)
+    except NotJson as error:
+        raise BadInput("edits", named, str(error), remedy) from error

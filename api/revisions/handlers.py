@@ -1,22 +1,24 @@
 """What the commands that revise a story do once their input is known to be good."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from api.revisions import service, tables
 from api.store import OpenStore
 from api.stories import handlers as story_handlers
-from api.stories.handlers import BAD_INPUT, DONE, opened
+from api.stories.handlers import DONE, opened
 from api.stories.views import Status, load_story, view_revisions, view_story, view_takes
 from api.terminal import console
+from api.wording import Question
 from audiostory_core.errors import BadInput
 from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes, Remark
-from audiostory_core.story.editing import Preview
+from audiostory_core.story.editing import Draft, Preview
 from audiostory_core.story.plan import seconds_of
 from storage import clips
 from storage.audio_files import AudioFiles
 from storage.database import Database
-from storage.models import Event, Revision
+from storage.models import Revision
 
 Moved = Callable[[Database], Awaitable[Revision]]
 
@@ -40,36 +42,25 @@ async def change(
         as_json: print JSON.
         is_reported: print the story as it then is.
     """
-    refused: list[str] = []
-    known = 0
-
-    def listen(event: Event) -> None:
-        if event.kind == "change.refused" and event.number > known:
-            refused.append(event.data["error"])
-
     async with opened() as (store, settings):
         async with store.database.read() as session:
             story, _, _ = await load_story(session, story_id)
-            known = story.next_event - 1
-        await service.ask(store.database, story_id, asked, accept=accept)
-        code = await story_handlers.make_and_write(
+        await service.ask(store.database, story_id, asked, accept=accept, words=_resolve)
+        return await story_handlers.make_and_write(
             store,
             settings,
             story_id,
             target,
             as_json=as_json,
             is_reported=is_reported,
-            listener=listen,
+            since_event=story.next_event - 1,
         )
-    for error in refused:
-        console.err.print(f"audiostory: {error}", markup=False, soft_wrap=True)
-    return BAD_INPUT if refused else code
 
 
 async def preview(story_id: str, asked: Edits, *, as_json: bool) -> int:
     """Print what edits would do; return the exit code."""
     async with opened() as (store, _):
-        lines = await service.look_ahead(store.database, story_id, asked)
+        lines = await service.look_ahead(store.database, story_id, asked, _resolve)
     if as_json:
         console.print_json([_as_json(line) for line in lines])
     else:
@@ -142,6 +133,14 @@ async def cancel(story_id: str) -> None:
     async with opened() as (store, _):
         await service.cancel(store.database, story_id)
     console.out.print(f"cancelled; go on with: audiostory resume {story_id}")
+
+
+async def _resolve(question: Question) -> list[Draft]:
+    """Resolve edits in this process, which may load a planner."""
+    from api.wording_process import look_ahead  # noqa: PLC0415 - loads what foley hears in words
+    from audiostory_core.planners.clauses.planner import Clauses  # noqa: PLC0415 - it too
+
+    return await asyncio.to_thread(lambda: look_ahead(Clauses(), question))
 
 
 def _make_folder(folder: Path) -> None:

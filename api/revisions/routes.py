@@ -75,19 +75,26 @@ class PreviewResponse(BaseModel):
 async def post_change(story_id: str, wish: ChangeRequest, state: AppStateDep) -> StoryView:
     """Ask for edits, more takes, another take or another plan.
 
-    The change is checked at once and made by the workers; follow the story's events. The new mix
+    The change is checked at once and made by the workers; follow the story's events. What only the
+    planner can tell (`chat` asks a language model) is found out then: the story's `refusal` says
+    why a change was not made, until another is asked for. The new mix
     waits for approval, heard under the gain of the one before it, unless `accept` says otherwise.
     """
     await service.ask(
-        state.store.database, story_id, wish.change, accept=wish.accept, base=wish.base
+        state.store.database,
+        story_id,
+        wish.change,
+        accept=wish.accept,
+        base=wish.base,
+        words=state.words,
     )
     return await _view(story_id, state)
 
 
 @router.post("/{story_id}/preview", summary="What would edits do?")
 async def post_preview(story_id: str, edits: Edits, state: AppStateDep) -> PreviewResponse:
-    """Say which clips edits would make again, and why, without making them."""
-    lines = await service.look_ahead(state.store.database, story_id, edits)
+    """Say which clips edits would make again, and why, without making them; refuse what cannot be."""
+    lines = await service.look_ahead(state.store.database, story_id, edits, state.words)
     fates: list[PreviewLine] = []
     for line in lines:
         remade: Literal["made again", "kept"] = "made again" if line.is_remade else "kept"

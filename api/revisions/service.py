@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.engines.catalog import ENGINES, LONGEST_CLIP_S, check_name
+from api.engines.catalog import ENGINES, LONGEST_CLIP_S, WORDS_BY_CLAUSES, check_name
 from api.stories.views import load_story
+from api.wording import Question, Resolve, Unanswered
 from audiostory_core.errors import BadInput
 from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes, Remark
-from audiostory_core.story.editing import Preview, apply, diff, preview
+from audiostory_core.story.editing import Draft, Preview, apply, diff, preview
 from audiostory_core.story.plan import StoryPlan
 from audiostory_core.story.stored import plan_of, scene_from_row
 from storage import clips, events, mixes, revisions, runs, stories, takes
@@ -47,6 +48,7 @@ async def ask(
     *,
     accept: bool = False,
     base: int | None = None,
+    words: Resolve | None = None,
 ) -> Run:
     """Have a change made by the story's run, or by a new one if it has ended.
 
@@ -56,6 +58,7 @@ async def ask(
         asked: the change.
         accept: do not stop for the author with the new mix.
         base: number of the revision the author was looking at.
+        words: tells what edits in plain words do; without it the story's run finds out.
 
     Raises:
         BadInput: naming the field of the change that cannot be made.
@@ -66,6 +69,8 @@ async def ask(
         read = await read_plan(session, story_id)
         _check_base(read.revision, base)
         await _check(session, read, asked)
+    if isinstance(asked, Edits):
+        await _drafts(read, asked, words)
     async with database.write() as session:
         story, latest, _ = await load_story(session, story_id)
         run = await runs.lock(session, latest.id)
@@ -83,8 +88,10 @@ async def ask(
         return run
 
 
-async def look_ahead(database: Database, story_id: str, asked: Edits) -> list[Preview]:
-    """Say what edits would do to each scene, without asking for them.
+async def look_ahead(
+    database: Database, story_id: str, asked: Edits, words: Resolve | None = None
+) -> list[Preview]:
+    """Say what edits would do to each scene, without asking for them; see `ask`.
 
     Raises:
         BadInput: naming the field of the edit that cannot be made.
@@ -93,9 +100,7 @@ async def look_ahead(database: Database, story_id: str, asked: Edits) -> list[Pr
     """
     async with database.read() as session:
         read = await read_plan(session, story_id)
-    _check_engines(asked)
-    drafts = apply(read.plan, asked.edits, total=asked.total, longest_s=_longest_s(read.story))
-    return preview(read.plan, drafts, follow=asked.follow)
+    return preview(read.plan, await _drafts(read, asked, words), follow=asked.follow)
 
 
 async def reject(database: Database, story_id: str, remark: str, base: int | None = None) -> Run:
@@ -286,9 +291,6 @@ async def _read(session: AsyncSession, story_id: str) -> tuple[Story, Revision]:
 
 async def _check(session: AsyncSession, read: Read, asked: Asked) -> None:
     match asked:
-        case Edits():
-            _check_engines(asked)
-            apply(read.plan, asked.edits, total=asked.total, longest_s=_longest_s(read.story))
         case MoreTakes() | ChooseTake():
             count = len(read.revision.scenes)
             if asked.sub_event > count:
@@ -300,6 +302,20 @@ async def _check(session: AsyncSession, read: Read, asked: Asked) -> None:
                 )
             if isinstance(asked, ChooseTake):
                 await _check_take(session, read.revision.scenes[asked.sub_event - 1], asked)
+
+
+async def _drafts(read: Read, asked: Edits, words: Resolve | None) -> list[Draft]:
+    """Return what edits make of a story's plan, as far as it can be known at once."""
+    _check_engines(asked)
+    longest_s = _longest_s(read.story)
+    drafts = apply(read.plan, asked.edits, total=asked.total, longest_s=longest_s)
+    is_worded = any(draft.change for draft in drafts)
+    if words is None or not is_worded or read.story.planner not in WORDS_BY_CLAUSES:
+        return drafts
+    try:
+        return await words(Question(plan=read.plan, edits=asked, longest_s=longest_s))
+    except Unanswered:
+        return drafts
 
 
 async def _check_take(session: AsyncSession, scene_id: int, asked: ChooseTake) -> None:
@@ -347,6 +363,8 @@ async def _movable(session: AsyncSession, story_id: str) -> tuple[Story, Revisio
 
 async def _go_to(session: AsyncSession, story: Story, revision: Revision) -> None:
     run = await stories.find_latest_run(session, story.id)
+    if run is not None:
+        runs.forget_refusal(run)
     active = run if run is not None and run.state in ACTIVE else None
     await revisions.move_to(session, story, active, revision)
     await events.append(session, story.id, "revision.current", revision=revision.number)

@@ -1,7 +1,7 @@
 """What the commands do once their input is known to be good."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -168,7 +168,7 @@ async def make_and_write(
     *,
     as_json: bool,
     is_reported: bool = True,
-    listener: Callable[[Event], None] | None = None,
+    since_event: int | None = None,
 ) -> int:
     """Work on a story until it settles, write its mix, and report; return the exit code.
 
@@ -179,14 +179,18 @@ async def make_and_write(
         target: where the mix goes, accepted or not; None writes none.
         as_json: print JSON, and no progress.
         is_reported: print the story as it then is.
-        listener: hears of every event of the story, from its first on.
+        since_event: number of the event after which a change was asked for; if it is refused, that
+            is all that is told, and nothing is written.
     """
     from api.stories import local_run  # noqa: PLC0415 - LangGraph and scipy, where there is work to do
 
+    refused: list[str] = []
+
     def listen(event: Event) -> None:
         bar.hear(event)
-        if listener is not None:
-            listener(event)
+        is_new = since_event is not None and event.number > since_event
+        if is_new and event.kind == "change.refused":
+            refused.append(event.data["error"])
 
     try:
         with console.story_progress(is_shown=not as_json) as bar:
@@ -197,6 +201,9 @@ async def make_and_write(
     except asyncio.CancelledError:
         console.show_interrupted(story_id, target)
         raise
+    if refused:
+        console.err.print(f"audiostory: {'; '.join(refused)}", markup=False, soft_wrap=True)
+        return BAD_INPUT
     async with store.database.read() as session:
         detail, scenes = await detail_story(session, story_id)
     if detail.status == Status.FAILED or run.waits_for == CLIP_REVIEW:

@@ -51,7 +51,8 @@ class StoryView(BaseModel):
     sub_events: int | None
     revision: int | None  # number of the current one
     waits_for: str | None  # "clips", or what its author is to decide
-    error: str | None
+    error: str | None  # why it failed
+    refusal: str | None  # why the change asked for last was not made, until another is asked for
 
 
 class SceneView(BaseModel):
@@ -144,7 +145,8 @@ def view_story(story: Story, run: Run, revision: Revision | None) -> StoryView:
         sub_events=len(revision.scenes) if revision else None,
         revision=revision.number if revision else None,
         waits_for=run.waits_for,
-        error=run.error,
+        error=run.error if run.state == RunState.FAILED else None,
+        refusal=run.error if run.state != RunState.FAILED else None,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.highlighter import JSONHighlighter
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -19,8 +20,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
+from api.shown import escaped, shown
 from audiostory_core.story.plan import SpeechLayer, StoryPlan, SubEvent
 
 if TYPE_CHECKING:  # a plan is shown without a database
@@ -38,13 +42,30 @@ STEPS = {  # that an event begins, as the author reads it
     "llm.waiting": "waiting for the language model",
 }
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class Terminal(Console):
+    """A console on which no text of others controls anything; its own styles do."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return the text as it is shown, before it is measured for a table."""
+        return super().render_str(shown(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Yield the segments of anything else as they are shown."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=shown(segment.text))
+
+
+out = Terminal(highlight=False)
+err = Terminal(stderr=True, highlight=False)
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON that a script reads."""
-    out.print_json(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    text = escaped(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    out.print(JSONHighlighter()(text), soft_wrap=True)
 
 
 class StoryBar:
@@ -166,6 +187,8 @@ def show_story(detail: StoryDetail) -> None:
         show_note(note)
     if detail.error:
         out.print(f"[red]error[/] {escape(detail.error)}")
+    if detail.refusal:
+        out.print(f"[yellow]not changed[/] {escape(detail.refusal)}")
     if detail.programme:
         out.print(escape(programme_line(detail.programme)))
     if detail.status == Status.IN_REVIEW:

@@ -26,6 +26,7 @@ from urllib.parse import urljoin
 import httpcore
 
 from api.settings import Settings
+from api.shown import shown
 from api.webhooks.addresses import Judge, Resolver, check_url, find_addresses, judge, resolve
 from audiostory_core.errors import BadInput
 from storage import webhooks
@@ -45,6 +46,10 @@ LONGEST_WAIT_S = 6 * 3600.0  # that an answer may ask for
 LOOK_S = 0.1  # between two looks for what is due, at least
 LONGEST_REST_S = 30.0  # and at most
 STORE_WAIT_S = 5.0  # before the store is asked again after it failed
+RESTART_S = 1.0  # before sending begins again after it broke off
+STABLE_S = 30.0  # what was sent for this long begins again with a short wait
+LONGEST_RESTART_S = 60.0
+LONGEST_ERROR = 500  # characters that are noted
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +110,7 @@ class Sender:
         is_allowed: tells which addresses may be connected to; None: the settings do.
         resolver: of host names.
         tls: verifies servers; None trusts the usual authorities.
+        restart_s: until sending begins again after it broke off; twice as long each time.
     """
 
     def __init__(
@@ -114,7 +120,10 @@ class Sender:
         is_allowed: Judge | None = None,
         resolver: Resolver = resolve,
         tls: ssl.SSLContext | None = None,
+        restart_s: float = RESTART_S,
     ) -> None:
+        self._sending: asyncio.Task[None] | None = None
+        self._restart_s = restart_s
         self._database = database
         self._allow_private = settings.webhook_allow_private
         self._waits_s: Sequence[float] = settings.webhook_waits_s
@@ -123,16 +132,34 @@ class Sender:
             is_allowed or judge(allow_private=self._allow_private), resolver
         )
 
+    @property
+    def is_running(self) -> bool:
+        """Whether what falls due is sent; False between a failure and the next beginning."""
+        return self._sending is not None and not self._sending.done()
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Send for the duration of the block; what is then on its way is sent again later."""
-        sending = asyncio.create_task(self.send_forever())
-        sending.add_done_callback(_tell_if_broken)
+        keeping = asyncio.create_task(self._keep_sending())
         try:
             yield
         finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    async def _keep_sending(self) -> None:
+        """Send for ever; what nobody foresaw is logged, and sending begins again after a wait."""
+        loop = asyncio.get_running_loop()
+        wait_s = self._restart_s
+        while True:
+            started = loop.time()
+            self._sending = asyncio.create_task(self.send_forever())
+            error = await _outcome(self._sending)
+            if loop.time() - started > STABLE_S:
+                wait_s = self._restart_s
+            log.error("webhooks are not sent; beginning again in %g s", wait_s, exc_info=error)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_RESTART_S)
 
     async def send_forever(self) -> None:
         """Send what falls due until cancelled."""
@@ -150,7 +177,7 @@ class Sender:
             await asyncio.gather(*busy, return_exceptions=True)
 
     async def send(self, outgoing: Outgoing) -> None:
-        """Make one attempt at a claimed delivery and note how it ended."""
+        """Make one attempt at a claimed delivery and note how it ended, whatever it raised."""
         answer = await self._attempt(outgoing)
         try:
             await self._note(outgoing, answer)
@@ -179,7 +206,8 @@ class Sender:
         waking.cancel()
         ended = done & busy
         for task in ended:
-            task.result()
+            if error := task.exception():  # of noting it: its lease runs out, and it is sent again
+                log.error("a delivery could not be noted", exc_info=error)
         return ended
 
     async def _wake(self, seen: int, wait_s: float) -> None:
@@ -208,6 +236,11 @@ class Sender:
         return max(self._waits_s[attempt - 1] * jitter, answer.wait_s)
 
     async def _attempt(self, outgoing: Outgoing) -> Answer:
+        delivering = asyncio.create_task(self._deliver(outgoing))
+        error = await _outcome(delivering)
+        return delivering.result() if error is None else Answer(None, _explanation(error))
+
+    async def _deliver(self, outgoing: Outgoing) -> Answer:
         body = body_of(outgoing)
         headers = sign(outgoing, body, round(time.time()))
         try:
@@ -215,10 +248,6 @@ class Sender:
                 return await self._post(outgoing.url, headers, body)
         except TimeoutError:
             return Answer(None, f"no answer within {TIMEOUT_S:g} s")
-        except BadInput as error:
-            return Answer(None, str(error))
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
-            return Answer(None, f"{type(error).__name__}: {error}")
 
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         for _ in range(MAX_REDIRECTS + 1):
@@ -252,10 +281,21 @@ class Sender:
             return response.status, answered
 
 
-def _tell_if_broken(sending: asyncio.Task[None]) -> None:
-    """Log what nobody foresaw at once, and not only when the service stops."""
-    if not sending.cancelled() and sending.exception() is not None:
-        log.error("webhooks are sent no more", exc_info=sending.exception())
+async def _outcome(task: asyncio.Task[Any]) -> BaseException | None:
+    """Wait for a task, cancelled with its waiter; return what it raised instead of raising it."""
+    try:
+        await asyncio.wait({task})
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
+def _explanation(error: BaseException) -> str:
+    """Return what an attempt raised in words that any database keeps and any terminal shows."""
+    words = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
+    return shown(words)[:LONGEST_ERROR]
 
 
 def body_of(outgoing: Outgoing) -> bytes:

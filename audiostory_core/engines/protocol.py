@@ -17,6 +17,19 @@ from audiostory_core.story.plan import SAMPLE_RATE, CastMember, Layer, StoryPlan
 Waveform = NDArray[np.float32]  # [C, N], in [-1, 1]
 
 
+class Manners(Protocol):
+    """The ways of speaking that an engine knows."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A word for each."""
+        ...
+
+    def knows(self, text: str) -> bool:
+        """Tell whether the text names one of them."""
+        ...
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What an engine can do, as data."""
@@ -30,6 +43,7 @@ class Capabilities:
     needs_condition: bool
     sample_rate: int = SAMPLE_RATE  # Hz, of the network; results are always at 44.1 kHz
     parameters: Mapping[str, Any] = field(default_factory=dict)  # a story may set; with defaults
+    manners: Manners | None = None  # None: the words of a manner are the network's to understand
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ Every id is found by token string: the ids written in the release's own `added_t
 gaps and duplicates, and what its code uses are the positions in which the tokens were added.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -13,6 +12,7 @@ from tokenizers import Tokenizer
 from transformers import Qwen2Tokenizer
 
 from audiostory_core.errors import BadInput
+from audiostory_core.json_text import NotJson, parse
 from audiostory_core.model.config import RESIDUAL_TOKENS, SEMANTIC_TOKENS
 
 ADDED_TOKENS: tuple[str, ...] = (
@@ -168,8 +168,8 @@ def _is_added(token: object) -> bool:
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = parse(path.read_bytes())
+    except (OSError, NotJson) as error:
         raise BadInput("weights", str(path), f"cannot be read as JSON ({error})", REMEDY) from error
     if not isinstance(content, dict):
         raise BadInput("weights", str(path), "is not a JSON object", REMEDY)

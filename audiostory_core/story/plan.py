@@ -4,7 +4,6 @@ Every duration of a plan is a whole number of samples at `SAMPLE_RATE`, so that 
 to the total exactly; `samples_of` and `seconds_of` are the only two conversions.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from enum import StrEnum
@@ -15,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from audiostory_core.errors import BadInput
+from audiostory_core.json_text import NotJson, parse
 
 SAMPLE_RATE = 44_100  # Hz, of every clip, seam and mix
 CHANNELS = 2
@@ -248,10 +248,9 @@ def read_plan(path: Path) -> StoryPlan:
     except UnicodeDecodeError as error:
         raise BadInput("plan", str(path), "is not UTF-8 text", remedy) from error
     try:
-        return StoryPlan.model_validate(_with_total(json.loads(text)))
-    except json.JSONDecodeError as error:
-        problem = f"is not JSON (line {error.lineno}: {error.msg})"
-        raise BadInput("plan", str(path), problem, remedy) from error
+        return StoryPlan.model_validate(_with_total(parse(text)))
+    except NotJson as error:
+        raise BadInput("plan", str(path), str(error), remedy) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the plan"

@@ -74,6 +74,8 @@ def _plan(**changes: object) -> dict[str, object]:
         ("not json at all", ["plan", "not JSON", "line 1"]),
         (b"\xff\xfe\x00", ["plan", "UTF-8"]),
         ("[]", ["plan"]),
+        (f'{{"seed": {"9" * 5_000}}}', ["plan", "too many digits"]),
+        ("[" * 100_000 + "]" * 100_000, ["plan", "nested too deep"]),
         (_plan(tempo=120), ["plan", "tempo"]),
         (_plan(duration_s=12.0), ["plan", "add up to 10 s", "12 s"]),
         (_plan(duration_s=-1), ["plan", "duration_s"]),
@@ -98,6 +100,21 @@ def test_plan_file_that_cannot_be_used_is_refused(audiostory, tmp_path, content,
     finished = audiostory("create", "--plan", plan, "--output", tmp_path / "story.wav")
 
     _assert_refused(finished, *said)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (f"[{'9' * 5_000}]", ["edits", "too many digits"]),
+        ("[" * 100_000 + "]" * 100_000, ["edits", "nested too deep"]),
+        ("[1]", ["edits.1"]),
+    ],
+)
+def test_edit_file_that_cannot_be_used_is_refused(audiostory, tmp_path, content, said):
+    edits = tmp_path / "edits.json"
+    edits.write_text(content)
+
+    _assert_refused(audiostory("edit", "nosuchid", edits), *said)
 
 
 def test_missing_plan_file_is_refused(audiostory, tmp_path):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import unicodedata
 
 import soundfile
 
@@ -120,3 +121,72 @@ def test_migrate_makes_a_data_folder(audiostory):
 
     assert told.returncode == 0, told.stderr
     assert (audiostory.home / "studio.db").exists()
+
+
+def test_manner_and_speaker_that_nobody_knows_are_notes_of_plan_and_edit(audiostory, tmp_path):
+    line = {"kind": "speech", "words": "Hello", "speaker": "Ana", "manner": "flabbergasted"}
+    plan = tmp_path / "plan.json"
+    plan.write_text(
+        json.dumps(
+            {
+                "instruction": "Anna says hello",
+                "language": "en",
+                "duration_s": 3.0,
+                "cast": [{"name": "Anna"}],
+                "sub_events": [{"caption": "a line", "duration_s": 3.0, "layers": [line]}],
+            }
+        )
+    )
+    created = audiostory("create", "--plan", plan, "--seed", 1, "-o", tmp_path / "line.wav")
+    printed = " ".join(created.stdout.split())
+    assert created.returncode == 0, created.stderr
+    assert "Scene 1: the manner “flabbergasted” is not known" in printed
+    assert "Scene 1: the speaker “Ana” is not in the cast" in printed
+
+    story = audiostory.json("list")[0]["id"]
+    assert len(audiostory.json("show", story)["notes"]) == 2
+    edits = tmp_path / "edits.json"
+    said = line | {"speaker": "Anna", "manner": "gobsmacked"}
+    edits.write_text(json.dumps([{"op": "reword", "sub_event": 1, "layers": [said]}]))
+    notes = audiostory.json("edit", story, edits)["notes"]
+    assert [note.partition(" is not")[0] for note in notes] == [
+        "Scene 1: the manner “flabbergasted”",
+        "Scene 1: the speaker “Ana”",
+        "Scene 1: the manner “gobsmacked”",
+    ]
+
+
+def test_text_of_a_client_controls_no_terminal(audiostory, tmp_path):
+    odd = "rain \x1b]0;owned\x07\x1b[2J \x9b31m \u202egnp.exe\x85 \x7f"
+    made = json.loads(audiostory("create", odd, "-d", 3, "-o", tmp_path / "a.wav", "--json").stdout)
+    story = made["id"]
+    assert made["instruction"] == odd
+    bad = "audiostory: scene \x1b[31m"
+    shown = [
+        audiostory("list"),
+        audiostory("show", story),
+        audiostory("takes", story, 1),
+        audiostory("reject", story, f"shorter {odd}"),
+        audiostory("history", story),
+        audiostory("diff", story, 1, 2),
+        audiostory("resume", story),
+        audiostory("name", story, 1, f"a{odd}"),
+        audiostory("switch", story, f"none{odd}"),
+        audiostory("revise", story, 1, "--change", odd),
+        audiostory("show", bad),
+        audiostory("create", f"rain{odd}", "--engine", odd),
+        audiostory("list", "--json"),
+        audiostory("show", story, "--json"),
+        audiostory("webhooks", "list"),
+        audiostory("keys", "list"),
+    ]
+
+    for finished in shown:
+        for text in (finished.stdout, finished.stderr):
+            controls = {
+                character
+                for character in text
+                if character != "\n" and unicodedata.category(character) in ("Cc", "Cf")
+            }
+            assert controls == set(), finished.args
+    assert "owned" in shown[0].stdout

@@ -152,9 +152,18 @@ def test_what_cannot_be_done_ends_with_2_and_one_line(audiostory, story, tmp_pat
     assert audiostory.json("show", story)["status"] == "finished"
 
 
-def test_change_that_the_planner_does_not_understand_is_told(audiostory, story):
-    refused = audiostory("revise", story, 2, "--change", "qwrtz pfffx")
+@pytest.mark.parametrize("more", [(), ("--preview",), ("--json",)])
+def test_change_that_the_planner_does_not_understand_is_refused_first(
+    audiostory, story, tmp_path, more
+):
+    heard = tmp_path / "heard.wav"
+    before = audiostory.json("show", story)
+
+    refused = audiostory("revise", story, 2, "--change", "qwrtz pfffx", "-o", heard, *more)
 
     assert refused.returncode == 2
-    assert "Traceback" not in refused.stderr
-    assert audiostory.json("show", story)["status"] == "finished"
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("audiostory: change 'qwrtz pfffx'")
+    assert refused.stderr.count("\n") == 1
+    assert not heard.exists()
+    assert audiostory.json("show", story) == before

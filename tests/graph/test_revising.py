@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from api.revisions import service as revision_service
+from api.stories.views import StoryView, load_story, view_story
 from audiostory_core.errors import BadInput
 from audiostory_core.story.plan import SubEvent
 from storage.errors import Conflict
@@ -39,6 +40,11 @@ async def _finished(studio, instruction: str = FIVE, **values) -> Author:
 
 def _reword(sub_event: int, caption: str, **told) -> dict:
     return {"op": "reword", "sub_event": sub_event, "caption": caption, "seed": 123} | told
+
+
+async def _view(author: Author) -> StoryView:
+    async with author.studio.store.database.read() as session:
+        return view_story(*await load_story(session, author.story_id))
 
 
 async def _kinds(author: Author) -> list[str]:
@@ -222,7 +228,9 @@ async def test_change_that_an_earlier_one_made_impossible_is_refused_in_an_event
     assert len(refused) == 1
     assert "4 sub-events" in refused[0]["error"]
     assert await author.captions() == ["rain", "thunder", "birds", "bells"]
-    assert (run.state, run.error) == (RunState.PARKED, None)
+    view = await _view(author)
+    assert (run.state, view.error) == (RunState.PARKED, None)
+    assert view.refusal == refused[0]["error"]
     assert (await author.heard()).shape == (2, 12 * SECOND)
 
 
@@ -234,9 +242,31 @@ async def test_refused_change_of_a_finished_story_leaves_it_finished(studio):
 
     run = await author.wait()
 
+    view = await _view(author)
     assert "change.refused" in await _kinds(author)
-    assert (run.state, run.error) == (RunState.FINISHED, None)
+    assert (run.state, view.error) == (RunState.FINISHED, None)
+    assert view.refusal.startswith("change 'louder': is not understood")
+    assert (await studio.events(author.story_id))[-1].data == {"run": run.number}
     assert await author.kept() == before
+
+
+async def test_refusal_is_told_until_the_author_goes_on(studio):
+    author = await _finished(studio)
+    await author.edit(_reword(5, "an owl"))
+    planner = studio.planner
+
+    async def refuse():
+        studio.planner = WordlessPlanner()
+        await author.edit({"op": "reword", "sub_event": 5, "change": "louder"})
+        assert (await _view(author)).refusal
+        studio.planner = planner
+
+    await refuse()
+    await author.edit(_reword(4, "a cat"))
+    assert (await _view(author)).refusal is None
+    await refuse()
+    await revision_service.undo(studio.store.database, author.story_id)
+    assert (await _view(author)).refusal is None
 
 
 async def test_change_asked_while_clips_are_made_is_made_next(studio):

@@ -12,6 +12,8 @@ from audiostory_core.audio.loudness import SegmentLoudness, measure_segment
 from audiostory_core.audio.mastering import choose_programme
 from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
 from audiostory_core.audio.pcm import Waveform, au_bytes, flac_bytes
+from audiostory_core.audio.seams import SeamFigures
+from audiostory_core.quality.measures import measure
 from storage import models as rows
 from storage import stories
 
@@ -26,6 +28,7 @@ STORY = {
     "tail_s": 0.1,
     "review": False,
 }
+SEAM = SeamFigures(0.1, 0.0, -20.0, -20.0, -20.0, 0.0, 0.0, 0.0, 0.0)
 PLAN = {"reasoning": "", "cast": [], "directions": [], "notes": []}
 
 
@@ -121,7 +124,14 @@ async def _add_clip(session, store, caption, tail):
     data = f"before {caption}".encode()
     condition_id = hashlib.sha256(data).hexdigest()
     request = json.dumps(
-        {"caption": caption, "condition": condition_id, "samples": SAMPLES + tail, "seed": 1},
+        {
+            "engine": "tone",
+            "caption": caption,
+            "condition": condition_id,
+            "samples": SAMPLES + tail,
+            "seed": 1,
+            "parameters": {"tail_samples": tail},
+        },
         sort_keys=True,
         separators=(",", ":"),
     )
@@ -141,7 +151,7 @@ async def _add_clip(session, store, caption, tail):
             finished_at=1.0,
             queued_at=1.0,
             file=store.audio.add(".flac", flac_bytes(sound(caption, tail))),
-            figures={"finite": True},
+            figures=measure(sound(caption, tail), SAMPLES + tail).as_dict(),
             report={"matched": [], "unmatched": [], "warnings": [], "is_silence": False},
         )
         session.add(clip)
@@ -189,7 +199,7 @@ async def _mix(session, store, revision, files):
         if at:
             left = _read(store, files[at - 1], SAMPLES, TAIL)
             seam = crossfade(left, _read(store, file, 0, TAIL))
-            made.append((store.audio.add(".au", au_bytes(seam)), 0, TAIL, {"overlap_s": 0.1}))
+            made.append((store.audio.add(".au", au_bytes(seam)), 0, TAIL, SEAM.as_dict()))
         made.append((file, begin, SAMPLES - begin, None))
     ids, parts, loudness = [], [], []
     for file, offset, samples, seam in made:
@@ -216,7 +226,7 @@ async def _mix(session, store, revision, files):
         revision_id=revision.id,
         segments=ids,
         samples=revision.samples,
-        programme={"limiting": programme.limiting} | report.as_dict(),
+        programme={"limiting": programme.limiting, "of_revision": 1} | report.as_dict(),
         is_accepted=True,
     )
 

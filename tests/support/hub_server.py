@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -22,6 +22,9 @@ class Mirror(ThreadingHTTPServer):
         asked: method, path and headers of every request, in order.
         breaks: paths whose next transfer ends half way.
         spoiled: paths whose content is sent with its last byte changed.
+        longer: paths that are sent with so many bytes more than are listed.
+        listing: bytes that are sent instead of a repository's tree.
+        about: bytes that are sent instead of what a repository is.
     """
 
     daemon_threads = True
@@ -32,6 +35,10 @@ class Mirror(ThreadingHTTPServer):
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self.breaks: set[str] = set()
         self.spoiled: set[str] = set()
+        self.longer: dict[str, int] = {}
+        self.listing: bytes | None = None
+        self.about: bytes | None = None
+        self.sent_bytes = 0
 
     @property
     def endpoint(self) -> str:
@@ -79,6 +86,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(401, {"error": "Repository not found"}, "RepoNotFound")
         elif revision not in (None, "main", COMMIT):
             self._json(404, {"error": "Revision not found"}, "RevisionNotFound")
+        elif kind == "tree" and self.server.listing is not None:
+            self._send(200, self.server.listing)
+        elif kind != "tree" and self.server.about is not None:
+            self._send(200, self.server.about)
         elif kind == "tree":
             files = self.server.repositories[repo].items()
             self._json(200, [_entry(path, content) for path, content in files])
@@ -89,6 +100,9 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.server.repositories[repo][path]
         if path in self.server.spoiled:
             content = content[:-1] + bytes([content[-1] ^ 1])
+        if path in self.server.longer:
+            self._endless(content, self.server.longer[path])
+            return
         start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(content) - start))
@@ -100,8 +114,21 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.wfile.write(content[start:])
 
+    def _endless(self, content: bytes, more: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content) + more))
+        self.end_headers()
+        with suppress(ConnectionError):
+            self.wfile.write(content)
+            for _ in range(more >> 20):
+                self.wfile.write(bytes(1 << 20))
+                self.server.sent_bytes += 1 << 20
+        self.close_connection = True
+
     def _json(self, status: int, content: Any, code: str | None = None) -> None:
-        body = json.dumps(content).encode()
+        self._send(status, json.dumps(content).encode(), code)
+
+    def _send(self, status: int, body: bytes, code: str | None = None) -> None:
         self.send_response(status)
         if code is not None:
             self.send_header("X-Error-Code", code)

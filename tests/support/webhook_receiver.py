@@ -35,6 +35,7 @@ class Receiver:
     """What came in, and how to answer it."""
 
     answer: Answering = lambda got: OK
+    raw: bytes | None = None  # what is sent instead of an answer, as it is
     got: list[Got] = field(default_factory=list)
     connections: int = 0
     port: int = 0
@@ -63,7 +64,10 @@ class Receiver:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
             request = Got(first.split(" ")[1], headers, body)
             self.got.append(request)
-            told = self.answer(request)
+            told = "" if self.raw is not None else self.answer(request)
+            if self.raw:
+                writer.write(self.raw)
+                await writer.drain()
             if told:
                 head = f"HTTP/1.1 {told}\r\nConnection: close\r\n\r\n"
                 writer.write(head.encode())

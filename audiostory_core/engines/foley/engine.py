@@ -18,6 +18,7 @@ from audiostory_core.engines.foley.scene.dialogue import Speaks
 from audiostory_core.engines.foley.scene.scene import SceneOrder, SceneRenderer
 from audiostory_core.engines.foley.scene.script import ROOM_TONE, Cue, Reader, Script, write_script
 from audiostory_core.engines.foley.sound import Kind, Mention
+from audiostory_core.engines.foley.speech.manner import Manners
 from audiostory_core.engines.foley.speech.speech import Speech
 from audiostory_core.engines.foley.words.lexicon import Lexicon
 from audiostory_core.engines.protocol import (
@@ -59,6 +60,7 @@ class Foley:
         self._capabilities = Capabilities(
             name="foley",
             revision=str(SOUND),
+            manners=Manners.load(),
             longest_clip_s=LONGEST_CLIP_S,
             controllable_duration=True,
             speech=True,

@@ -7,12 +7,15 @@ the part that has arrived is kept, and every file is compared with the hash that
 
 import fcntl
 import hashlib
+import io
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
@@ -53,6 +56,10 @@ QWEN = "Qwen/Qwen2.5-3B-Instruct"  # tokenizer and config.json, where a checkpoi
 QWEN_WANTED = ("config.json", "tokenizer*.json", "vocab.json", "merges.txt", "LICENSE*")
 BLOCK_BYTES = 1 << 20
 PART = ".part"
+MAX_FILES = 20_000  # of a repository
+COMMIT = re.compile(r"\w{1,64}", re.ASCII)
+LONGEST_PATH = 500  # characters
+SHA256, GIT_HASH = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 
 OnProgress = Callable[[int, int], None]
 """Told how many bytes of how many have arrived; may raise to give up, and what is there stays."""
@@ -81,18 +88,38 @@ class _Hub:
 
     def files(self, repo: str, revision: str | None, wanted: tuple[str, ...]) -> list["_Remote"]:
         """The files of a repository that are needed."""
+        commit, listed = self._list(repo, revision)
+        return [_Remote.of(repo, commit, file) for file in listed if _matches(file.path, wanted)]
+
+    def _list(self, repo: str, revision: str | None) -> tuple[str, list[RepoFile]]:
+        """A commit of a repository, and its files as the server tells of them."""
         api = HfApi(endpoint=self.endpoint, token=self.token)
-        commit = api.model_info(repo, revision=revision).sha or constants.DEFAULT_REVISION
-        return [
-            _Remote.of(repo, commit, file)
-            for file in api.list_repo_tree(repo, recursive=True, revision=commit)
-            if isinstance(file, RepoFile) and _matches(file.path, wanted)
-        ]
+        try:
+            commit = api.model_info(repo, revision=revision).sha or constants.DEFAULT_REVISION
+            tree = api.list_repo_tree(repo, recursive=True, revision=commit)
+            listed = list(islice(tree, MAX_FILES + 1))
+        except (HFValidationError, httpx2.HTTPError):
+            raise
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ):
+            # what the client library makes of an answer that is not as it expects
+            raise PullFailed(f"{self.endpoint} describes {repo} as no hub does.") from None
+        if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
+            raise PullFailed(f"{self.endpoint} names a commit of {repo} that is none.")
+        if len(listed) > MAX_FILES:
+            raise PullFailed(f"{repo} has more than {MAX_FILES} files: no checkpoint has.")
+        return commit, [file for file in listed if isinstance(file, RepoFile)]
 
     def fetch(self, remote: "_Remote", part: Path, arrived: "_Arrived") -> None:
         """Get what is missing of a file."""
         url = hf_hub_url(remote.repo, remote.path, revision=remote.commit, endpoint=self.endpoint)
-        with part.open("ab") as file:
+        with _Limited(io.FileIO(part, "ab"), remote.size) as file:
             there = file.tell()
             arrived.update(there)
             http_get(
@@ -120,12 +147,21 @@ class _Remote:
 
     @classmethod
     def of(cls, repo: str, commit: str, file: RepoFile) -> Self:
-        path = PurePosixPath(file.path)
-        if path.is_absolute() or ".." in path.parts:
-            raise BadInput("repo", repo, f"lists a file {file.path!r}", "Use another repository.")
         large = file.lfs
         size = file.size if large is None else large.size
         sha256 = None if large is None else large.sha256
+        is_named = SHA256 if large is not None else GIT_HASH
+        digest = file.blob_id if large is None else sha256
+        is_sound = (
+            _is_inside(file.path)
+            and type(size) is int
+            and 0 <= size <= constants.MAX_HTTP_DOWNLOAD_SIZE
+            and isinstance(digest, str)
+            and is_named.fullmatch(digest) is not None
+        )
+        if not is_sound:
+            shown = repr(file.path)[:200]
+            raise BadInput("repo", repo, f"lists a file {shown}", "Use another repository.")
         return cls(repo, commit, file.path, size, sha256, file.blob_id)
 
     def is_at(self, path: Path) -> bool:
@@ -136,6 +172,23 @@ class _Remote:
             return _hash(path, hashlib.sha256()) == self.sha256
         git = hashlib.sha1(f"blob {self.size}\0".encode(), usedforsecurity=False)
         return _hash(path, git) == self.blob
+
+
+class _TooLong(Exception):
+    """More comes than was listed."""
+
+
+class _Limited(io.BufferedWriter):
+    """A file that never holds more bytes than were listed."""
+
+    def __init__(self, raw: io.FileIO, limit: int) -> None:
+        super().__init__(raw)
+        self._limit = limit
+
+    def write(self, block: Any) -> int:
+        if self.tell() + len(block) > self._limit:
+            raise _TooLong
+        return super().write(block)
 
 
 class _Arrived:
@@ -219,7 +272,12 @@ def _fetch_all(
         path.parent.mkdir(parents=True, exist_ok=True)
         if part.is_file() and part.stat().st_size > remote.size:
             part.unlink()
-        hub.fetch(remote, part, arrived)
+        try:
+            hub.fetch(remote, part, arrived)
+        except _TooLong:
+            part.unlink()
+            problem = f"is longer than the {remote.size} bytes that are listed, and was removed"
+            raise PullFailed(f"{remote.path} {problem}.") from None
         if not remote.is_at(part):
             part.unlink()
             raise PullFailed(f"{remote.path} arrived damaged and was removed; pull again.")
@@ -241,7 +299,16 @@ def _check_room(target: Path, missing: Iterable[tuple[_Remote, Path, Path]]) -> 
         raise BadInput("target", str(target), problem, "Free some space, or use --to.")
 
 
-def _matches(path: str, wanted: tuple[str, ...]) -> bool:
+def _is_inside(path: str) -> bool:
+    """Whether a path lies in the target, and can be shown."""
+    parts = PurePosixPath(path)
+    is_below = not parts.is_absolute() and ".." not in parts.parts and bool(parts.name)
+    return is_below and path.isprintable() and len(path) <= LONGEST_PATH
+
+
+def _matches(path: Any, wanted: tuple[str, ...]) -> bool:
+    if not isinstance(path, str):
+        return False
     is_wanted = any(fnmatch(path, pattern) for pattern in wanted)
     return is_wanted and not any(fnmatch(path, pattern) for pattern in UNUSED)
 

@@ -5,7 +5,6 @@ share, until a device or a precision of their own is asked for; then they are co
 """
 
 import fcntl
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RotaryEmbedding
 
 from audiostory_core.errors import BadInput
+from audiostory_core.json_text import NotJson, parse
 from audiostory_core.model.bridging import Bridge
 from audiostory_core.model.config import SEMANTIC_TOKENS, NetworkConfig
 from audiostory_core.model.dit import Dit
@@ -66,9 +66,9 @@ class Weights:
             raise BadInput("weights", str(folder), "is no folder", "Name an existing folder.")
         manifest = Manifest.read(folder)
         try:
-            content = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+            content = parse((folder / "network.json").read_bytes())
             config = NetworkConfig.from_dict(content)
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (OSError, NotJson) as error:
             problem = "has a network.json that cannot be read"
             raise BadInput("weights", str(folder), problem, REMEDY) from error
         except BadInput as error:

@@ -6,17 +6,20 @@ clips of another. Reading it needs no torch.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from audiostory_core.errors import BadInput
+from audiostory_core.json_text import NotJson, parse
 
 NAME = "manifest.json"
 FORMAT = "audiostory-studio weights"
 VERSION = 1
 REMEDY = "Convert the checkpoint again with `audiostory models convert`."
+SHA256 = re.compile("[0-9a-f]{64}")
 BLOCK_BYTES = 4 << 20
 
 
@@ -113,8 +116,8 @@ class Manifest:
             problem = f"holds no {NAME}, so these are no weights of the studio"
             raise BadInput("weights", str(folder), problem, REMEDY)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            content = parse(path.read_bytes())
+        except (OSError, NotJson) as error:
             problem = f"has a {NAME} that cannot be read"
             raise BadInput("weights", str(folder), problem, REMEDY) from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -144,8 +147,9 @@ def hash_file(path: Path, block_bytes: int = BLOCK_BYTES) -> str:
 
 def _record(folder: Path, name: str, value: Any) -> FileRecord:
     path = PurePosixPath(name)
-    is_inside = bool(name) and not path.is_absolute() and ".." not in path.parts
+    is_inside = name.isprintable() and not path.is_absolute() and ".." not in path.parts
     size, sha256 = (value.get("size"), value.get("sha256")) if isinstance(value, dict) else (0, 0)
-    if not is_inside or not isinstance(size, int) or not isinstance(sha256, str):
+    is_hash = isinstance(sha256, str) and SHA256.fullmatch(sha256) is not None
+    if not name or not is_inside or not isinstance(size, int) or not is_hash:
         raise BadInput("weights", str(folder), f"has a damaged {NAME} at {name!r}", REMEDY)
-    return FileRecord(size, sha256)
+    return FileRecord(size, str(sha256))

@@ -17,8 +17,7 @@ config.json, by the names of diffusers' `AutoencoderOobleck`.
 A missing, unexpected or misshapen tensor is an error that names it.
 """
 
-import json
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,6 +27,7 @@ import yaml
 from torch import Tensor
 
 from audiostory_core.errors import BadInput
+from audiostory_core.json_text import NotJson, parse
 from audiostory_core.model.bridging import Bridge
 from audiostory_core.model.config import (
     RESIDUAL_TOKENS,
@@ -332,7 +332,7 @@ def _read_settings(sources: Sources) -> Settings:
         return Settings()
     try:
         read = yaml.safe_load(_read_text(sources.folder, sources.settings))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = f"has a {SETTINGS} that is no YAML ({' '.join(str(error).split())[:160]})"
         raise _bad(sources.folder, problem) from error
     for *path, expected in (
@@ -356,7 +356,7 @@ def _number(sources: Sources, read: object, path: tuple[str, ...]) -> float | No
     if found is None:
         return None
     is_number = isinstance(found, int | float) and not isinstance(found, bool)
-    if not is_number or not math.isfinite(found) or found <= 0:
+    if not is_number or not 0 < found <= sys.float_info.max:
         raise _bad(sources.folder, f"says {'.'.join(path)}: {found!r}, which is no positive number")
     return float(found)
 
@@ -391,8 +391,8 @@ def _model_type(folder: Path) -> str | None:
 
 def _read_json(folder: Path, path: Path) -> dict[str, Any]:
     try:
-        read = json.loads(_read_text(folder, path))
-    except (json.JSONDecodeError, RecursionError) as error:
+        read = parse(_read_text(folder, path))
+    except NotJson as error:
         raise _bad(folder, f"has a {path.name} in {path.parent.name} that is no JSON") from error
     if not isinstance(read, dict):
         raise _bad(folder, f"has a {path.name} in {path.parent.name} that is no JSON object")

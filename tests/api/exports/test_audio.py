@@ -235,6 +235,30 @@ async def test_format_without_name_is_not_found(client, finished, suffix):
     assert_problem(await client.get(f"/v1/stories/{finished}/mix.{suffix}"), 404)
 
 
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("mix.mp3", "Ask for .wav or .flac."),
+        ("clips/9.wav", "GET /v1/stories/{story}/sub-events lists them by number"),
+        ("clips/x", "GET /v1/stories/{story}/sub-events lists them by number"),
+        ("sub-events/1/takes/9", "GET /v1/stories/{story}/sub-events/1/takes lists them."),
+        ("diff?before=8&after=9", "GET /v1/stories/{story}/revisions lists them"),
+    ],
+)
+async def test_remedy_of_what_is_not_there_points_to_what_is(client, finished, path, remedy):
+    problem = assert_problem(await client.get(f"/v1/stories/{finished}/{path}"), 404)
+
+    assert problem["remedy"].startswith(remedy.format(story=finished))
+
+
+async def test_remedy_of_a_mix_that_is_not_made_points_to_its_story(client, studio):
+    story = await studio.add("rain", review=True)
+
+    problem = assert_problem(await client.get(f"/v1/stories/{story.id}/mix"), 404)
+
+    assert problem["remedy"].startswith(f"GET /v1/stories/{story.id} tells how far it is")
+
+
 async def test_audio_that_is_not_made_yet_is_not_found(client, studio):
     story = await studio.add("rain", review=True)
     for _ in range(2):

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, datetime
 from io import BytesIO
 
 import httpx
@@ -130,7 +131,8 @@ async def test_ready_service_tells_what_it_looked_at(client):
 
     assert response.status_code == 200
     checks = {check["name"]: check["is_ok"] for check in response.json()["checks"]}
-    assert checks == {"database": True, "audio folder": True, "workers": True, "disk": True}
+    names = ("database", "audio folder", "workers", "webhooks", "disk")
+    assert checks == dict.fromkeys(names, True)
 
 
 async def ask_ready(studio, workers=1, **settings):
@@ -305,11 +307,24 @@ async def test_commands_keep_a_store_in_order(studio, tmp_path):
     path = tmp_path / "story.audiostory"
 
     audiostory(studio, "backup", story.id, "-o", str(path))
-    audiostory(studio, "delete", story.id, "--yes")
+    deleted = audiostory(studio, "delete", story.id, "--yes").stdout
+    assert "`audiostory gc --delete` frees" in deleted
+    assert "24 h old" in deleted
+    kept = audiostory(studio, "gc", "--delete")
+    assert "removed: 0 files" in kept.stdout
+    assert "3 files more (" in kept.stderr
+    assert "must be 24 h old first" in kept.stderr
+    newest = max(file.stat().st_mtime for file in store.audio.folder.glob("??/*"))
+    last = datetime.fromtimestamp(newest + 24 * 3600, UTC).astimezone()
+    assert f"by {last:%Y-%m-%d %H:%M}" in kept.stderr
+    told = json.loads(audiostory(studio, "gc", "--json").stdout)
+    sizes = [file.stat().st_size for file in store.audio.folder.glob("??/*")]
+    assert (told["young_files"], told["young_bytes"]) == (3, sum(sizes))
     for file in store.audio.folder.glob("??/*"):
         os.utime(file, (0, 0))
     foreseen = json.loads(audiostory(studio, "gc", "--json").stdout)
     assert len(foreseen["files"]) == 3
+    assert foreseen["young_files"] == 0
     assert len(list(store.audio.find_names())) == 3
     removed = json.loads(audiostory(studio, "gc", "--delete", "--json").stdout)
     assert removed["files"] == foreseen["files"]

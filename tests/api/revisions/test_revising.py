@@ -4,12 +4,18 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 
+import httpx
 import numpy as np
 import pyloudnorm
 import pytest
 import soundfile
 
+from api.app import create_app
+from api.wording import Question, Unanswered, WordingProcess
 from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, ClipResult, ProgressListener
+from audiostory_core.planners.clauses.planner import Clauses
+from audiostory_core.story.changes import Edits
+from audiostory_core.story.plan import StoryPlan
 from storage.models import RunState
 from tests.conftest import Studio
 from tests.support.author import Author, tone_in_catalog
@@ -421,3 +427,81 @@ async def test_story_that_is_not_there_cannot_be_revised(client, path):
     body = {"edits": [_reword(1, "an owl")]} if path == "/preview" else body
 
     assert_problem(await client.post(f"/v1/stories/nowhere{path}", json=body), 404)
+
+
+@pytest.fixture
+async def worded(studio, state):
+    """A finished story of the planner `clauses`, whose words a process of its own reads."""
+    studio.planners = {"clauses": Clauses()}
+    wording = WordingProcess()
+    transport = httpx.ASGITransport(create_app(replace(state, words=wording.resolve)))
+    async with (
+        wording.running(),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+    ):
+        told = Told(client, studio, await _post(client, planner="clauses"))
+        await studio.run(told.id)
+        yield told
+
+
+@pytest.mark.parametrize("path", ["changes", "preview"])
+async def test_words_that_the_planner_does_not_understand_are_refused_at_once(worded, path):
+    edits = [{"op": "reword", "sub_event": 2, "change": "qwrtz pfffx"}]
+    body = {"kind": "edits", "edits": edits}
+    before = len(await worded.studio.events(worded.id))
+
+    answer = await worded.client.post(
+        f"{worded.path}/{path}", json=body if path == "preview" else {"change": body}
+    )
+
+    problem = assert_problem(answer, 422, "change")
+    assert problem["value"] == "qwrtz pfffx"
+    assert len(await worded.studio.events(worded.id)) == before
+
+
+async def test_preview_of_words_shows_what_the_change_then_makes(worded):
+    edits = [{"op": "reword", "sub_event": 2, "change": "2 seconds longer"}]
+
+    outlook = await worded.client.post(f"{worded.path}/preview", json={"edits": edits})
+    changed = await worded.client.post(
+        f"{worded.path}/changes", json={"change": {"kind": "edits", "edits": edits}}
+    )
+    await worded.studio.run(worded.id)
+
+    assert changed.status_code == 202
+    assert outlook.json()["duration_s"] == pytest.approx(10.0)
+    foreseen = [line["sub_event"]["duration_s"] for line in outlook.json()["scenes"]]
+    made = (await worded.client.get(f"{worded.path}/sub-events")).json()
+    assert foreseen == [scene["duration_s"] for scene in made]
+
+
+async def test_words_that_nobody_reads_in_time_are_left_to_the_workers_who_tell_the_story(
+    worded, state
+):
+    impatient = WordingProcess(patience_s=0.0)
+    transport = httpx.ASGITransport(create_app(replace(state, words=impatient.resolve)))
+    edits = [{"op": "reword", "sub_event": 2, "change": "qwrtz pfffx"}]
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        body = {"change": {"kind": "edits", "edits": edits}}
+        changed = await client.post(f"{worded.path}/changes", json=body)
+    await worded.studio.run(worded.id)
+
+    told = (await worded.client.get(worded.path)).json()
+    assert changed.status_code == 202
+    assert (told["status"], told["revision"], told["error"]) == ("finished", 1, None)
+    assert "qwrtz pfffx" in told["refusal"]
+
+
+async def test_process_that_reads_words_is_started_again_when_it_has_died():
+    wording = WordingProcess()
+    plan = StoryPlan.model_validate(PLAN)
+    edits = Edits(edits=[{"op": "reword", "sub_event": 2, "change": "louder"}])
+    question = Question(plan=plan, edits=edits, longest_s=30.0)
+    async with wording.running():
+        first = await wording.resolve(question)
+        wording._process.kill()
+        await wording._process.wait()
+        with pytest.raises(Unanswered):
+            await wording.resolve(question)
+        assert await wording.resolve(question) == first
+    assert first[1].event != plan.sub_events[1]

@@ -11,10 +11,13 @@ from asyncio.subprocess import PIPE
 from contextlib import suppress
 from datetime import datetime
 
+import httpx
 import pytest
 import trustme
 from sqlalchemy import select, update
 
+from api.app import create_app
+from api.http.deps import AppState
 from api.settings import Settings
 from api.webhooks.addresses import find_addresses, is_public
 from api.webhooks.sender import Sender
@@ -301,6 +304,110 @@ async def test_redirects_end(studio, story, receiver):
 
     assert len(receiver.got) == 4
     assert (row.state, row.error) == ("given up", "more than 3 redirects")
+
+
+ODD_ANSWERS = {
+    "location that is no URL": b"HTTP/1.1 307 Moved\r\nLocation: http://[1/\r\n\r\n",
+    "location with a port that is none": b"HTTP/1.1 307 Moved\r\nLocation: http://a:b/\r\n\r\n",
+    "location with a control": b"HTTP/1.1 307 Moved\r\nLocation: /\x1b[2J\r\n\r\n",
+    "location in another encoding": b"HTTP/1.1 307 Moved\r\nLocation: http://\xff.\xfe/\r\n\r\n",
+    "location that names no host": b"HTTP/1.1 307 Moved\r\nLocation: http:///\r\n\r\n",
+    "location of 100 kB": b"HTTP/1.1 307 Moved\r\nLocation: /" + b"a" * 100_000 + b"\r\n\r\n",
+    "name with a label too long": b"HTTP/1.1 307 M\r\nLocation: http://" + b"a" * 70 + b"/\r\n\r\n",
+    "status that is no number": b"HTTP/1.1 abc OK\r\n\r\n",
+    "status out of range": b"HTTP/1.1 999999 OK\r\n\r\n",
+    "status of none": b"HTTP/1.1 000 OK\r\n\r\n",
+    "header without a colon": b"HTTP/1.1 500 No\r\nnonsense\r\n\r\n",
+    "two lengths": b"HTTP/1.1 500 No\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+    "length below zero": b"HTTP/1.1 500 No\r\nContent-Length: -1\r\n\r\nx",
+    "chunk that is none": b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx",
+    "coding that is none": b"HTTP/1.1 500 No\r\nTransfer-Encoding: rot13\r\n\r\nx",
+    "wait of 5,000 digits": b"HTTP/1.1 500 No\r\nRetry-After: " + b"9" * 5000 + b"\r\n\r\n",
+    "upgrade": b"HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\n\r\n",
+    "TLS instead of HTTP": b"\x15\x03\x01\x00\x02\x02\x28",
+    "NUL": b"\0" * 100,
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("answer", ODD_ANSWERS.values(), ids=ODD_ANSWERS)
+async def test_odd_answer_of_one_receiver_is_noted_and_others_go_on_hearing(
+    studio, story, receiver, answer
+):
+    sender = _sender(studio, ())
+    async with receiving() as other:
+        receiver.raw = answer
+        odd, sane = await _add(studio, receiver.url), await _add(studio, other.url)
+        async with sender.running():
+            await _tell(studio, "a.b")
+            (noted,) = await _settled(studio, odd)
+            await _tell(studio, "c.d")
+            await other.wait_for(2)
+            rows = await _settled(studio, sane)
+            assert sender.is_running
+
+    assert noted.state == "given up"
+    assert noted.error.isprintable()
+    assert 0 < len(noted.error) <= 500
+    assert [row.state for row in rows] == ["delivered", "delivered"]
+
+
+async def test_whatever_an_attempt_raises_is_noted_against_its_delivery(studio, story, receiver):
+    def resolver(host, port):
+        raise ZeroDivisionError("odd\x1b[2J\0\ud800")
+
+    sender = _sender(studio, (), resolver=resolver)
+    webhook = await _add(studio, receiver.url)
+    async with sender.running():
+        await _tell(studio, "a.b")
+        (row,) = await _settled(studio, webhook)
+
+        assert sender.is_running
+    assert (row.state, row.error) == ("given up", "ZeroDivisionError: odd\ufffd[2J\ufffd\ufffd")
+
+
+class _BreaksTwice(Sender):
+    """Sends for ever from the third time on."""
+
+    times = 0
+
+    async def send_forever(self):
+        self.times += 1
+        if self.times < 3:
+            raise ZeroDivisionError("nobody foresaw this")
+        await super().send_forever()
+
+
+async def test_sender_that_breaks_off_begins_again_and_readiness_tells(
+    studio, story, receiver, caplog
+):
+    settings = Settings(webhook_allow_private=True, webhook_waits_s=())
+    sender = _BreaksTwice(studio.store.database, settings, restart_s=0.2)
+    state = AppState(studio.store, studio.settings, lambda: 1, lambda: sender.is_running)
+    transport = httpx.ASGITransport(create_app(state))
+    webhook = await _add(studio, receiver.url)
+
+    async def look():
+        ready = (await client.get("/v1/health/ready")).json()["checks"]
+        figures = (await client.get("/v1/metrics")).text
+        is_ready = next(check["is_ok"] for check in ready if check["name"] == "webhooks")
+        return is_ready, re.search(
+            r"^audiostory_webhook_sender_running (\S+)", figures, re.MULTILINE
+        )[1]
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        async with sender.running():
+            await asyncio.sleep(0.1)
+            broken = await look()
+            await _tell(studio, "a.b")
+            (row,) = await _settled(studio, webhook)
+            mended = await look()
+        stopped = await look()
+
+    assert (broken, mended, stopped) == ((False, "0.0"), (True, "1.0"), (False, "0.0"))
+    assert row.state == "delivered"
+    waits = [record.args[0] for record in caplog.records if "beginning again" in record.message]
+    assert waits == [0.2, 0.4]
 
 
 async def test_endless_answer_is_read_no_further_than_needed(studio, story, receiver):

@@ -1,5 +1,6 @@
 """Pulling checkpoints, from a real server on this machine."""
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import get_token
 
+from api.shown import shown
 from audiostory_core.errors import BadInput, StudioError
 from audiostory_core.model.weights.hub import PullFailed, pull
 from tests.support.disks import Disk, mount_disk
@@ -186,3 +188,69 @@ def test_target_that_cannot_be_written_is_an_error(
     disk.set_writable(False)
     with pytest.raises(BadInput, match="cannot be written"):
         pull(REPO, disk.folder / "target", endpoint=server.endpoint)
+
+
+def test_no_more_is_written_than_the_size_that_is_listed(server: Mirror, tmp_path: Path) -> None:
+    path = "Flux_detokenizer/config.json"
+    server.longer[path] = 400_000_000
+
+    with pytest.raises(PullFailed, match="longer than the 2 bytes that are listed"):
+        pull(REPO, tmp_path, endpoint=server.endpoint)
+
+    assert server.sent_bytes < 100_000_000
+    assert not list((tmp_path / "Flux_detokenizer").iterdir())
+
+
+ENTRY = {"type": "file", "path": "config.json", "size": 2, "oid": "0" * 40}
+LFS = {"oid": "0" * 64, "size": 2, "pointerSize": 134}
+ODD_LISTINGS = [
+    b"", b"{", b"null", b"1", b'"x"', b"[1]", b"[null]", b"[[]]", b"[{}]", b"{}", b"\xff\xfe",
+    b"9" * 5_000, b"[" * 100_000 + b"]" * 100_000, b'[{"type": "file"}]', b'[{"type": "directory"}]',
+    *(
+        json.dumps([ENTRY | change]).encode()
+        for change in (
+            {"path": None}, {"path": 1}, {"path": ""}, {"path": "/config.json"}, {"path": "a/../config.json"},
+            {"path": "\x1b[2Jconfig.json"}, {"path": "\u202econfig.json"}, {"path": "a" * 600 + ".json"},
+            {"path": "\ud800.json"}, {"path": "a\0.json"},
+            {"size": None}, {"size": "2"}, {"size": -1}, {"size": 2.5}, {"size": True}, {"size": 2**70},
+            {"size": [2]}, {"oid": None}, {"oid": 1}, {"oid": "../../../../x"}, {"oid": ""},
+            {"lfs": 1}, {"lfs": []}, {"lfs": {}}, {"lfs": LFS | {"oid": "../x"}}, {"lfs": LFS | {"oid": None}},
+            {"lfs": LFS | {"size": -5}}, {"lastCommit": 1}, {"lastCommit": {"id": 1}},
+            {"securityFileStatus": 1}, {"type": 7},
+        )
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "listing", ODD_LISTINGS, ids=[f"listing {n}" for n in range(len(ODD_LISTINGS))]
+)
+def test_odd_listing_is_one_clear_error_and_writes_nothing(
+    server: Mirror, tmp_path: Path, listing: bytes
+) -> None:
+    server.listing = listing
+
+    with pytest.raises(StudioError) as refused:
+        pull(QWEN, tmp_path / "target", endpoint=server.endpoint)
+
+    assert len(str(refused.value)) < 500
+    assert shown(str(refused.value)) == str(refused.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "about",
+    [b"", b"null", b"[]", b'{"sha": 1}', b'{"id": "x", "sha": "../.."}', b'{"createdAt": 1}', b"9" * 5_000,
+     b'{"id": "x", "lastModified": "yesterday"}', b'{"siblings": 1}', b"[" * 100_000],
+    ids=lambda about: about[:40].decode(),
+)  # fmt: skip
+def test_odd_description_of_a_repository_is_one_clear_error(
+    server: Mirror, tmp_path: Path, about: bytes
+) -> None:
+    server.about = about
+
+    with pytest.raises(StudioError) as refused:
+        pull(QWEN, tmp_path / "target", endpoint=server.endpoint)
+
+    assert shown(str(refused.value)) == str(refused.value)
+    assert not list(tmp_path.iterdir())

@@ -59,12 +59,18 @@ class Manners:
     """The manners that words can name."""
 
     entries: tuple[tuple[Cues, Manner], ...]
+    names: tuple[str, ...] = ()  # of the entries
 
     @classmethod
     def load(cls) -> "Manners":
         """Read `speech/manners.toml`."""
         text = Path(__file__).with_name("manners.toml").read_text("utf-8")
-        return cls(tuple(_entry(table) for table in tomllib.loads(text).values()))
+        tables = tomllib.loads(text)
+        return cls(tuple(_entry(table) for table in tables.values()), tuple(tables))
+
+    def knows(self, text: str) -> bool:
+        """Tell whether the text names a manner at all."""
+        return any(cues.spans(plain(text)) for cues, _ in self.entries)
 
     def named_in(self, text: str | None) -> Manner:
         """Return what the text asks for, several manners together; of overlapping the longest."""

@@ -53,7 +53,7 @@ def settled(render: Callable[[Sound], Samples]) -> Callable[[Sound], Samples]:
 
 
 def drawn_once(
-    draw: Callable[Concatenate[np.random.Generator, P], list[Array]], /
+    draw: Callable[Concatenate[np.random.Generator, P], list[Array]],
 ) -> Callable[Concatenate[np.random.Generator, P], list[Array]]:
     """Keep the waveforms that a function draws from constants: every block draws the same ones.
 
@@ -62,7 +62,7 @@ def drawn_once(
     kept: OrderedDict[tuple[object, ...], tuple[list[Array], Mapping[str, Any]]] = OrderedDict()
 
     @wraps(draw)
-    def look_up(rng: np.random.Generator, *args: P.args, **options: P.kwargs) -> list[Array]:
+    def look_up(rng: np.random.Generator, /, *args: P.args, **options: P.kwargs) -> list[Array]:
         key = (repr(rng.bit_generator.state), args, tuple(sorted(options.items())))
         drawn = kept.get(key)
         if drawn is None:

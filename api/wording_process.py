@@ -1,0 +1,42 @@
+"""The process that reads an author's words for the HTTP process; see wording.py."""
+
+import sys
+from collections.abc import Callable
+
+from api.wording import ANSWER, LENGTH_BYTES, Question, Refusal, framed
+from audiostory_core.errors import BadInput
+from audiostory_core.planners.clauses.planner import Clauses
+from audiostory_core.resolving import resolve
+from audiostory_core.story.editing import Draft
+
+Read = Callable[[int], bytes]
+
+
+def look_ahead(planner: Clauses, question: Question) -> list[Draft]:
+    """Return the edited sub-events.
+
+    Raises:
+        BadInput: if the planner refuses them.
+    """
+    return resolve(question.plan, question.edits, planner.revise, question.longest_s)
+
+
+def main() -> None:
+    """Answer questions until standard input ends."""
+    planner = Clauses()
+    read = sys.stdin.buffer.read
+    while head := read(LENGTH_BYTES):
+        question = Question.model_validate_json(read(int.from_bytes(head)))
+        answer: list[Draft] | Refusal
+        try:
+            answer = look_ahead(planner, question)
+        except BadInput as error:
+            answer = Refusal(
+                field=error.field, value=error.value, problem=error.problem, remedy=error.remedy
+            )
+        sys.stdout.buffer.write(framed(ANSWER.dump_json(answer)))
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

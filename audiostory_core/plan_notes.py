@@ -1,0 +1,34 @@
+"""What an author should know of the lines of a plan that was written by hand."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from audiostory_core.engines.protocol import Capabilities
+from audiostory_core.story.plan import CastMember, SpeechLayer, SubEvent
+
+
+def notes_on_lines(
+    sub_events: Mapping[int, SubEvent], cast: Iterable[CastMember], capabilities: Capabilities
+) -> Iterator[str]:
+    """Yield a note for each manner that the engine does not know and each speaker nobody is.
+
+    Args:
+        sub_events: by their numbers.
+        cast: of the plan; where it is empty, a speaker needs no other introduction than a name.
+        capabilities: of the engine that speaks the lines.
+    """
+    names = [member.name for member in cast]
+    manners = capabilities.manners
+    for number, event in sub_events.items():
+        for layer in event.layers:
+            if not isinstance(layer, SpeechLayer):
+                continue
+            if layer.manner and manners is not None and not manners.knows(layer.manner):
+                yield (
+                    f"Scene {number}: the manner “{layer.manner}” is not known, and the line is "
+                    f"spoken plainly. Known are: {', '.join(manners.names)}."
+                )
+            if layer.speaker and names and layer.speaker not in names:
+                yield (
+                    f"Scene {number}: the speaker “{layer.speaker}” is not in the cast, and gets a "
+                    f"voice by that name alone. The cast is: {', '.join(names)}."
+                )
