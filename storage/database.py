@@ -1,7 +1,7 @@
 """The door to SQL: two kinds of transaction, on an SQLite file or on a Postgres server."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -22,6 +22,9 @@ class Backend(Protocol):
     reading: AsyncEngine
     writing: AsyncEngine
     changes: Changes
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait until this process may begin to write."""
 
     async def commit(self, session: AsyncSession) -> None:
         """Commit, and wake who waits for changes."""
@@ -84,7 +87,10 @@ class Database:
                 transaction clashed with another: begin it anew.
         """
         with self._explained():
-            async with AsyncSession(self._backend.writing, expire_on_commit=False) as session:
+            async with (
+                self._backend.turn(),
+                AsyncSession(self._backend.writing, expire_on_commit=False) as session,
+            ):
                 yield session
                 await self._backend.commit(session)
 
