@@ -17,7 +17,7 @@ from api.revisions import commands as revision_commands
 from api.stories import commands as story_commands
 from api.webhooks import commands as webhook_commands
 from audiostory_core.errors import BadInput, StudioError
-from storage.errors import StoreError
+from storage.errors import BadText, Conflict, NotFound, StoreError
 
 FAILED, BAD_INPUT, DEGRADED, INTERRUPTED = 1, 2, 3, 130
 
@@ -58,10 +58,10 @@ def main() -> None:
     except typer.TyperException as error:
         _complain(error.format_message())
         sys.exit(BAD_INPUT)
-    except (BadInput, StoreError) as error:
+    except (BadInput, NotFound, Conflict, BadText) as error:
         _complain(str(error))
         sys.exit(BAD_INPUT)
-    except StudioError as error:
+    except (StudioError, StoreError) as error:
         _complain(str(error))
         sys.exit(FAILED)
     except BrokenPipeError:  # `audiostory list | head`

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.protocol import Brief, OnSubEvent, Planner
-from audiostory_core.story.plan import StoryPlan, SubEvent
+from audiostory_core.story.plan import StoryPlan, SubEvent, check_count
 from nodes.errors import StepFailed
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
@@ -85,15 +85,17 @@ def make_plan(
         on_sub_event: told what a planner writes, while it does.
 
     Raises:
-        BadInput: if the instruction cannot be planned, or a given plan does not fit the engine.
+        BadInput: if the instruction cannot be planned, a given plan does not fit the engine, or
+            the plan has more scenes than one may have.
         StepFailed: if the planner is not usable here.
     """
     longest_s = longest_scene_s(story, services)
     if story.given_plan is not None and not remarks:
         given = StoryPlan.model_validate(story.given_plan)
+        check_count(given.sub_events, services.most_scenes)
         check_lengths(given.sub_events, longest_s, story.engine)
         return given
-    return planner_of(story, services).plan(
+    planned = planner_of(story, services).plan(
         Brief(
             story.instruction,
             story.duration_s,
@@ -103,6 +105,8 @@ def make_plan(
             on_sub_event=on_sub_event,
         )
     )
+    check_count(planned.sub_events, services.most_scenes)
+    return planned
 
 
 def planner_of(story: Story, services: Services) -> Planner:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from storage.commit_signal import Changes
-from storage.errors import StoreUnusable
+from storage.errors import Clash, StoreUnusable
 from storage.schema import bring_up_to_date
 from storage.sqlite import SqliteFile
 
@@ -31,6 +31,9 @@ class Backend(Protocol):
 
     def explain(self, error: Exception) -> StoreUnusable | None:
         """Return the error to raise instead, if the store is at fault and not its user."""
+
+    def is_clash(self, error: object) -> bool:
+        """Tell whether what was to be stored is there already, and may be there but once."""
 
     def unreadable(self, error: Exception) -> StoreUnusable:
         """Return the error to raise when not even reading works."""
@@ -85,6 +88,7 @@ class Database:
             StoreUnusable: if the disk is full, the file may not be written, or another process
                 keeps it locked; `is_passing` if the connection to the server was lost, or the
                 transaction clashed with another: begin it anew.
+            Clash: if another stored what may be there but once.
         """
         with self._explained():
             async with (
@@ -132,6 +136,8 @@ class Database:
         try:
             yield
         except (DBAPIError, PoolTimeout) as error:
+            if isinstance(error, IntegrityError) and self._backend.is_clash(error.orig):
+                raise Clash from error
             explained = self._backend.explain(error)
             if explained is None:
                 raise

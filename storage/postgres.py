@@ -65,6 +65,10 @@ class PostgresServer:
         is_full = isinstance(cause, psycopg.errors.DiskFull | psycopg.errors.ReadOnlySqlTransaction)
         return unusable(self._location, error) if is_full else None
 
+    def is_clash(self, error: object) -> bool:
+        """Tell whether what was to be stored is there already, and may be there but once."""
+        return isinstance(error, psycopg.errors.UniqueViolation)
+
     def unreadable(self, error: Exception) -> StoreUnusable:
         """Return the error to raise when not even reading works."""
         return self.explain(error) or unusable(self._location, error)

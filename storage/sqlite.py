@@ -74,6 +74,11 @@ class SqliteFile:
             return unusable(self._path.parent, error)
         return None
 
+    def is_clash(self, error: object) -> bool:
+        """Tell whether what was to be stored is there already, and may be there but once."""
+        code = getattr(error, "sqlite_errorcode", None)
+        return code in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+
     def unreadable(self, error: Exception) -> StoreUnusable:
         """Return the error to raise when not even reading works."""
         return unusable(self._path.parent, error)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.errors import problem
+from api.http.errors import problem, unusable
 from storage.errors import StoreError
 
 MAX_BODY_BYTES = 4 << 20  # the longest instruction as JSON, and a plan beside it
@@ -44,7 +44,7 @@ class LoopbackOnly:
                 if await self._is_key_needed():
                     answer = None
             except StoreError as error:
-                answer = problem(503, str(error))
+                answer = unusable(error)
         await (self.app if answer is None else answer)(scope, receive, send)
 
 

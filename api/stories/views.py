@@ -151,14 +151,7 @@ async def load_story(session: AsyncSession, story_id: str) -> tuple[Story, Run, 
     Raises:
         NotFound: if there is none of that id.
     """
-    story = await stories.get(session, story_id)
-    run = await stories.find_latest_run(session, story_id)
-    if run is None:
-        raise NotFound("run of story", story_id)
-    revision = None
-    if story.revision_id is not None:
-        revision = await revisions.get(session, story.revision_id)
-    return story, run, revision
+    return await stories.load(session, story_id)
 
 
 async def detail_story(session: AsyncSession, story_id: str) -> tuple[StoryDetail, list[SceneView]]:
