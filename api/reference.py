@@ -1,6 +1,6 @@
 """The reference of the API as one page, from its document alone: no script, nothing from elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -111,7 +111,7 @@ def _type(schema: Json) -> str:
     return ", ".join([escape(str(schema.get("type", "anything"))), *bounds])
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [f"<th>{cell}</th>" for cell in head], *([f"<td>{c}</td>" for c in row] for row in rows)
     return f"<table>{''.join(f'<tr>{chr(10).join(line)}</tr>' for line in lines)}</table>"
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.protocol import Brief, OnSubEvent, Planner
@@ -26,8 +27,10 @@ async def plan(state: StoryState, services: Services) -> StateUpdate:
     if run.revision_id is None:
         tell = telling(run, services)
         planned = await asyncio.to_thread(make_plan, story, services, on_sub_event=tell)
+        content = await asyncio.to_thread(new_revision, planned, story)
+        scenes = await revisions.store_scenes(services.database, story.id, content.scenes)
         async with services.database.write() as session:
-            await revisions.add(session, run.id, None, new_revision(planned, story))
+            await revisions.add(session, run.id, None, replace(content, scenes=scenes))
     return await turn_to(state, services)
 
 
