@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from storage.commit_signal import Changes
-from storage.errors import Clash, StoreUnusable
+from storage.errors import BadText, Clash, StoreUnusable
 from storage.schema import bring_up_to_date
 from storage.sqlite import SqliteFile
 
@@ -89,6 +89,7 @@ class Database:
                 keeps it locked; `is_passing` if the connection to the server was lost, or the
                 transaction clashed with another: begin it anew.
             Clash: if another stored what may be there but once.
+            BadText: if some text cannot be stored.
         """
         with self._explained():
             async with (
@@ -135,7 +136,9 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, PoolTimeout) as error:
+        except (StatementError, PoolTimeout) as error:
+            if isinstance(error, StatementError) and isinstance(error.orig, BadText):
+                raise error.orig from None
             if isinstance(error, IntegrityError) and self._backend.is_clash(error.orig):
                 raise Clash from error
             explained = self._backend.explain(error)
