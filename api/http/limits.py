@@ -139,15 +139,23 @@ class BodyLimit:
                     body += message.get("body", b"")
                     self._held += _beyond_free(body)
                     has_more = message.get("more_body", False)
-                    if len(body) > MAX_BODY_BYTES:
-                        return _too_large(), has_more
-                    if has_more and len(body) > FREE_BYTES and self._held > MAX_HELD_BYTES:
-                        return _too_many(), has_more
+                    refusal = self._refusal(body, has_more=has_more)
+                    if refusal is not None:
+                        self._held -= _beyond_free(body)
+                        body.clear()  # it is not kept while the rest of it comes
+                        return refusal, has_more
         except TimeoutError:
             return _too_slow(), False
         except ClientDisconnect:
             return _nothing, False
         return None, False
+
+    def _refusal(self, body: bytearray, *, has_more: bool) -> ASGIApp | None:
+        if len(body) > MAX_BODY_BYTES:
+            return _too_large()
+        if has_more and len(body) > FREE_BYTES and self._held > MAX_HELD_BYTES:
+            return _too_many()
+        return None
 
 
 async def refuse(answer: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
