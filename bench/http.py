@@ -29,7 +29,7 @@ import psutil
 HERE = Path(__file__).parent.parent
 WANTED = {"instruction": "Rain falls, then a bell rings.", "duration_s": 6, "seed": 1}
 LIMITS = {"AUDIOSTORY_RATE_PER_MINUTE": "1000000", "AUDIOSTORY_STARTS_PER_MINUTE": "1000000"}
-REQUESTS = {"GET": (300, 3000), "POST": (30, 480)}  # with one client, and with many
+REQUESTS = {"GET": (200, 1500), "POST": (20, 320)}  # with one client, and with many
 Row = tuple[str, str, str]  # checkout, what was asked, which figure
 
 
