@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from api.backups import routes as backup_routes
 from api.exports import routes as export_routes
+from api.http import reference_routes
 from api.http.access import GUARDS, Door, Keyring
 from api.http.audit import PREFIX, Audited
 from api.http.deps import AppState
@@ -32,6 +33,8 @@ def create_app(state: AppState) -> FastAPI:
         title="AudioStory Studio",
         version="1",
         description=DESCRIPTION,
+        docs_url=None,  # the usual pages load scripts of other hosts
+        redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -63,5 +66,6 @@ def create_app(state: AppState) -> FastAPI:
         app.include_router(
             routes.router, prefix=PREFIX, responses=PROBLEMS, dependencies=list(GUARDS)
         )
+    app.include_router(reference_routes.router)
     app.include_router(health_routes.router, prefix=PREFIX, responses=PROBLEMS)
     return app

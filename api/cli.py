@@ -22,7 +22,7 @@ from api.shown import shown
 from api.stories import commands as story_commands
 from api.webhooks import commands as webhook_commands
 from audiostory_core.errors import BadInput, StudioError
-from storage.errors import StoreError
+from storage.errors import BadText, Conflict, NotFound, StoreError
 
 DONE, FAILED, BAD_INPUT, DEGRADED, INTERRUPTED = 0, 1, 2, 3, 130
 COLLECT_AFTER = 50_000  # objects; at Python's 700, importing alone collects a hundred times
@@ -82,9 +82,9 @@ def main() -> None:
         code = INTERRUPTED
     except typer.TyperException as error:
         code = _complain(error.format_message(), BAD_INPUT)
-    except (BadInput, StoreError) as error:
+    except (BadInput, NotFound, Conflict, BadText) as error:
         code = _complain(str(error), BAD_INPUT)
-    except StudioError as error:
+    except (StudioError, StoreError) as error:
         code = _complain(str(error), FAILED)
     except (BrokenPipeError, SystemExit) as error:
         if BrokenPipeError not in (type(error), type(error.__context__)):

@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     chat_key: SecretStr | None = None
     tail_s: Annotated[float, Field(ge=0.0, le=10.0)] = 3.0  # overlap that clips are rendered with
     batch: Annotated[int, Field(ge=1, le=256)] = 1  # clips handed to an engine at once
+    max_scenes: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000  # of one plan
+    connections: Annotated[int, Field(ge=8, le=100_000)] = 512  # to `serve`, open at once
     workers: Annotated[int, Field(ge=1, le=64)] = 1  # worker processes that `serve` supervises
     processes: Annotated[int | None, Field(ge=1, le=256)] = None  # that make clips; None: as fits
     rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600  # requests of a key

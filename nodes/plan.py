@@ -3,11 +3,12 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from audiostory_core.errors import BadInput
 from audiostory_core.plan_notes import notes_on_lines
 from audiostory_core.planners.protocol import Brief, OnSubEvent, Planner
-from audiostory_core.story.plan import StoryPlan, SubEvent
+from audiostory_core.story.plan import StoryPlan, SubEvent, check_count
 from nodes.errors import StepFailed
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
@@ -27,8 +28,10 @@ async def plan(state: StoryState, services: Services) -> StateUpdate:
     if run.revision_id is None:
         tell = telling(run, services)
         planned = await asyncio.to_thread(make_plan, story, services, on_sub_event=tell)
+        content = await asyncio.to_thread(new_revision, planned, story)
+        scenes = await revisions.store_scenes(services.database, story.id, content.scenes)
         async with services.database.write() as session:
-            await revisions.add(session, run.id, None, new_revision(planned, story))
+            await revisions.add(session, run.id, None, replace(content, scenes=scenes))
     return await turn_to(state, services)
 
 
@@ -86,18 +89,20 @@ def make_plan(
         on_sub_event: told what a planner writes, while it does.
 
     Raises:
-        BadInput: if the instruction cannot be planned, or a given plan does not fit the engine.
+        BadInput: if the instruction cannot be planned, a given plan does not fit the engine, or
+            the plan has more scenes than one may have.
         StepFailed: if the planner is not usable here.
     """
     longest_s = longest_scene_s(story, services)
     if story.given_plan is not None and not remarks:
         given = StoryPlan.model_validate(story.given_plan)
+        check_count(given.sub_events, services.max_scenes)
         check_lengths(given.sub_events, longest_s, story.engine)
         numbered = dict(enumerate(given.sub_events, 1))
         capabilities = services.engine(story.engine).capabilities
         more = notes_on_lines(numbered, given.cast, capabilities)
         return given.model_copy(update={"notes": tuple(dict.fromkeys((*given.notes, *more)))})
-    return planner_of(story, services).plan(
+    planned = planner_of(story, services).plan(
         Brief(
             story.instruction,
             story.duration_s,
@@ -107,6 +112,8 @@ def make_plan(
             on_sub_event=on_sub_event,
         )
     )
+    check_count(planned.sub_events, services.max_scenes)
+    return planned
 
 
 def planner_of(story: Story, services: Services) -> Planner:

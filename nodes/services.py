@@ -38,6 +38,7 @@ class Services:
     audio: AudioFiles
     engines: Mapping[str, Engine]
     planners: Mapping[str, Planner]
+    max_scenes: int = 10_000  # of a plan that is made or brought along
     _stop_by: float | None = None  # of the monotonic clock
     _recent: dict[int, LoadedRevision] = field(default_factory=dict)
 

@@ -1,17 +1,17 @@
 """The door to SQL: two kinds of transaction, on an SQLite file or on a Postgres server."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Protocol, Self
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from storage.commit_signal import Changes
-from storage.errors import StoreUnusable
+from storage.errors import BadText, Clash, StoreUnusable
 from storage.schema import bring_up_to_date
 from storage.sqlite import SqliteFile
 
@@ -23,11 +23,17 @@ class Backend(Protocol):
     writing: AsyncEngine
     changes: Changes
 
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait until this process may begin to write."""
+
     async def commit(self, session: AsyncSession) -> None:
         """Commit, and wake who waits for changes."""
 
     def explain(self, error: Exception) -> StoreUnusable | None:
         """Return the error to raise instead, if the store is at fault and not its user."""
+
+    def is_clash(self, error: object) -> bool:
+        """Tell whether what was to be stored is there already, and may be there but once."""
 
     def unreadable(self, error: Exception) -> StoreUnusable:
         """Return the error to raise when not even reading works."""
@@ -82,9 +88,14 @@ class Database:
             StoreUnusable: if the disk is full, the file may not be written, or another process
                 keeps it locked; `is_passing` if the connection to the server was lost, or the
                 transaction clashed with another: begin it anew.
+            Clash: if another stored what may be there but once.
+            BadText: if some text cannot be stored.
         """
         with self._explained():
-            async with AsyncSession(self._backend.writing, expire_on_commit=False) as session:
+            async with (
+                self._backend.turn(),
+                AsyncSession(self._backend.writing, expire_on_commit=False) as session,
+            ):
                 yield session
                 await self._backend.commit(session)
 
@@ -125,7 +136,11 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, PoolTimeout) as error:
+        except (StatementError, PoolTimeout) as error:
+            if isinstance(error, StatementError) and isinstance(error.orig, BadText):
+                raise error.orig from None
+            if isinstance(error, IntegrityError) and self._backend.is_clash(error.orig):
+                raise Clash from error
             explained = self._backend.explain(error)
             if explained is None:
                 raise

@@ -3,6 +3,8 @@
 StoreError
 ├── NotFound       no such story, clip or mix
 ├── Conflict       the request contradicts what is stored
+│   └── Clash      another transaction stored the same thing at the same moment
+├── BadText        text that no database of ours can hold
 ├── DamagedFile    a stored file is not what its name says
 ├── StoreTooNew    the data folder was made by a newer version
 └── StoreUnusable  the data folder or the database cannot be opened, read or written
@@ -26,6 +28,29 @@ class NotFound(StoreError):
 
 class Conflict(StoreError):
     """What was asked contradicts what is stored."""
+
+
+class Clash(Conflict):
+    """Another transaction stored the same thing at the same moment; look again."""
+
+    def __init__(self) -> None:
+        super().__init__("Another request changed this at the same moment. Look at it, ask again.")
+
+
+class BadText(StoreError):
+    """Text that cannot be stored.
+
+    Args:
+        text: that was to be stored, or looked for.
+        problem: what is wrong with it.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, text: str, problem: str, remedy: str) -> None:
+        self.text = text
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"The text {text[:80]!r} {problem}. {remedy}")
 
 
 class DamagedFile(StoreError):

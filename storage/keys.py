@@ -4,11 +4,11 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 
-from sqlalchemy import desc, func, select
+from sqlalchemy import desc, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.errors import NotFound
-from storage.models import ApiKey, Audit, Story, now_s
+from storage.models import ApiKey, Audit, Json, Story, now_s
 
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # nothing that is misread
 ID_LENGTH = 8
@@ -78,7 +78,14 @@ async def audit(
     session: AsyncSession, *, key_id: str | None, action: str, target: str | None, status: int
 ) -> None:
     """Write down that something was asked for; the columns of `Audit` tell what is what."""
-    session.add(Audit(key_id=key_id, action=action, target=target, status=status))
+    await audit_all(
+        session, [{"key_id": key_id, "action": action, "target": target, "status": status}]
+    )
+
+
+async def audit_all(session: AsyncSession, rows: Sequence[Json]) -> None:
+    """Write down that several things were asked for, each as columns of `Audit`."""
+    await session.execute(insert(Audit), rows)
 
 
 async def list_audit(session: AsyncSession, limit: int, before: int | None = None) -> list[Audit]:

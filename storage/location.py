@@ -12,7 +12,8 @@ CONNECTION = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
-    "options": "-c idle_in_transaction_session_timeout=60s -c lock_timeout=60s",
+    "options": "-c idle_in_transaction_session_timeout=60s -c lock_timeout=60s "
+    "-c default_transaction_isolation=read\\ committed",  # whatever the database's own default is
 }
 
 

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    Text,
     UniqueConstraint,
     false,
     text,
@@ -27,6 +26,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+from storage.text import StoredText
 
 Json = dict[str, Any]
 
@@ -92,7 +93,7 @@ class Table(DeclarativeBase):
         list[int]: JSON,
         list[str]: JSON,
         list[Json]: JSON,
-        str: Text(),
+        str: StoredText(),
         float: Double(),
         int: BigInteger().with_variant(Integer, "sqlite"),  # SQLite numbers only INTEGER keys
     }

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from storage.commit_signal import Changes, end
 from storage.errors import StoreUnusable
@@ -36,14 +37,16 @@ class PostgresServer:
 
     def __init__(self, location: str) -> None:
         self._location = location
-        engine = create_async_engine(
-            server_url(location), pool_size=4, pool_pre_ping=True, pool_timeout=60
+        # Pools of their own: readers go on while writers wait for locks.
+        self.reading = _engine(location, "REPEATABLE READ").execution_options(
+            postgresql_readonly=True
         )
-        self.reading = engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
-        self.writing = engine
+        self.writing = _engine(location, "READ COMMITTED")  # whatever the database's default is
         self.changes: Changes = ServerChanges(conninfo(location))
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for nobody: the server lets any number write."""
+        return nullcontext()
 
     async def commit(self, session: AsyncSession) -> None:
         """Commit, and wake who waits in any process."""
@@ -62,6 +65,10 @@ class PostgresServer:
         is_full = isinstance(cause, psycopg.errors.DiskFull | psycopg.errors.ReadOnlySqlTransaction)
         return unusable(self._location, error) if is_full else None
 
+    def is_clash(self, error: object) -> bool:
+        """Tell whether what was to be stored is there already, and may be there but once."""
+        return isinstance(error, psycopg.errors.UniqueViolation)
+
     def unreadable(self, error: Exception) -> StoreUnusable:
         """Return the error to raise when not even reading works."""
         return self.explain(error) or unusable(self._location, error)
@@ -69,6 +76,7 @@ class PostgresServer:
     async def close(self) -> None:
         """Close all connections."""
         await self.changes.close()
+        await self.reading.dispose()
         await self.writing.dispose()
 
 
@@ -112,6 +120,17 @@ class ServerChanges(Changes):
                 await asyncio.sleep(PAUSE_S)
                 async for _ in connection.notifies(stop_after=1):
                     pass
+
+
+def _engine(location: str, isolation_level: str) -> AsyncEngine:
+    return create_async_engine(
+        server_url(location),
+        isolation_level=isolation_level,
+        pool_size=4,
+        max_overflow=4,
+        pool_pre_ping=True,
+        pool_timeout=60,
+    )
 
 
 def conninfo(location: str) -> str:

@@ -1,13 +1,15 @@
 """Revisions of a story: immutable, copied on write, and what they list."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, and_, delete, desc, or_, select, update
+from sqlalchemy import Row, and_, delete, desc, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events, runs
+from storage.database import Database
 from storage.errors import Conflict, NotFound
 from storage.models import (
     Clip,
@@ -96,6 +98,18 @@ async def add(
         summary=content.summary,
     )
     return revision
+
+
+async def store_scenes(database: Database, story_id: str, scenes: Sequence[Scene]) -> list[Scene]:
+    """Store new scene versions, some at a time so that others write in between; return their ids.
+
+    What is stored belongs to no revision until `add` makes one of it.
+    """
+    stored: list[Scene] = []
+    for some in in_parts(scenes):
+        async with database.write() as session:
+            stored += await _store_scenes(session, story_id, some)
+    return stored
 
 
 async def move_to(session: AsyncSession, story: Story, run: Run | None, revision: Revision) -> None:
@@ -235,6 +249,23 @@ async def list_wordings(session: AsyncSession, scene_ids: Sequence[int]) -> list
     return [found[scene_id] for scene_id in scene_ids]
 
 
+async def list_remarks(session: AsyncSession, scene_ids: Sequence[int]) -> list[Row[Any]]:
+    """List what is to be said of scene versions and their clips, in the order of the ids.
+
+    Much less than all of them: it is looked up whenever somebody asks how a story is.
+    """
+    found: dict[int, Row[Any]] = {}
+    for some in in_parts(scene_ids):
+        rows = await session.execute(
+            select(SceneVersion.id, SceneVersion.flags, Clip.state, Clip.report, Clip.error)
+            .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
+            .where(SceneVersion.id.in_(some))
+        )
+        found |= {row.id: row for row in rows}
+        await asyncio.sleep(0)  # a story may be long, and others wait
+    return [found[scene_id] for scene_id in scene_ids]
+
+
 async def list_unjudged(session: AsyncSession, scene_ids: Sequence[int]) -> list[SceneVersion]:
     """List those of the scene versions whose clip was not checked yet."""
     found: list[SceneVersion] = []
@@ -357,21 +388,31 @@ async def find_revised_mix(session: AsyncSession, revision: Revision) -> Mix | N
 
 
 async def _store_scenes(session: AsyncSession, story_id: str, scenes: Sequence[Scene]) -> list[int]:
+    """Store the new ones and return the ids of all, in order.
+
+    Rows instead of objects: others wait for the write lock meanwhile, and a plan may be long.
+    """
     fresh = [scene for scene in scenes if not isinstance(scene, int)]
-    unborn = [SubEvent(next_take=1) for scene in fresh if scene.get("sub_event_id") is None]
-    session.add_all(unborn)
-    await session.flush()
-    born = iter(unborn)
-    versions: list[SceneVersion] = []
+    unborn = sum(scene.get("sub_event_id") is None for scene in fresh)
+    born = iter(await _insert(session, SubEvent, [{"next_take": 1}] * unborn))
+    rows: list[Json] = []
     for scene in fresh:
-        values: dict[str, Any] = FRESH | scene
-        if values.get("sub_event_id") is None:
-            values["sub_event_id"] = next(born).id
-        versions.append(SceneVersion(story_id=story_id, **values))
-    session.add_all(versions)
-    await session.flush()
-    stored = iter(versions)
-    return [scene if isinstance(scene, int) else next(stored).id for scene in scenes]
+        row: Json = FRESH | scene | {"story_id": story_id}
+        if row.get("sub_event_id") is None:
+            row["sub_event_id"] = next(born)
+        rows.append(row)
+    stored = iter(await _insert(session, SceneVersion, rows))
+    return [scene if isinstance(scene, int) else next(stored) for scene in scenes]
+
+
+async def _insert(
+    session: AsyncSession, table: type[SubEvent | SceneVersion], rows: Sequence[Json]
+) -> list[int]:
+    """Insert rows and return their ids in the same order."""
+    if not rows:
+        return []
+    inserting = insert(table).returning(table.id, sort_by_parameter_order=True)
+    return list(await session.scalars(inserting, rows))
 
 
 async def _drop_wants(session: AsyncSession, run: Run, revision: Revision) -> None:

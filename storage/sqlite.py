@@ -6,17 +6,22 @@ writes later fails with "database is locked" at once, whatever the busy timeout.
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from storage.commit_signal import Changes, end
+from storage.direct import Connection as DirectConnection
 from storage.errors import StoreUnusable
 from storage.wal import PRAGMAS, WriteAheadLog
 
-BUSY_TIMEOUT_MS = 60_000  # a writer waits this long for the one before it
+BUSY_TIMEOUT_S = 60.0  # a writer waits this long for the one before it
 LOOK_S = 0.05  # how soon a commit of another process is noticed
 # SQLite's own words.
 UNUSABLE = ("disk is full", "readonly", "disk I/O", "unable to open", "database is locked")
@@ -25,18 +30,36 @@ UNUSABLE = ("disk is full", "readonly", "disk I/O", "unable to open", "database 
 class SqliteFile:
     """One SQLite file, opened by any number of processes of this host.
 
+    Writers of this process queue here, in the order they came; only the first asks SQLite for its
+    lock, which has no order. Readers have connections of their own, and wait for no writer.
+
     Args:
         path: of the file.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.reading = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=4)
-        event.listen(self.reading.sync_engine, "connect", _configure)
-        event.listen(self.reading.sync_engine, "begin", _begin)
-        self.writing = self.reading.execution_options(writes=True)
+        self._committing = ThreadPoolExecutor(1, "commit")
+        self._writer = asyncio.Lock()
+        self.reading = self._engine(8, None, "BEGIN")
+        self.writing = self._engine(1, self._committing, "BEGIN IMMEDIATE")
         self._log = WriteAheadLog(path)
         self.changes: Changes = FileChanges(path)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for the writers of this process that came before."""
+        try:
+            async with asyncio.timeout(BUSY_TIMEOUT_S):
+                await self._writer.acquire()
+        except TimeoutError as error:
+            raise unusable(self._path.parent, sqlite3.OperationalError("database is locked")) from (
+                error
+            )
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     async def commit(self, session: AsyncSession) -> None:
         """Commit, wake who waits in this process, and keep the log short."""
@@ -47,9 +70,14 @@ class SqliteFile:
     def explain(self, error: Exception) -> StoreUnusable | None:
         """Return the error to raise instead, if it is the folder's fault."""
         reason = str(getattr(error, "orig", error))
-        if any(sign in reason for sign in UNUSABLE):
+        if isinstance(error, PoolTimeout) or any(sign in reason for sign in UNUSABLE):
             return unusable(self._path.parent, error)
         return None
+
+    def is_clash(self, error: object) -> bool:
+        """Tell whether what was to be stored is there already, and may be there but once."""
+        code = getattr(error, "sqlite_errorcode", None)
+        return code in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 
     def unreadable(self, error: Exception) -> StoreUnusable:
         """Return the error to raise when not even reading works."""
@@ -59,6 +87,22 @@ class SqliteFile:
         """Close all connections."""
         await self.changes.close()
         await self.reading.dispose()
+        await self.writing.dispose()
+        self._committing.shutdown(wait=False)
+
+    def _engine(self, connections: int, committing: Executor | None, begin: str) -> AsyncEngine:
+        async def connect() -> DirectConnection:
+            return DirectConnection(self._path, BUSY_TIMEOUT_S, committing)
+
+        def begin_transaction(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        engine = create_async_engine(
+            f"sqlite+aiosqlite:///{self._path}", async_creator=connect, pool_size=connections
+        )
+        event.listen(engine.sync_engine, "connect", _configure)
+        event.listen(engine.sync_engine, "begin", begin_transaction)
+        return engine
 
 
 class FileChanges(Changes):
@@ -128,16 +172,9 @@ def unusable(folder: Path, error: Exception) -> StoreUnusable:
 
 
 def _configure(connection: Any, record: object) -> None:
-    connection.isolation_level = None  # transactions are begun by _begin alone
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA synchronous=FULL")  # a committed clip survives power loss
     cursor.execute("PRAGMA foreign_keys=ON")
     for pragma in PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -17,24 +17,30 @@ ID_LENGTH = 10
 
 async def add(session: AsyncSession, **values: Any) -> Story:
     """Store a story and its first queued run; what `values` may be is the story's columns."""
-    story = await add_without_run(session, **values)
-    await queue_run(session, story, review=story.review)
+    story = await _insert(session, values)
+    run = Run(
+        story_id=story.id,
+        number=1,
+        state=RunState.QUEUED,
+        review=story.review,
+        edits=[],
+        approved=[],
+        attempt=0,
+        nice=-story.priority,
+        turn=await runs.serving(session, -story.priority),
+    )
+    session.add(run)
+    await events.append_all(
+        session,
+        story.id,
+        [("story.created", {"seed": story.seed}), ("run.queued", {"run": run.number})],
+    )
     return story
 
 
 async def add_without_run(session: AsyncSession, **values: Any) -> Story:
     """Store a story that nobody works on yet."""
-    begun: dict[str, Any] = {
-        "id": "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH)),
-        "priority": 0,
-        "redo": [],
-        "next_revision": 1,
-        "next_ordinal": 0,
-        "next_event": 1,
-    }
-    story = Story(**(begun | values))
-    session.add(story)
-    await session.flush()
+    story = await _insert(session, values)
     await events.append(session, story.id, "story.created", seed=story.seed)
     return story
 
@@ -57,7 +63,7 @@ async def queue_run(
         approved: reviews that are passed already.
 
     Raises:
-        IntegrityError: if the story has an active run; a partial unique index forbids two.
+        Clash: if the story has an active run, once it is written; an index forbids two.
     """
     latest = await find_latest_run(session, story.id)
     number = latest.number + 1 if latest else 1
@@ -84,6 +90,27 @@ async def find_latest_run(session: AsyncSession, story_id: str) -> Run | None:
     return await session.scalar(
         select(Run).where(Run.story_id == story_id).order_by(desc(Run.number)).limit(1)
     )
+
+
+async def load(session: AsyncSession, story_id: str) -> tuple[Story, Run, Revision | None]:
+    """Get a story with its newest run and its current revision.
+
+    Raises:
+        NotFound: if there is none of that id.
+    """
+    rows = await session.execute(
+        select(Story, Run, Revision)
+        .join(Run, Run.story_id == Story.id)
+        .outerjoin(Revision, Revision.id == Story.revision_id)
+        .where(Story.id == story_id)
+        .order_by(desc(Run.number))
+        .limit(1)
+    )
+    row = rows.one_or_none()
+    if row is None:
+        raise NotFound("story", story_id)
+    story, run, revision = row
+    return story, run, revision
 
 
 async def find_by_idempotency(session: AsyncSession, key: str, digest: str) -> Story | None:
@@ -159,3 +186,18 @@ async def count(session: AsyncSession, owner_key: str | None = None) -> int:
     if owner_key is not None:
         counted = counted.where(Story.owner_key == owner_key)
     return await session.scalar(counted) or 0
+
+
+async def _insert(session: AsyncSession, values: dict[str, Any]) -> Story:
+    begun: dict[str, Any] = {
+        "id": "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH)),
+        "priority": 0,
+        "redo": [],
+        "next_revision": 1,
+        "next_ordinal": 0,
+        "next_event": 1,
+    }
+    story = Story(**(begun | values))
+    session.add(story)
+    await session.flush()
+    return story

@@ -1,5 +1,6 @@
 """Finding many rows by one column, and inserting one unless it is there, on either database."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ async def list_by(
     found: list[Row] = []
     for some in in_parts(values):
         found += await session.scalars(select(table).where(column.in_(some)))
+        await asyncio.sleep(0)  # there may be many, and others wait
     return found
 
 

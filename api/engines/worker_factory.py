@@ -44,7 +44,7 @@ async def build_worker(
     planners = {
         name: parts.planner(name) for name in PLANNERS if not parts.why_unusable("planner", name)
     }
-    services = Services(store.database, store.audio, engines, planners)
+    services = Services(store.database, store.audio, engines, planners, settings.max_scenes)
     try:
         async with open_checkpoints(settings.checkpoints) as checkpoints:
             yield Worker(

@@ -1,7 +1,8 @@
 """Who may do what: API keys, what they give leave to, and whose a story is.
 
 Without any key the service is for this machine alone and asks for none. From the first key on,
-every request needs one, except for /v1/health/*: the other routes, /docs and unknown ones alike.
+every request needs one, except for /v1/health/* and the pages that say what there is: a client is
+written before it has a key, and they are the same for everybody. Unknown routes need one, too.
 A story belongs to the key that asked for it; to other keys, admin ones excepted, it does not
 exist. Stories of the command line, and those from before the first key, belong to nobody.
 """
@@ -19,15 +20,17 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.body_check import acceptable
 from api.http.deps import AppState, AppStateDep
-from api.http.errors import problem
+from api.http.errors import problem, unusable
 from api.http.limits import SAFE_METHODS, Buckets, refuse
 from api.keys.schemas import KeyScope
 from storage import keys
 from storage.database import Database
 from storage.errors import NotFound, StoreError
 
-OPEN_PATHS = "/v1/health/"
+HEALTH = "/v1/health/"
+OPEN_PAGES = frozenset({"/", "/docs", "/openapi.json"})
 STARTING_PATHS = "/v1/stories"  # a POST there has something made,
 STARTING_NOTHING = "/preview"  # but for this one
 FRESH_S = 1.0  # for so long nobody looks again whether there are keys
@@ -133,10 +136,10 @@ class Door:
             return
         headers = Headers(scope=scope)
         try:
-            is_open = scope["path"].startswith(OPEN_PATHS)
+            is_open = scope["path"].startswith(HEALTH) or scope["path"] in OPEN_PAGES
             caller = NOBODY if is_open else await self._keyring.identify(headers)
         except StoreError as error:
-            answer: ASGIApp | None = problem(503, str(error))
+            answer: ASGIApp | None = unusable(error)
         else:
             answer = self._too_often(scope, caller)
             if answer is None and caller is None:
@@ -164,7 +167,7 @@ def name_of(scope: Scope, caller: Caller | None) -> str:
     return f"@{client[0] if client else ''}"
 
 
-def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request) -> Caller:
     """Return who sent the request."""
     caller: Caller = request.state.caller
     return caller
@@ -197,7 +200,7 @@ async def check_story(database: Database, caller: Caller, story_id: str) -> None
     raise NotFound("story", story_id)
 
 
-def needs_scope(request: Request, caller: HasCaller) -> None:
+async def needs_scope(request: Request, caller: HasCaller) -> None:
     """Make sure that the caller may read, or change something where that is what is asked.
 
     Raises:
@@ -207,7 +210,7 @@ def needs_scope(request: Request, caller: HasCaller) -> None:
     _require(caller, scope)
 
 
-def needs_admin(caller: HasCaller) -> None:
+async def needs_admin(caller: HasCaller) -> None:
     """Make sure that the caller is an operator.
 
     Raises:
@@ -251,7 +254,13 @@ _HEADER = APIKeyHeader(
     name="X-API-Key", scheme_name="header", description="The same key.", auto_error=False
 )
 # The two schemes only document what the door has checked; either will do.
-GUARDS = [Security(_BEARER), Security(_HEADER), Depends(needs_scope), Depends(known_story)]
+GUARDS = [
+    Security(_BEARER),
+    Security(_HEADER),
+    Depends(needs_scope),
+    Depends(acceptable),
+    Depends(known_story),
+]
 
 
 def _given_key(headers: Headers) -> str | None:

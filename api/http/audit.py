@@ -1,5 +1,6 @@
 """Writes down every request that may have changed something."""
 
+import asyncio
 import logging
 import re
 
@@ -11,6 +12,7 @@ from api.http.limits import SAFE_METHODS
 from storage import keys
 from storage.database import Database
 from storage.errors import StoreError
+from storage.models import Json
 
 PREFIX = "/v1"
 TARGETS = ("story_id", "key_id", "webhook_id")
@@ -22,13 +24,16 @@ log = logging.getLogger(__name__)
 class Audited:
     """Adds a row of the audit once the status is known, before the client hears of it.
 
-    A row that cannot be written is logged with what it would have said: the change has been made
-    by then, and an error would have the client make it again.
+    Rows that come while others are being written go together, in one commit. What cannot be
+    written is logged with what it would have said: the change has been made by then, and an error
+    would have the client make it again.
     """
 
     def __init__(self, app: ASGIApp, database: Database) -> None:
         self.app = app
         self._database = database
+        self._waiting: list[Json] = []
+        self._writing: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and write down what became of it."""
@@ -49,14 +54,29 @@ class Audited:
             raise
 
     async def _write(self, scope: Scope, status: int) -> None:
-        key_id, action, target = scope["state"]["caller"].key_id, _action(scope), _target(scope)
+        """Return once a row about a request is in the audit, or in the log."""
+        row: Json = {
+            "key_id": scope["state"]["caller"].key_id,
+            "action": _action(scope),
+            "target": _target(scope),
+            "status": status,
+        }
+        self._waiting.append(row)
+        if len(self._waiting) == 1:  # the first sees to those that come until its turn
+            self._writing = asyncio.create_task(self._write_all(self._writing))
+        assert self._writing is not None
+        await asyncio.shield(self._writing)
+
+    async def _write_all(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        rows, self._waiting = self._waiting, []
         try:
             async with self._database.write() as session:
-                await keys.audit(
-                    session, key_id=key_id, action=action, target=target, status=status
-                )
+                await keys.audit_all(session, rows)
         except (StoreError, SQLAlchemyError):
-            log.exception("not in the audit: key %s, %s, %s, %s", key_id, action, target, status)
+            for row in rows:
+                log.exception("not in the audit: key %s, %s, %s, %s", *row.values())
 
 
 def _action(scope: Scope) -> str:

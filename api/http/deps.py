@@ -26,7 +26,7 @@ class AppState:
     exporting: asyncio.Lock = field(default_factory=asyncio.Lock)  # one file at a time
 
 
-def app_state_of(request: Request) -> AppState:
+async def app_state_of(request: Request) -> AppState:
     """Return what the application was made over."""
     state: AppState = request.app.state.state
     return state

@@ -10,11 +10,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from api.seldom import log_seldom
 from audiostory_core.errors import BadInput, StudioError, UnreadableAudio
-from storage.errors import Conflict, NotFound, StoreError
+from storage.errors import BadText, Conflict, NotFound, StoreError
 
 SHOWN = 200  # characters of an offending value that are sent back
 MEDIA_TYPE = "application/problem+json"
+RETRY_S = 5  # when to ask again for what the store could not do
+UNUSABLE = "The store cannot be used now."  # why is in the log: it names places of this machine
 FIELDS = {"duration": "duration_s"}  # where JSON says it otherwise than the command line
 REMEDIES = {
     "extra_forbidden": "Leave it out; /docs lists the fields there are.",
@@ -96,15 +99,30 @@ async def _bad_input(request: Request, error: Exception) -> JSONResponse:
 async def _studio_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, UnreadableAudio):
         remedy = "`audiostory resume ID` makes again what is missing or damaged."
-        return problem(503, _text(error), remedy=remedy)
+        detail = str(error).replace(str(error.path), error.path.name)
+        return problem(503, _text(detail), remedy=remedy)
     return problem(500, _text(error), remedy="`audiostory doctor` tells what is wrong here.")
 
 
 async def _store_error(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, BadText):
+        named = (name for name, text in request.path_params.items() if text == error.text)
+        field, value = next(named, "text"), _shown(error.text)
+        return problem(422, _text(error), field=field, value=value, remedy=error.remedy)
     if isinstance(error, NotFound):
         remedy = _way_to(error)
         return problem(404, _text(error), field=error.what, value=_shown(error.name), remedy=remedy)
-    return problem(409 if isinstance(error, Conflict) else 503, _text(error))
+    if isinstance(error, Conflict):
+        return problem(409, _text(error))
+    return unusable(error, is_operator=request.state.caller.is_admin)
+
+
+def unusable(error: Exception, *, is_operator: bool = False) -> JSONResponse:
+    """Answer that the store cannot be used, and log why; who is no operator is not told."""
+    log_seldom(str(error))
+    remedy = f"Ask again in {RETRY_S} s; the operator finds the reason in the log."
+    detail = _text(error) if is_operator else UNUSABLE
+    return problem(503, detail, {"Retry-After": str(RETRY_S)}, remedy=remedy)
 
 
 def _way_to(missing: NotFound) -> str:

@@ -1,17 +1,24 @@
 """Limits on where a request may come from, on how often, and on how much."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.errors import problem
+from api.http.errors import problem, unusable
 from storage.errors import StoreError
 
 MAX_BODY_BYTES = 4 << 20  # the longest instruction as JSON, and a plan beside it
 MAX_READ_BYTES = 256 << 20  # of a body that is refused
+MAX_HELD_BYTES = 32 << 20  # of all bodies that are being received or answered together,
+FREE_BYTES = 64 << 10  # beyond so many of each
+BODY_S = 60.0  # for a body to come,
+PIECE_S = 10.0  # and for the next piece of it
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_BUCKETS = 10_000
 MINUTE_S = 60.0
@@ -44,7 +51,7 @@ class LoopbackOnly:
                 if await self._is_key_needed():
                     answer = None
             except StoreError as error:
-                answer = problem(503, str(error))
+                answer = unusable(error)
         await (self.app if answer is None else answer)(scope, receive, send)
 
 
@@ -91,38 +98,64 @@ class Buckets:
 
 
 class BodyLimit:
-    """Refuses bodies over `MAX_BODY_BYTES`, announced or not, before anything looks at them."""
+    """Receives bodies before anything looks at them; refuses what is too large or too slow.
+
+    What all clients together have sent and not been answered yet is kept within bounds, too, so
+    that bodies which never end hold little memory. Small bodies are received in any case.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self._held = 0  # bytes beyond `FREE_BYTES` of each body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, its body read, unless that is too large."""
+        """Pass the request on with its body, or refuse it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        body, has_more = bytearray(), True
-        is_small = _announced(headers) <= MAX_BODY_BYTES
-        while is_small and has_more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            has_more = message.get("more_body", False)
-            is_small = len(body) <= MAX_BODY_BYTES
-        if is_small:
-            await self.app(scope, _replayed(bytes(body), receive), send)
+        if _announced(Headers(scope=scope)) > MAX_BODY_BYTES:
+            await refuse(_too_large(), scope, receive, send)
             return
-        answer = problem(
-            413,
-            f"The body is larger than {MAX_BODY_BYTES >> 20} MiB.",
-            {"Connection": "close"},
-            field="body",
-            value=f"more than {MAX_BODY_BYTES} bytes",
-            remedy="Make several stories of it.",
-        )
-        await (refuse(answer, scope, receive, send) if has_more else answer(scope, receive, send))
+        body = bytearray()
+        try:
+            refusal, has_more = await self._read(body, receive)
+            if refusal is None:
+                await self.app(scope, _replayed(bytes(body), receive), send)
+            elif has_more:
+                await refuse(refusal, scope, receive, send)
+            else:
+                await refusal(scope, receive, send)
+        finally:
+            self._held -= _beyond_free(body)
+
+    async def _read(self, body: bytearray, receive: Receive) -> tuple[ASGIApp | None, bool]:
+        """Read a body; return what to answer instead of passing it on, and whether more comes."""
+        has_more = True
+        try:
+            async with asyncio.timeout(BODY_S):
+                while has_more:
+                    message = await _receive(receive)
+                    self._held -= _beyond_free(body)
+                    body += message.get("body", b"")
+                    self._held += _beyond_free(body)
+                    has_more = message.get("more_body", False)
+                    refusal = self._refusal(body, has_more=has_more)
+                    if refusal is not None:
+                        self._held -= _beyond_free(body)
+                        body.clear()  # it is not kept while the rest of it comes
+                        return refusal, has_more
+        except TimeoutError:
+            return _too_slow(), False
+        except ClientDisconnect:
+            return _nothing, False
+        return None, False
+
+    def _refusal(self, body: bytearray, *, has_more: bool) -> ASGIApp | None:
+        if len(body) > MAX_BODY_BYTES:
+            return _too_large()
+        if has_more and len(body) > FREE_BYTES and self._held > MAX_HELD_BYTES:
+            return _too_many()
+        return None
 
 
 async def refuse(answer: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,10 +171,12 @@ async def refuse(answer: ASGIApp, scope: Scope, receive: Receive, send: Send) ->
     await answer(scope, receive, send_unfinished)
     has_more = Headers(scope=scope).get("expect", "").lower() != "100-continue"
     length = 0
-    while has_more and length <= MAX_READ_BYTES:
-        message = await receive()
-        length += len(message.get("body", b""))
-        has_more = message["type"] == "http.request" and message.get("more_body", False)
+    with suppress(ClientDisconnect, TimeoutError):
+        async with asyncio.timeout(BODY_S):
+            while has_more and length <= MAX_READ_BYTES:
+                message = await _receive(receive)
+                length += len(message.get("body", b""))
+                has_more = message.get("more_body", False)
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -166,6 +201,51 @@ def _foreign(scope: Scope) -> ASGIApp | None:
             remedy="Send it from a page of this service, or from a program.",
         )
     return None
+
+
+async def _receive(receive: Receive) -> Message:
+    """Receive the next piece of a body.
+
+    Raises:
+        ClientDisconnect: if the client has gone.
+        TimeoutError: if it does not come.
+    """
+    async with asyncio.timeout(PIECE_S):
+        message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer nobody."""
+
+
+def _beyond_free(body: bytearray) -> int:
+    return max(len(body) - FREE_BYTES, 0)
+
+
+def _too_large() -> ASGIApp:
+    return problem(
+        413,
+        f"The body is larger than {MAX_BODY_BYTES >> 20} MiB.",
+        {"Connection": "close"},
+        field="body",
+        value=f"more than {MAX_BODY_BYTES} bytes",
+        remedy="Make several stories of it.",
+    )
+
+
+def _too_many() -> ASGIApp:
+    headers = {"Connection": "close", "Retry-After": str(int(PIECE_S))}
+    detail = "Too many large bodies are being sent at once."
+    return problem(503, detail, headers, field="body", remedy=f"Send it again in {PIECE_S:g} s.")
+
+
+def _too_slow() -> ASGIApp:
+    detail = f"The body did not come within {BODY_S:g} s, or a piece of it within {PIECE_S:g} s."
+    remedy = "Send it again, over a quicker connection."
+    return problem(408, detail, {"Connection": "close"}, field="body", remedy=remedy)
 
 
 def _announced(headers: Headers) -> int:

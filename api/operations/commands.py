@@ -58,15 +58,16 @@ def worker(
 
 @app.command()
 def migrate() -> None:
-    """Bring the data folder to this version's schema; other commands do so by themselves."""
+    """Bring the database to this version's schema; other commands do so by themselves."""
     from api.settings import read_settings
     from api.terminal.console import out
     from storage.database import Database
+    from storage.location import shown
     from storage.schema import SCHEMA
 
     settings = read_settings()
     Database.open(settings.database)
-    out.print(f"{settings.home} is at schema {SCHEMA}", markup=False, soft_wrap=True)
+    out.print(f"{shown(settings.database)} is at schema {SCHEMA}", markup=False, soft_wrap=True)
 
 
 @app.command()

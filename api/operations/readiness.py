@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.http.deps import AppState
+from api.seldom import log_seldom
 from storage.errors import StoreError, StoreUnusable
 from storage.schema import SCHEMA
 from storage.worker_lock import count_alive
@@ -58,9 +59,9 @@ async def _check_database(state: AppState) -> Check:
         async with state.store.database.read() as session:
             found = await session.scalar(text("SELECT version_num FROM alembic_version"))
     except (StoreError, SQLAlchemyError) as error:
-        remedy = "Bring the database back; the service goes on by itself then."
-        detail = str(error) if isinstance(error, StoreError) else "It cannot be read."
-        return Check(name=name, is_ok=False, detail=detail, remedy=remedy)
+        log_seldom(str(error))  # names places of this machine, which not everybody is to know
+        remedy = "Bring the database back; the service goes on by itself then. The log tells more."
+        return Check(name=name, is_ok=False, detail="It cannot be read.", remedy=remedy)
     if found != SCHEMA:
         detail = f"Its schema is {found}; this version works with {SCHEMA}."
         remedy = "Start the service with the version that migrated the database."
@@ -79,8 +80,10 @@ async def _check_folder(state: AppState, folder: Folder) -> Check:
                 folder.error = str(error)
             folder.looked_at = now
     if folder.error is not None:
-        remedy = "Free some space there, mount it, or fix its permissions."
-        return Check(name="audio folder", is_ok=False, detail=folder.error, remedy=remedy)
+        log_seldom(folder.error)
+        remedy = "Free some space there, mount it, or fix its permissions. The log tells more."
+        detail = "It cannot be written."
+        return Check(name="audio folder", is_ok=False, detail=detail, remedy=remedy)
     return Check(name="audio folder", is_ok=True, detail="It can be written.")
 
 

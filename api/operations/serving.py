@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 
 from api.app import create_app
+from api.connections import BACKLOG, limited, report_seldom
 from api.http.deps import AppState
 from api.operations.logs import configure
 from api.pool import count_processes, end
@@ -146,7 +147,13 @@ async def _serve(settings: Settings, host: str, port: int, workers: int, is_publ
         is_public=is_public,
     )
     config = uvicorn.Config(
-        create_app(state), log_config=None, lifespan="off", timeout_graceful_shutdown=GRACE_S
+        create_app(state),
+        http=limited(settings.connections),
+        ws="none",
+        backlog=BACKLOG,
+        log_config=None,
+        lifespan="off",
+        timeout_graceful_shutdown=GRACE_S,
     )
     server = _Server(config)
 
@@ -158,6 +165,7 @@ async def _serve(settings: Settings, host: str, port: int, workers: int, is_publ
         state.closing.set()
 
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(report_seldom)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:

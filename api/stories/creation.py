@@ -5,6 +5,7 @@ import secrets
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.engines.catalog import (
     ENGINES,
@@ -20,11 +21,13 @@ from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_STORY_S,
     StoryPlan,
+    check_count,
     check_duration,
     check_instruction,
 )
 from storage import stories
 from storage.database import Database
+from storage.errors import Clash
 from storage.models import Story
 
 MAX_STEPS = 1000
@@ -114,41 +117,53 @@ async def create_story(
     check_name("planner", wanted.planner, PLANNERS)
     parameters = _parameters_of(wanted)
     digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
-    async with database.write() as session:
-        if idempotency_key is not None:
-            # Keys of two owners never meet: the id of an API key has no colon.
-            idempotency_key = f"{owner_key or ''}:{idempotency_key}"
-            before = await stories.find_by_idempotency(session, idempotency_key, digest)
-            if before is not None:
-                return before
-        return await stories.add(
-            session,
-            owner_key=owner_key,
-            instruction=wanted.instruction,
-            duration_s=duration_s,
-            language=wanted.language,
-            seed=secrets.randbits(32) if wanted.seed is None else wanted.seed,
-            engine=wanted.engine,
-            planner=wanted.planner,
-            parameters=parameters,
-            tail_s=tail_s,
-            review=wanted.review,
-            priority=wanted.priority,
-            given_plan=None if wanted.plan is None else wanted.plan.model_dump(mode="json"),
-            idempotency_key=idempotency_key,
-            request_digest=digest if idempotency_key else None,
-        )
+    if idempotency_key is not None:
+        # Keys of two owners never meet: the id of an API key has no colon.
+        idempotency_key = f"{owner_key or ''}:{idempotency_key}"
+    values = {
+        "owner_key": owner_key,
+        "instruction": wanted.instruction,
+        "duration_s": duration_s,
+        "language": wanted.language,
+        "seed": secrets.randbits(32) if wanted.seed is None else wanted.seed,
+        "engine": wanted.engine,
+        "planner": wanted.planner,
+        "parameters": parameters,
+        "tail_s": tail_s,
+        "review": wanted.review,
+        "priority": wanted.priority,
+        "given_plan": None if wanted.plan is None else wanted.plan.model_dump(mode="json"),
+        "idempotency_key": idempotency_key,
+        "request_digest": digest if idempotency_key else None,
+    }
+    try:
+        async with database.write() as session:
+            before = await _find_before(session, idempotency_key, digest)
+            return before or await stories.add(session, **values)
+    except Clash:  # a request with the same key was stored meanwhile
+        async with database.read() as session:
+            before = await _find_before(session, idempotency_key, digest)
+        if before is None:
+            raise
+        return before
 
 
 def check_usable(wanted: StoryCreate, settings: Settings) -> None:
-    """Refuse what needs weights, or a chat server, where none are named.
+    """Refuse what this installation does not do.
 
     Raises:
-        BadInput: if the engine or the planner does.
+        BadInput: if the engine or the planner needs weights, or a chat server, and none are named,
+            or the plan has more scenes than one may have here.
     """
+    if wanted.plan is not None:
+        check_count(wanted.plan.sub_events, settings.max_scenes)
     check_weights("engine", check_name("engine", wanted.engine, ENGINES), settings.weights)
     check_weights("planner", check_name("planner", wanted.planner, PLANNERS), settings.weights)
     check_server("planner", wanted.planner, settings.chat_url)
+
+
+async def _find_before(session: AsyncSession, key: str | None, digest: str) -> Story | None:
+    return None if key is None else await stories.find_by_idempotency(session, key, digest)
 
 
 def _parameters_of(wanted: StoryCreate) -> dict[str, int | float]:

@@ -12,7 +12,7 @@ from api.stories.views import (
     SceneView,
     StoryDetail,
     StoryView,
-    detail_story,
+    describe_story,
     load_story,
     view_scenes,
     view_story,
@@ -69,8 +69,7 @@ async def get_stories(
 async def get_story(story_id: str, state: AppStateDep) -> StoryDetail:
     """Return a story with its plan's remarks and its mix's figures."""
     async with state.store.database.read() as session:
-        detail, _ = await detail_story(session, story_id)
-    return detail
+        return await describe_story(session, story_id)
 
 
 @router.get("/{story_id}/sub-events", summary="Its sub-events")

@@ -1,8 +1,10 @@
 """What an author sees of a story, for CLI and HTTP alike."""
 
+import asyncio
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 TAKE_LUFS = -16.0  # takes are compared as loud as programmes are made
 TAKE_PEAK_DBTP = -1.0
+AT_ONCE = 500  # sub-events that are viewed before others get their turn
 
 
 class Status(StrEnum):
@@ -76,6 +79,18 @@ class SceneView(BaseModel):
     warnings: list[str]
     flags: list[str]
     figures: dict[str, Any] | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """What is to be said of a sub-event and its clip."""
+
+    index: int
+    status: str
+    unmatched: list[str]
+    warnings: list[str]
+    flags: list[str]
     error: str | None
 
 
@@ -156,14 +171,7 @@ async def load_story(session: AsyncSession, story_id: str) -> tuple[Story, Run, 
     Raises:
         NotFound: if there is none of that id.
     """
-    story = await stories.get(session, story_id)
-    run = await stories.find_latest_run(session, story_id)
-    if run is None:
-        raise NotFound("run of story", story_id)
-    revision = None
-    if story.revision_id is not None:
-        revision = await revisions.get(session, story.revision_id)
-    return story, run, revision
+    return await stories.load(session, story_id)
 
 
 async def detail_story(session: AsyncSession, story_id: str) -> tuple[StoryDetail, list[SceneView]]:
@@ -174,12 +182,43 @@ async def detail_story(session: AsyncSession, story_id: str) -> tuple[StoryDetai
     """
     story, run, revision = await load_story(session, story_id)
     scenes = await view_scenes(session, revision)
+    return await _detail(session, story, run, revision, scenes), scenes
+
+
+async def describe_story(session: AsyncSession, story_id: str) -> StoryDetail:
+    """Return a story with its plan's remarks and its mix's figures, without its sub-events.
+
+    Raises:
+        NotFound: if there is none of that id.
+    """
+    story, run, revision = await load_story(session, story_id)
+    rows = await revisions.list_remarks(session, revision.scenes) if revision else []
+    remarks = [
+        Remarks(
+            index=index,
+            status=_status_of(row.state),
+            flags=row.flags,
+            error=row.error,
+            **_reported(row.report, "unmatched", "warnings"),
+        )
+        for index, row in enumerate(rows, 1)
+    ]
+    return await _detail(session, story, run, revision, remarks)
+
+
+async def _detail(
+    session: AsyncSession,
+    story: Story,
+    run: Run,
+    revision: Revision | None,
+    scenes: Sequence[Remarks | SceneView],
+) -> StoryDetail:
     mix = await revisions.find_mix(session, revision.id) if revision else None
     plan = revision.plan if revision else {}
     glance = view_story(story, run, revision).model_dump()
     if glance["waits_for"] == CLIP_REVIEW:
         glance["error"] = next((scene.error for scene in scenes if scene.status == "failed"), None)
-    detail = StoryDetail(
+    return StoryDetail(
         **glance,
         revision_name=revision.name if revision else None,
         is_accepted=mix.is_accepted if mix else None,
@@ -189,7 +228,6 @@ async def detail_story(session: AsyncSession, story_id: str) -> tuple[StoryDetai
         programme=mix.programme if mix else None,
         degradations=list_degradations(scenes),
     )
-    return detail, scenes
 
 
 async def view_scenes(session: AsyncSession, revision: Revision | None) -> list[SceneView]:
@@ -201,13 +239,15 @@ async def view_scenes(session: AsyncSession, revision: Revision | None) -> list[
     made = await clips.list_by_key(session, keys)
     views, start = [], 0
     for index, version in enumerate(versions, 1):
+        if index % AT_ONCE == 0:
+            await asyncio.sleep(0)  # others wait
         clip = made.get(version.clip_key or "")
         views.append(_view_scene(index, start, version, clip))
         start += version.samples
     return views
 
 
-def list_degradations(scenes: list[SceneView]) -> list[str]:
+def list_degradations(scenes: Sequence[Remarks | SceneView]) -> list[str]:
     """List what was asked for and could not be made, one line each."""
     lines = []
     for scene in scenes:
@@ -343,7 +383,6 @@ def _view_take(
 
 
 def _view_scene(index: int, start: int, version: SceneVersion, clip: Clip | None) -> SceneView:
-    report = (clip.report if clip else None) or {}
     return SceneView.model_validate(
         {
             "index": index,
@@ -357,11 +396,20 @@ def _view_scene(index: int, start: int, version: SceneVersion, clip: Clip | None
             "seed": version.seed,
             "engine": version.engine,
             "rerolls": version.rerolls,
-            "status": ClipState(clip.state) if clip else "planned",
+            "status": _status_of(clip.state if clip else None),
             "clip": version.clip_key,
             "flags": version.flags,
             "figures": clip.figures if clip else None,
             "error": clip.error if clip else None,
-            **{name: report.get(name, []) for name in ("matched", "unmatched", "warnings")},
+            **_reported(clip.report if clip else None, "matched", "unmatched", "warnings"),
         }
     )
+
+
+def _status_of(state: str | None) -> str:
+    return "planned" if state is None else ClipState(state)
+
+
+def _reported(report: dict[str, Any] | None, *names: str) -> dict[str, list[str]]:
+    """Return what an engine's report says under these names; nothing where there is none."""
+    return {name: (report or {}).get(name, []) for name in names}

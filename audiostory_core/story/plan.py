@@ -231,6 +231,21 @@ def plan_document(plan: StoryPlan) -> dict[str, Any]:
     return document
 
 
+def check_count(sub_events: Sequence[SubEvent], most: int) -> None:
+    """Refuse a plan of more scenes than one may have.
+
+    Raises:
+        BadInput: if it has more than `most`.
+    """
+    if len(sub_events) > most:
+        raise BadInput(
+            "plan.sub_events",
+            f"{len(sub_events):,} scenes",
+            f"are more than the {most:,} that a plan may have",
+            "Make several stories of it, or set AUDIOSTORY_MAX_SCENES.",
+        )
+
+
 def read_plan(path: Path) -> StoryPlan:
     """Read a plan that `audiostory plan` wrote or a person edited.
 

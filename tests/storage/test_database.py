@@ -191,6 +191,34 @@ async def test_connection_of_the_database_never_checkpoints_by_itself(studio):
         assert await session.scalar(text("PRAGMA wal_autocheckpoint")) == 0
 
 
+@ON_BOTH_DATABASES
+@pytest.mark.parametrize("kind", ["read", "write"])
+async def test_task_that_is_cancelled_in_a_transaction_leaves_no_error_and_no_lock(
+    studio, caplog, kind
+):
+    story = await studio.add("rain")
+    database = studio.store.database
+
+    async def work() -> None:
+        async with getattr(database, kind)() as session:
+            for _ in range(5):
+                await session.execute(select(Story))
+            if kind == "write":
+                await events.append(session, story.id, "test")
+
+    for number in range(160):
+        working = asyncio.create_task(work())
+        await asyncio.sleep((number % 80) / 6000)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await asyncio.sleep(0)
+
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+    async with asyncio.timeout(5):
+        await _append(database, story.id, "after")
+    assert (await studio.events(story.id))[-1].kind == "after"
+
+
 @ON_POSTGRES
 async def test_server_that_restarts_is_used_again(studio, postgres, caplog):
     caplog.set_level(logging.ERROR)

@@ -1,7 +1,7 @@
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from storage import clips, runs, stories
+from storage.errors import Clash
 from storage.models import ClipState, Run, RunState
 from tests.support.postgres import ON_BOTH_DATABASES
 
@@ -11,7 +11,7 @@ pytestmark = ON_BOTH_DATABASES
 async def test_second_active_run_of_a_story_is_refused(studio):
     story = await studio.add("rain")
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(Clash):
         async with studio.store.database.write() as session:
             await stories.queue_run(session, story, review=False)
 

@@ -73,14 +73,14 @@ async def test_last_key_that_is_revoked_opens_a_service_of_this_machine_alone(st
         assert_problem(await client.get("/v1/stories"), 401)
 
 
-async def test_everything_but_health_needs_a_key(client, admin):
+async def test_everything_but_health_and_the_reference_needs_a_key(client, admin):
     document = (await client.get("/openapi.json", headers=admin)).json()
     asked = [
         (method, path.replace("{", "").replace("}", ""))
         for path, methods in document["paths"].items()
         for method in methods
     ]
-    asked += [("get", "/docs"), ("get", "/openapi.json"), ("get", "/nosuch"), ("options", "/v1")]
+    asked += [("get", "/docs/"), ("get", "/redoc"), ("get", "/nosuch"), ("options", "/v1")]
     asked += [("head", "/v1/stories"), ("get", "/v1/healthy"), ("get", "//v1/health/live")]
 
     for method, path in asked:

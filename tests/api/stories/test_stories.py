@@ -231,7 +231,6 @@ async def test_unknown_story_is_not_found(client, story_id, tail):
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/v1",
         "/v1/stories/",
         "/v1/../studio.db",
