@@ -16,7 +16,7 @@ from audiostory_core.model.grammar import (
 from audiostory_core.model.vocabulary import Vocabulary
 from tests.support import golden_recipe
 
-VOCABULARY = Vocabulary.load(Path(__file__).parents[3] / "data" / "golden" / "tokenizer")
+VOCABULARY = Vocabulary.load(Path(__file__).parents[2] / "data" / "golden" / "tokenizer")
 WORDS = VOCABULARY.encode_text
 SCENES = (
     Written("The truck rolls out.", 1.2),

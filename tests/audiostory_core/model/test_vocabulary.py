@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from audiostory_core.errors import BadInput
 from audiostory_core.model.vocabulary import ADDED_TOKENS, Vocabulary
 
-GOLDEN = Path(__file__).parents[3] / "data" / "golden"
+GOLDEN = Path(__file__).parents[2] / "data" / "golden"
 TOKENIZER = GOLDEN / "tokenizer"
 VOCABULARY = Vocabulary.load(TOKENIZER)
 
