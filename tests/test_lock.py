@@ -44,6 +44,8 @@ def test_lock_meets_what_the_project_asks_for():
     cpu, cuda = _pins("torch-cpu.txt"), _pins("torch-cuda.txt")
 
     assert _list_misfits(story + _inputs("build.in"), _pins("story.txt")) == []
+    assert _list_misfits(story + EXTRAS["postgres"], _pins("postgres.txt")) == []
+    assert _list_misfits(story + EXTRAS["model"], _pins("model.txt") | cpu) == []
     assert _list_misfits(everything, _pins("dev.txt") | cpu) == []
     assert _list_misfits(everything, cuda | _pins("dev.txt")) == []
     for kind in ("cpu", "cuda"):
