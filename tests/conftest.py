@@ -1,6 +1,7 @@
 """A studio in a folder of its own, with everything real but the engine and the planner."""
 
 import asyncio
+import multiprocessing
 import shutil
 import signal
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from storage import clips, events, stories
 from storage.models import ACTIVE, Event, Run, Story
 from storage.schema import migrate
 from storage.worker_lock import WorkerLock
+from tests import ending
 from tests.support.fakes import LinePlanner, ToneEngine
 from tests.support.postgres import ON_BOTH_DATABASES, postgres, postgres_template, postgres_url
 
@@ -34,6 +36,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 __all__ = ["ON_BOTH_DATABASES", "postgres", "postgres_template", "postgres_url"]  # for every test
+
+
+def pytest_configure() -> None:
+    """See that nothing outlives this process: xdist's workers each do for themselves."""
+    ending.watch_this_process()
+
+
+def pytest_unconfigure() -> None:
+    """Wait at exit for no process that a failed test left running."""
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 @dataclass

@@ -143,7 +143,7 @@ class LanguageModel:
         """Run the network over `ids` after what the cache holds; states [N, H] in its dtype."""
         assert len(ids) <= self.longest, f"{len(ids)} tokens for a model of {self.longest}"
         rest = torch.tensor([ids], device=self._model.device)
-        read = self._model.model(rest, past_key_values=cache, use_cache=cache is not None)
+        read = self._model.model(rest, cache=cache, use_cache=cache is not None)
         self.forward_passes += 1
         self.tokens_read += len(ids)
         return read.last_hidden_state[0]

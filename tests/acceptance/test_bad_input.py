@@ -38,15 +38,15 @@ def _assert_refused(finished, *said: str, exit_code: int = 2) -> None:
         (["rain. The total duration is 40 hours."], ["duration"]),
     ],
 )
-def test_create_refuses_what_it_cannot_use(audiostory, tmp_path, arguments, said):
+def test_create_refuses_what_it_cannot_use(audiostory_here, tmp_path, arguments, said):
     file = tmp_path / "story.wav"
 
-    _assert_refused(audiostory("create", *arguments, "--output", file), *said)
+    _assert_refused(audiostory_here("create", *arguments, "--output", file), *said)
     assert list(tmp_path.glob("*.wav")) == []
 
 
-def test_instruction_that_is_too_long_is_refused(audiostory):
-    _assert_refused(audiostory("create", "-", input="rain" * 60_000), "instruction", "200,000")
+def test_instruction_that_is_too_long_is_refused(audiostory_here):
+    _assert_refused(audiostory_here("create", "-", input="rain" * 60_000), "instruction", "200,000")
 
 
 def test_instruction_that_is_not_text_is_refused(audiostory):
@@ -88,7 +88,7 @@ def _plan(**changes: object) -> dict[str, object]:
         ),
     ],
 )
-def test_plan_file_that_cannot_be_used_is_refused(audiostory, tmp_path, content, said):
+def test_plan_file_that_cannot_be_used_is_refused(audiostory_here, tmp_path, content, said):
     plan = tmp_path / "plan.json"
     if isinstance(content, dict):
         plan.write_text(json.dumps(content))
@@ -97,7 +97,7 @@ def test_plan_file_that_cannot_be_used_is_refused(audiostory, tmp_path, content,
     else:
         plan.write_text(content)
 
-    finished = audiostory("create", "--plan", plan, "--output", tmp_path / "story.wav")
+    finished = audiostory_here("create", "--plan", plan, "--output", tmp_path / "story.wav")
 
     _assert_refused(finished, *said)
 
@@ -110,33 +110,33 @@ def test_plan_file_that_cannot_be_used_is_refused(audiostory, tmp_path, content,
         ("[1]", ["edits.1"]),
     ],
 )
-def test_edit_file_that_cannot_be_used_is_refused(audiostory, tmp_path, content, said):
+def test_edit_file_that_cannot_be_used_is_refused(audiostory_here, tmp_path, content, said):
     edits = tmp_path / "edits.json"
     edits.write_text(content)
 
-    _assert_refused(audiostory("edit", "nosuchid", edits), *said)
+    _assert_refused(audiostory_here("edit", "nosuchid", edits), *said)
 
 
-def test_missing_plan_file_is_refused(audiostory, tmp_path):
-    finished = audiostory("create", "--plan", tmp_path / "none.json")
+def test_missing_plan_file_is_refused(audiostory_here, tmp_path):
+    finished = audiostory_here("create", "--plan", tmp_path / "none.json")
 
     _assert_refused(finished, "plan", "none.json", "audiostory plan")
 
 
 @pytest.mark.parametrize("command", ["show", "resume", "approve"])
-def test_story_that_does_not_exist_is_named(audiostory, command):
-    _assert_refused(audiostory(command, "nosuchid"), "nosuchid", "does not exist")
+def test_story_that_does_not_exist_is_named(audiostory_here, command):
+    _assert_refused(audiostory_here(command, "nosuchid"), "nosuchid", "does not exist")
 
 
-def test_output_in_a_missing_folder_is_refused_before_any_work(audiostory, tmp_path):
-    finished = audiostory("create", "rain", "--output", tmp_path / "missing" / "story.wav")
+def test_output_in_a_missing_folder_is_refused_before_any_work(audiostory_here, tmp_path):
+    finished = audiostory_here("create", "rain", "--output", tmp_path / "missing" / "story.wav")
 
     _assert_refused(finished, "output", "missing")
-    assert not audiostory.home.exists()
+    assert not audiostory_here.home.exists()
 
 
-def test_output_of_an_unknown_format_is_refused(audiostory, tmp_path):
-    finished = audiostory("create", "rain", "--output", tmp_path / "story.mp3")
+def test_output_of_an_unknown_format_is_refused(audiostory_here, tmp_path):
+    finished = audiostory_here("create", "rain", "--output", tmp_path / "story.mp3")
 
     _assert_refused(finished, "output", ".mp3", ".flac")
 

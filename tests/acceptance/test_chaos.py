@@ -20,7 +20,6 @@ from tests.support.postgres import ON_BOTH_DATABASES
 
 pytestmark = ON_BOTH_DATABASES
 
-COUNTED_KILLS = 10
 INSTRUCTION = "\n".join(f"scene {n}" for n in range(SCENES))
 REWORD = Edits(edits=(Reword(sub_event=7, caption="scene 6, nearer"),))
 
@@ -33,10 +32,11 @@ def crew(studio, tmp_path, monkeypatch):
     return tone_process.Crew(studio.settings, log, (0.02, 0.1))
 
 
-async def test_no_kill_at_any_instant_loses_or_repeats_a_finished_clip(studio, tmp_path):
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.long)])
+async def test_no_kill_at_any_instant_loses_or_repeats_a_finished_clip(studio, tmp_path, kills):
     chaos = Chaos(studio, tmp_path, random.Random(2))
     seed = 0
-    while chaos.figures.counted < COUNTED_KILLS:
+    while chaos.figures.counted < kills:
         seed += 1
         await chaos.play(seed)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from tests import ending
+
 START_S = 900.0  # on a machine that is loaded
 STARTED: dict[int, subprocess.Popen] = {}  # by this process, and not yet waited for
 SAID = re.compile(r"^AUDIOSTORY_LLM_(?:POOLING_)?URL=(\S+)", re.MULTILINE)
@@ -51,7 +53,7 @@ class LanguageServer:
         with told.open("w") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", "api", *map(str, command)],
-                env=os.environ | {"AUDIOSTORY_HOME": str(home), "COLUMNS": "200"},
+                env=ending.of_the_whole_run() | {"AUDIOSTORY_HOME": str(home), "COLUMNS": "200"},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

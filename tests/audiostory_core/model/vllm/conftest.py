@@ -20,6 +20,13 @@ __all__ = ["one_thread", "shared_folder", "tiny", "tiny_weights"]
 ROOT = Path(__file__).parents[3].parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "vllm_environment" in getattr(item, "fixturenames", ()):
+            item.add_marker("vllm")
+
+
 @pytest.fixture(scope="session")
 def vllm_environment() -> None:
     """What `make vllm-env` installs; takes minutes the first time, and fails if it cannot."""
