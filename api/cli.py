@@ -18,8 +18,8 @@ from api.maintenance import commands as maintenance_commands
 from api.models import commands as model_commands
 from api.operations import commands as operation_commands
 from api.revisions import commands as revision_commands
-from api.shown import shown
 from api.stories import commands as story_commands
+from api.terminal.shown import shown
 from api.webhooks import commands as webhook_commands
 from audiostory_core.errors import BadInput, StudioError
 from storage.errors import BadText, Conflict, NotFound, StoreError

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from audiostory_core.errors import BadInput
-from audiostory_core.plan_notes import notes_on_lines
-from audiostory_core.resolving import resolve
+from audiostory_core.planners.plan_notes import notes_on_lines
 from audiostory_core.story.changes import CHANGE, ChooseTake, Edits, MoreTakes, Remark, summary_of
 from audiostory_core.story.editing import Draft, Reason, preview
 from audiostory_core.story.plan import SubEvent
+from audiostory_core.story.resolving import resolve
 from nodes.clip_request import has_tail, key_of, seed_of, with_seed
 from nodes.errors import RunStopped
 from nodes.plan import (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from audiostory_core.errors import BadInput
-from audiostory_core.plan_notes import notes_on_lines
+from audiostory_core.planners.plan_notes import notes_on_lines
 from audiostory_core.planners.protocol import Brief, OnSubEvent, Planner
 from audiostory_core.story.plan import StoryPlan, SubEvent, check_count
 from nodes.errors import StepFailed

@@ -25,7 +25,7 @@ from storage import clips, events, stories
 from storage.models import ACTIVE, Event, Run, Story
 from storage.schema import migrate
 from storage.worker_lock import WorkerLock
-from tests import ending
+from tests.support import ending
 from tests.support.fakes import LinePlanner, ToneEngine
 from tests.support.postgres import ON_BOTH_DATABASES, postgres, postgres_template, postgres_url
 

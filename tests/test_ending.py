@@ -21,7 +21,15 @@ def _begin(report: Path, *options: str, **variables: str) -> subprocess.Popen:
     alone = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
     base = report.parent / "nested"
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-q", "tests/leaving.py", f"--basetemp={base}", *options],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "tests/support/leaving.py",
+            f"--basetemp={base}",
+            *options,
+        ],
         cwd=ROOT,
         env=alone | {"LEAVING_REPORT": str(report)} | variables,
         stdout=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.body_check import acceptable
+from api.http.body_check import acceptable
 from api.http.deps import AppState, AppStateDep
 from api.http.errors import problem, unusable
 from api.http.limits import SAFE_METHODS, Buckets, refuse

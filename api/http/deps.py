@@ -7,9 +7,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.revisions.wording import Resolve
 from api.settings import Settings
 from api.store import OpenStore
-from api.wording import Resolve
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from api.seldom import log_seldom
+from api.operations.log_rate import log_seldom
 from audiostory_core.errors import BadInput, StudioError, UnreadableAudio
 from storage.errors import BadText, Conflict, NotFound, StoreError
 

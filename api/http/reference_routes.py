@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
-from api.reference import render
+from api.http.reference import render
 
 router = APIRouter(include_in_schema=False)
 REFERENCE = "/docs"

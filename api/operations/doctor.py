@@ -15,7 +15,7 @@ from rich.table import Table
 
 from api.engines.catalog import ENGINES, NEED_SERVER, NEED_WEIGHTS, PLANNERS
 from api.engines.engine_factory import Parts
-from api.pool import count_processes
+from api.operations.maker_pool import count_processes
 from api.settings import Settings
 from api.terminal.console import out
 from audiostory_core.cores import available_bytes, count_cores

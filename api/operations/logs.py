@@ -15,7 +15,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, Processor
 
 from api.settings import LogFormat, LogLevel
-from api.shown import shown
+from api.terminal.shown import shown
 
 OURS = ("api", "graph", "nodes", "audiostory_core", "storage")
 SERVER = ("uvicorn", "uvicorn.error", "uvicorn.access")

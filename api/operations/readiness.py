@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.http.deps import AppState
-from api.seldom import log_seldom
+from api.operations.log_rate import log_seldom
 from storage.errors import StoreError, StoreUnusable
 from storage.schema import SCHEMA
 from storage.worker_lock import count_alive

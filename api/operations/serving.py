@@ -12,14 +12,14 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 
 from api.app import create_app
-from api.connections import BACKLOG, limited, report_seldom
+from api.http.connections import BACKLOG, limited, report_seldom
 from api.http.deps import AppState
 from api.operations.logs import configure
-from api.pool import count_processes, end
+from api.operations.maker_pool import count_processes, end
+from api.revisions.wording import WordingProcess
 from api.settings import LogLevel, Settings
 from api.store import open_store
 from api.webhooks.sender import Sender
-from api.wording import WordingProcess
 from audiostory_core.errors import BadInput
 from storage import keys
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from api.engines.worker_factory import build_worker
 from api.operations.logs import configure
-from api.orphans import when_orphaned
-from api.pool import Pool, count_processes
+from api.operations.maker_pool import Pool, count_processes
+from api.operations.orphans import when_orphaned
 from api.settings import LogLevel, read_settings
 from api.store import open_store
 from nodes.context import bound

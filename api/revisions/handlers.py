@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from api.revisions import service, tables
+from api.revisions.wording import Question
 from api.store import OpenStore
 from api.stories import handlers as story_handlers
 from api.stories.handlers import DONE, opened
 from api.stories.views import Status, load_story, view_revisions, view_story, view_takes
 from api.terminal import console
-from api.wording import Question
 from audiostory_core.errors import BadInput
 from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes, Remark
 from audiostory_core.story.editing import Draft, Preview
@@ -137,7 +137,7 @@ async def cancel(story_id: str) -> None:
 
 async def _resolve(question: Question) -> list[Draft]:
     """Resolve edits in this process, which may load a planner."""
-    from api.wording_process import look_ahead  # noqa: PLC0415 - loads what foley hears in words
+    from api.revisions.wording_process import look_ahead  # noqa: PLC0415 - loads what foley hears in words
     from audiostory_core.planners.clauses.planner import Clauses  # noqa: PLC0415 - it too
 
     return await asyncio.to_thread(lambda: look_ahead(Clauses(), question))

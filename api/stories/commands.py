@@ -107,7 +107,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Plan only: print the sub-events, and write them to a file that `create --plan` accepts."""
-    from api import planning
+    from api.stories import planning
 
     planning.plan(
         read_instruction(instruction),

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from api.maintenance.repair import find_damaged, queue_mending
-from api.pool import Pool, count_processes
+from api.operations.maker_pool import Pool, count_processes
 from api.revisions.service import resume
 from api.settings import Settings
 from api.store import OpenStore

@@ -24,7 +24,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from api.shown import escaped, shown
+from api.terminal.shown import escaped, shown
 from audiostory_core.story.plan import SpeechLayer, StoryPlan, SubEvent
 
 if TYPE_CHECKING:  # a plan is shown without a database

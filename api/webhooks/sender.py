@@ -26,7 +26,7 @@ from urllib.parse import urljoin
 import httpcore
 
 from api.settings import Settings
-from api.shown import shown
+from api.terminal.shown import shown
 from api.webhooks.addresses import Judge, Resolver, check_url, find_addresses, judge, resolve
 from audiostory_core.errors import BadInput
 from storage import webhooks

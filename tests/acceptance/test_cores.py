@@ -33,7 +33,7 @@ def audiostory(audiostory):
 def _makers(process):
     try:
         family = psutil.Process(process.pid).children()
-        return [child for child in family if "api.maker" in child.cmdline()]
+        return [child for child in family if "api.operations.maker_process" in child.cmdline()]
     except psutil.NoSuchProcess:
         return []
 

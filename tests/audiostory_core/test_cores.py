@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from api import pool
+from api.operations import maker_pool
 from api.settings import Settings
 from audiostory_core import cores
 
@@ -24,7 +24,7 @@ def machine(monkeypatch, tmp_path):
 
 def test_all_cores_are_used_where_nothing_bounds_them(machine):
     assert cores.count_cores() == 8
-    assert pool.count_processes(Settings()) == 8
+    assert maker_pool.count_processes(Settings()) == 8
 
 
 def test_cores_follow_affinity(machine, monkeypatch):
@@ -54,14 +54,14 @@ def test_processes_follow_the_memory_of_the_group(machine):
     (machine / "outer" / "memory.current").write_text("1000000000\n")
 
     assert cores.available_bytes() == 1e9
-    assert pool.count_processes(Settings()) == 1 + int(1e9 // pool.PROCESS_BYTES)
+    assert maker_pool.count_processes(Settings()) == 1 + int(1e9 // maker_pool.PROCESS_BYTES)
 
 
 def test_setting_has_the_last_word(machine):
-    assert pool.count_processes(Settings(processes=3)) == 3
+    assert maker_pool.count_processes(Settings(processes=3)) == 3
 
 
 def test_memory_is_not_bounded_where_nobody_says(machine):
     (machine / "meminfo").unlink()
 
-    assert pool.count_processes(Settings()) == 8
+    assert maker_pool.count_processes(Settings()) == 8

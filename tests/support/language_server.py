@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from tests import ending
+from tests.support import ending
 
 START_S = 900.0  # on a machine that is loaded
 STARTED: dict[int, subprocess.Popen] = {}  # by this process, and not yet waited for

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from api.app import create_app
-from api.wording import Question, Unanswered, WordingProcess
+from api.revisions.wording import Question, Unanswered, WordingProcess
 from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, ClipResult, ProgressListener
 from audiostory_core.planners.clauses.planner import Clauses
 from audiostory_core.story.changes import Edits

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import get_token
 
-from api.shown import shown
+from api.terminal.shown import shown
 from audiostory_core.errors import BadInput, StudioError
 from audiostory_core.model.weights.hub import PullFailed, pull
 from tests.support.disks import Disk, mount_disk

@@ -3,7 +3,7 @@
 import pytest
 
 from audiostory_core.engines.foley.engine import Foley
-from audiostory_core.plan_notes import notes_on_lines
+from audiostory_core.planners.plan_notes import notes_on_lines
 from audiostory_core.story.plan import CastMember, SpeechLayer, SubEvent
 from tests.support.foley_fakes import KINDS, ToneVoice, lexicon
 

@@ -132,7 +132,7 @@ class Pool:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "api.maker",
+            "api.operations.maker_process",
             self._story_id or "",
             str(self._drain_s),
             stdin=PIPE,

@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Callable
 
-from api.wording import ANSWER, LENGTH_BYTES, Question, Refusal, framed
+from api.revisions.wording import ANSWER, LENGTH_BYTES, Question, Refusal, framed
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.planner import Clauses
-from audiostory_core.resolving import resolve
 from audiostory_core.story.editing import Draft
+from audiostory_core.story.resolving import resolve
 
 Read = Callable[[int], bytes]
 

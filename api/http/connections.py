@@ -9,7 +9,7 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from api.seldom import log_seldom
+from api.operations.log_rate import log_seldom
 
 HEADER_S = 10.0  # for the head of a request to come, from the connection or the answer before it
 BACKLOG = 64  # connections that are accepted in one go

@@ -12,7 +12,7 @@ from api.engines.catalog import PER_CORE
 from api.engines.engine_factory import Parts
 from api.operations.logs import configure
 from api.operations.memory import share_one_arena
-from api.orphans import when_orphaned
+from api.operations.orphans import when_orphaned
 from api.settings import LogLevel, read_settings
 from api.store import open_store
 from graph.maker import ClipMaker

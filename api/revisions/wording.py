@@ -121,7 +121,7 @@ async def _start() -> Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "api.wording_process",
+        "api.revisions.wording_process",
         stdin=PIPE,
         stdout=PIPE,
         start_new_session=True,

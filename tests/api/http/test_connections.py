@@ -11,10 +11,10 @@ import psutil
 import pytest
 import uvicorn
 
-from api import connections, seldom
 from api.app import create_app
-from api.connections import limited, report_seldom
-from api.http import limits
+from api.http import connections, limits
+from api.http.connections import limited, report_seldom
+from api.operations import log_rate
 from api.operations.serving import _Server
 from tests.support.servers import assert_problem, serving
 
@@ -122,7 +122,7 @@ def test_limit_leaves_descriptors_for_the_service_itself():
 
 async def test_lack_of_descriptors_is_one_line(caplog):
     loop = asyncio.get_running_loop()
-    seldom._logged.clear()
+    log_rate._logged.clear()
     for _ in range(2000):
         report_seldom(
             loop,
