@@ -20,7 +20,7 @@ from pydantic import (
 from api.stories.creation import MAX_GUIDANCE, MAX_STEPS
 from audiostory_core.audio.loudness import SegmentLoudness
 from audiostory_core.audio.seams import SeamFigures
-from audiostory_core.quality.measures import Figures
+from audiostory_core.quality.measures import Measures
 from audiostory_core.story.plan import (
     CastMember,
     SubEvent,
@@ -48,6 +48,10 @@ FIELDS: dict[Any, Any] = {
     int: INTEGER,
     float: NUMBER,
     bytes: Base64UrlBytes,
+}
+RENAMED: dict[str, dict[str, str]] = {  # columns of format 1 and their names since
+    "clip": {"figures": "measures", "report": "engine_report", "took_s": "render_s"},
+    "mix": {"programme": "mastering"},
 }
 CAST: TypeAdapter[tuple[CastMember, ...]] = TypeAdapter(tuple[CastMember, ...])
 Rows = dict[str, list[Json]]
@@ -108,8 +112,8 @@ class Report(BaseModel):
     is_silence: bool
 
 
-class Programme(BaseModel):
-    """What reading and showing a mix needs of its programme."""
+class MasterGain(BaseModel):
+    """What reading and showing a mix needs of its mastering."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -141,7 +145,7 @@ class Recipe(BaseModel):
     parameters: Tail
 
 
-FIGURES: TypeAdapter[Figures] = TypeAdapter(Figures)
+FIGURES: TypeAdapter[Measures] = TypeAdapter(Measures)
 SEAM: TypeAdapter[SeamFigures] = TypeAdapter(SeamFigures)
 
 
@@ -150,6 +154,8 @@ def read_rows(
     files: Mapping[str, int],
     conditions: Collection[str],
     tensors: Collection[str] = (),
+    *,
+    version: int,
 ) -> Rows:
     """Read and check the rows of a bundle.
 
@@ -158,6 +164,7 @@ def read_rows(
         files: samples of each file of audio that the bundle has, by content name.
         conditions: ids of the conditions it has.
         tensors: content names of the tensors it has.
+        version: format of the bundle.
 
     Raises:
         Problem: if a row does not fit its table, or names what is not in the bundle.
@@ -170,7 +177,9 @@ def read_rows(
         json.loads(line, parse_constant=_finite, parse_float=_finite)
         if told.table not in rows or NUL.search(line):
             raise Problem(f"line {number} of its rows cannot be read")
-        row = MODELS[told.table].model_validate_json(json.dumps(told.row))
+        names = RENAMED.get(told.table, {}) if version == 1 else {}
+        values = {names.get(name, name): value for name, value in told.row.items()}
+        row = MODELS[told.table].model_validate_json(json.dumps(values))
         rows[told.table].append(dict(row))
     if len(rows["story"]) != 1:
         raise Problem("it does not hold exactly one story")
@@ -266,10 +275,10 @@ def _check_clips(rows: Rows, files: Mapping[str, int]) -> None:
         named = condition_of(request)
         _need(not named or bool(DIGEST.fullmatch(named)), "condition of a clip")
         _need(clip["state"] in set(ClipState), "state of a clip")
-        if clip["report"] is not None:
-            Report.model_validate(clip["report"])
-        if clip["figures"] is not None:
-            FIGURES.validate_json(json.dumps(clip["figures"]), strict=True)
+        if clip["engine_report"] is not None:
+            Report.model_validate(clip["engine_report"])
+        if clip["measures"] is not None:
+            FIGURES.validate_json(json.dumps(clip["measures"]), strict=True)
         is_made = clip["state"] == ClipState.FINISHED
         _need(clip["file"] in files if is_made else True, "file of a clip")
         _need(clip["file"] is None or bool(NAME.fullmatch(clip["file"])), "file of a clip")
@@ -293,7 +302,7 @@ def _check_mixes(rows: Rows, files: Mapping[str, int]) -> None:
         _need(set(mix["segments"]) <= segments.keys(), "segment")
         whole = sum(segments[segment_id]["samples"] for segment_id in mix["segments"])
         _need(whole == mix["samples"] == revisions[mix["revision_id"]]["samples"], "mix length")
-        Programme.model_validate(mix["programme"])
+        MasterGain.model_validate(mix["mastering"])
 
 
 def _numbered(rows: Rows, table: str) -> dict[int, Json]:

@@ -21,7 +21,7 @@ import soundfile
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.backups.bundle_rows import Problem, read_rows
-from api.backups.bundles import AUDIO, CONDITIONS, FORMAT, MANIFEST, ROWS
+from api.backups.bundles import AUDIO, CONDITIONS, FORMAT, MANIFEST, READABLE, ROWS
 from api.store import OpenStore
 from audiostory_core.errors import BadInput
 from audiostory_core.json_text import parse
@@ -145,7 +145,9 @@ def _check(archive: zipfile.ZipFile, source: Path) -> StoryRows:
         conditions = {
             name.removeprefix(CONDITIONS) for name in entries if name.startswith(CONDITIONS)
         }
-        rows = read_rows(_read(archive, entries[ROWS]), files, conditions, tensors)
+        rows = read_rows(
+            _read(archive, entries[ROWS]), files, conditions, tensors, version=manifest.format
+        )
         if rows["story"][0]["id"] != manifest.story:
             raise Problem("manifest and rows are of different stories")
     return StoryRows(rows, tuple(sorted(conditions)), (*sorted(files), *sorted(tensors)))
@@ -178,9 +180,9 @@ def _read_manifest(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]
     text = _read(archive, entries[MANIFEST])
     told = parse(text)
     version = told.get("format") if isinstance(told, dict) else None
-    if version != FORMAT:
+    if version not in READABLE:
         raise Problem(
-            f"it is of format {str(version)[:20]}; this version reads {FORMAT}",
+            f"it is of format {str(version)[:20]}; this version reads up to {FORMAT}",
             "Restore it with the version that made it, or a newer one.",
         )
     manifest = Manifest.model_validate_json(text)

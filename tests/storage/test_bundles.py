@@ -11,6 +11,8 @@ from sqlalchemy import func, select, update
 
 from api.backups.bundles import AUDIO, MANIFEST, ROWS, back_up
 from api.backups.restoration import restore
+from api.stories.views import open_mix
+from audiostory_core.audio.export import export
 from audiostory_core.errors import BadInput
 from storage import deletion, events
 from storage.errors import NotFound, StoreUnusable
@@ -23,12 +25,14 @@ from storage.models import (
     Run,
     RunState,
     SceneVersion,
-    Segment,
+    SegmentRow,
     Story,
     Take,
 )
 from tests.conftest import ON_BOTH_DATABASES, Studio
 from tests.support.finished_stories import branch, hear, shelve
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture
@@ -143,7 +147,7 @@ async def test_story_restored_twice_is_a_second_story_that_shares_its_sound(
     assert second.was == story.id
     assert await hear(elsewhere, second.story_id) == await hear(elsewhere, first.story_id)
     assert len(list(elsewhere.audio.find_names())) == files
-    assert await count(elsewhere, Segment) == 5
+    assert await count(elsewhere, SegmentRow) == 5
     assert await count(elsewhere, Clip) == 3
 
 
@@ -195,7 +199,7 @@ async def test_restored_mix_keeps_its_seam_beside_another_of_the_same_key(
     heard = await hear(store, story.id)
     await shelve(elsewhere, "rain", "thunder \N{LINE SEPARATOR} 雷", "silence")
     async with elsewhere.database.write() as session:
-        rendered = await session.scalar(select(Segment).where(Segment.file.endswith(".au")))
+        rendered = await session.scalar(select(SegmentRow).where(SegmentRow.file.endswith(".au")))
         rendered.file = elsewhere.audio.add(
             ".au", store.audio.path(rendered.file).read_bytes()[:-8]
         )
@@ -203,7 +207,7 @@ async def test_restored_mix_keeps_its_seam_beside_another_of_the_same_key(
     restored = await restore(elsewhere, bundle)
 
     assert await hear(elsewhere, restored.story_id) == heard
-    assert await count(elsewhere, Segment) == 6
+    assert await count(elsewhere, SegmentRow) == 6
 
 
 @ON_BOTH_DATABASES
@@ -310,7 +314,9 @@ async def test_bundle_with_a_foreign_member_is_refused(elsewhere, bundle, name):
 
 
 async def test_bundle_of_another_version_is_refused(elsewhere, bundle):
-    await refused(elsewhere, rewritten(bundle, format=2), "is of format 2; this version reads 1")
+    await refused(
+        elsewhere, rewritten(bundle, format=3), "is of format 3; this version reads up to 2"
+    )
 
 
 async def test_bundle_whose_audio_is_not_what_its_name_says_is_refused(elsewhere, bundle):
@@ -388,15 +394,15 @@ def set_to(table, column, value):
         ("clip", "state", "lost"),
         ("clip", "file", "../../../etc/passwd"),
         ("clip", "file", None),
-        ("clip", "figures", {"peak": float("inf")}),
-        ("clip", "report", {"matched": 1}),
+        ("clip", "measures", {"peak": float("inf")}),
+        ("clip", "engine_report", {"matched": 1}),
         ("segment", "file", "/etc/passwd"),
         ("segment", "offset", -1),
         ("segment", "samples", 10**9),
         ("segment", "loudness", "AAAA"),
         ("segment", "loudness", "not base64!"),
         ("mix", "segments", []),
-        ("mix", "programme", {"gain_db": "loud"}),
+        ("mix", "mastering", {"gain_db": "loud"}),
         ("run", "state", "dancing"),
         ("event", "kind", "x\n\ndata: evil"),
     ],
@@ -414,3 +420,17 @@ async def test_bundle_with_two_stories_is_refused(elsewhere, bundle):
     changed = rewritten(bundle, members={ROWS: lambda text: text + first})
 
     await refused(elsewhere, changed, "exactly one story")
+
+
+async def test_bundle_of_format_1_sounds_as_the_version_that_made_it_wrote_it(store, tmp_path):
+    restored = await restore(store, DATA / "story_of_format_1.audiostory")
+
+    async with store.database.read() as session:
+        mix = await open_mix(session, store.audio, restored.story_id)
+    with mix:
+        export(mix, tmp_path / "story.wav")
+    digest = hashlib.sha256((tmp_path / "story.wav").read_bytes()).hexdigest()
+    assert digest == "e8b573a44074da02eec56887264f5d4b72a709b622abc14d206f91e20a8b816e"
+    (clip,) = await scalars(store, select(Clip))
+    assert clip.measures["loudness_lufs"] is not None
+    assert clip.engine_report["matched"]

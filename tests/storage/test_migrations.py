@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from storage.database import Database
 from storage.errors import StoreTooNew, StoreUnusable
@@ -74,8 +74,19 @@ def test_migrations_go_up_down_and_up_and_equal_the_models(tmp_path: Path):
 
     with engine.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), Table.metadata)
+        index = _index_sql(connection)
     engine.dispose()
-    assert differences == []
+    made = create_engine("sqlite://")
+    Table.metadata.create_all(made)
+    with made.connect() as connection:
+        assert index == _index_sql(connection)
+    # Alembic reads no descending column of SQLite's indexes, and takes it for another.
+    assert [change for change in differences if change[1].name != "ix_clip_claimable"] == []
+
+
+def _index_sql(connection) -> str:
+    query = text("SELECT sql FROM sqlite_master WHERE name = 'ix_clip_claimable'")
+    return connection.scalar(query)
 
 
 def test_opening_a_folder_of_a_newer_version_is_refused(tmp_path: Path):
