@@ -1,8 +1,8 @@
 """A client of one OpenAI-compatible chat endpoint: vLLM, llama.cpp, Ollama, or a hosted one.
 
 Source: https://platform.openai.com/docs/api-reference/chat, and what vLLM 0.32 makes of it.
-Differs: a server that refuses JSON schemas is asked for a JSON object, and one that refuses this,
-too, for plain text; which one it takes is remembered.
+Differs: a server that refuses JSON schemas gets a request for a JSON object, and one that refuses
+this, too, for plain text; which one it takes is remembered.
 """
 
 import json
@@ -35,7 +35,7 @@ PASSING = frozenset({408, 409, 425, 429})  # and 5xx: worth another attempt
 REDIRECTS = range(300, 400)
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 SUFFIX = "/chat/completions"
-MAX_TOLD = 300  # characters of what a server says of an error
+MAX_REASON = 300  # characters of what a server says of an error
 MAX_ERROR_BYTES = 1 << 16
 MAX_MODELS = 8  # named in an error
 JITTER = 0.25
@@ -47,7 +47,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
 
 @dataclass(frozen=True)
 class ChatServer:
-    """Where a model is asked, and as whom."""
+    """Address, key and model of a server."""
 
     url: str  # up to and with /v1
     model: str | None = None  # None: the only one that the server has
@@ -57,7 +57,7 @@ class ChatServer:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a server is waited for, in seconds, and how often it is asked again."""
+    """How long a server is waited for, in seconds, and how often a request is repeated."""
 
     connect_s: float = 10.0
     silence_s: float = 180.0  # without a byte; the first may wait for others' answers
@@ -107,7 +107,7 @@ class _Models(BaseModel):
 
 @dataclass(frozen=True)
 class _Taken:
-    """What this server takes, as far as it has shown."""
+    """What this server accepts, as far as is known."""
 
     form: int = 0  # index of FORMS
     temperature: bool = True
@@ -115,7 +115,7 @@ class _Taken:
 
 @dataclass(frozen=True)
 class Question:
-    """What a model is asked."""
+    """What a model has to answer, and in which form."""
 
     messages: Sequence[Message]
     schema: Mapping[str, Any]  # of the answer, a JSON object
@@ -202,7 +202,7 @@ class ChatClient:
 
         Raises:
             BadInput: if none is set and there is not exactly one.
-            LanguageModelAway: if the server cannot be asked.
+            LanguageModelAway: if the server cannot be reached.
         """
         if self._model is None:
             names = self.list_models()
@@ -216,7 +216,7 @@ class ChatClient:
 
         Raises:
             BadInput: naming the setting, if the key or the address is wrong.
-            LanguageModelAway: if the server cannot be asked.
+            LanguageModelAway: if the server cannot be reached.
         """
         return self._persist(self._get_models)
 
@@ -236,8 +236,8 @@ class ChatClient:
         while True:
             rest_s = self._circuit.enter()
             if rest_s:
-                told = f"{problem}, {self._patience.failures} times in a row or more"
-                raise self._unavailable(f"{told}; it is left alone for {rest_s:.0f} s")
+                reason = f"{problem}, {self._patience.failures} times in a row or more"
+                raise self._unavailable(f"{reason}; it is left alone for {rest_s:.0f} s")
             try:
                 done = attempt()
             except _Failed as failed:
@@ -262,25 +262,25 @@ class ChatClient:
         if on_text is not None:
             on_text(None)
         answer = Answer(on_text)
-        with self._asked("POST", SUFFIX, body) as response:
+        with self._request("POST", SUFFIX, body) as response:
             pieces = self._timed(response)
             if "event-stream" in response.headers.get("content-type", ""):
                 return answer.read_stream(pieces)
             return answer.read_whole(pieces)
 
     def _get_models(self) -> list[str]:
-        with self._asked("GET", "/models") as response:
-            told = b"".join(self._timed(response, most=MAX_ERROR_BYTES * 16))
+        with self._request("GET", "/models") as response:
+            content = b"".join(self._timed(response, most=MAX_ERROR_BYTES * 16))
         try:
-            return [one.id for one in _Models.model_validate_json(told).data]
+            return [model.id for model in _Models.model_validate_json(content).data]
         except ValidationError:
             self._not_a_server("does not list its models")
 
     @contextmanager
-    def _asked(
+    def _request(
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> Iterator[httpx.Response]:
-        """Send a request; whatever goes wrong is told in our own errors."""
+        """Send a request; all errors are raised as this module's own."""
         try:
             with self._http.stream(method, f"{self.where}{path}", json=body) as response:
                 if response.status_code != httpx.codes.OK:
@@ -307,8 +307,8 @@ class ChatClient:
                 self._not_a_server("answers at too great a length")
             yield piece
             if time.monotonic() > deadline:
-                told = f"does not end its answer within {self._patience.answer_s:g} s"
-                raise _Failed(told, is_worth_another=False)
+                problem = f"does not end its answer within {self._patience.answer_s:g} s"
+                raise _Failed(problem, is_worth_another=False)
 
     def _explain(self, response: httpx.Response, body: Mapping[str, Any] | None) -> NoReturn:
         status, setting = response.status_code, self._server.setting
@@ -330,7 +330,7 @@ class ChatClient:
         if status == httpx.codes.NOT_FOUND and body is not None:
             names = self._get_models()
             if self._server.model is None and body["model"] not in names:
-                self._model = None  # it is asked for anew: the server came back with another one
+                self._model = None  # looked up again: the server came back with another one
                 raise _Failed("has another model now", is_worth_another=False, is_down=False)
             raise BadInput(
                 f"{setting}_MODEL",
@@ -357,15 +357,15 @@ class ChatClient:
             if len(body) > MAX_ERROR_BYTES:
                 break
         text = body[:MAX_ERROR_BYTES].decode("utf-8", "replace")
-        told: Any = text
+        detail: Any = text
         with suppress(ValueError, RecursionError):
-            told = json.loads(text)
+            detail = json.loads(text)
         for name in ("error", "message", "detail"):
-            told = told.get(name, told) if isinstance(told, dict) else told
-        line = _CONTROL.sub(" ", told if isinstance(told, str) else text).strip()
+            detail = detail.get(name, detail) if isinstance(detail, dict) else detail
+        line = _CONTROL.sub(" ", detail if isinstance(detail, str) else text).strip()
         if self._server.key is not None:
             line = line.replace(self._server.key.get_secret_value(), "…")
-        return line[:MAX_TOLD]
+        return line[:MAX_REASON]
 
     def _unavailable(self, problem: str) -> LanguageModelAway:
         return LanguageModelAway(self.where, problem, "Try again when it is back.")
@@ -375,12 +375,12 @@ def _body(question: Question, model: str, taken: _Taken) -> Mapping[str, Any]:
     schema, messages, form = question.schema, list(question.messages), FORMS[taken.form]
     body: dict[str, Any] = {"model": model, "stream": True}
     if form == "json_schema":
-        told = {"name": question.name, "schema": schema, "strict": True}
-        body["response_format"] = {"type": form, "json_schema": told}
+        named_schema = {"name": question.name, "schema": schema, "strict": True}
+        body["response_format"] = {"type": form, "json_schema": named_schema}
     else:
         first, *others = messages
-        asked = "Answer with one JSON object and nothing else. It keeps to this JSON schema:"
-        content = f"{first['content']}\n\n{asked}\n{json.dumps(schema, ensure_ascii=False)}"
+        request = "Answer with one JSON object and nothing else. It keeps to this JSON schema:"
+        content = f"{first['content']}\n\n{request}\n{json.dumps(schema, ensure_ascii=False)}"
         messages = [{**first, "content": content}, *others]
     if form == "json_object":
         body["response_format"] = {"type": form}
@@ -427,12 +427,12 @@ def _one_of(names: Sequence[str]) -> str:
 
 
 def _retry_after_s(response: httpx.Response) -> float:
-    """Return how long a server wants to be left alone: told in seconds, or as a date."""
-    told = response.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", told):
-        return float(told)
+    """Return how long a server wants to be left alone: it says so in seconds or as a date."""
+    value = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
+        return float(value)
     try:
-        until = parsedate_to_datetime(told)
+        until = parsedate_to_datetime(value)
     except ValueError:
         return 0.0
     if until.tzinfo is None:

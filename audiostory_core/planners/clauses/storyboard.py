@@ -72,7 +72,7 @@ def _carries_on(layer: Layer, language: Language) -> bool:
 
 
 class _Teller:
-    """Tells shares one after the other; remembers the setting, the cast and the subject."""
+    """Words shares one after the other; remembers the setting, the cast and the subject."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -166,7 +166,7 @@ def _tone(caption: str, language: Language) -> str:
 
 def _reasoning(teller: _Teller, schedule: Schedule, language: str, count: int) -> str:
     clauses = sum(share.last - share.first + 1 for share in schedule.shares)
-    told = sum(share.is_told for share in schedule.shares)
+    timed = sum(share.is_timed for share in schedule.shares)
     said = [
         f"Read as {language!r}: {_counted(clauses, 'event')} told in {_counted(count, 'sub-event')}."
     ]
@@ -175,8 +175,10 @@ def _reasoning(teller: _Teller, schedule: Schedule, language: str, count: int) -
     if teller.cast:
         said.append(f"Heard to speak: {_listed(list(teller.cast))}.")
     said.append(f"The total of {schedule.total_s:g} s was {schedule.source}.")
-    if told:
-        said.append(f"The text tells the time of {_counted(told, 'event')}; others share the rest.")
+    if timed:
+        said.append(
+            f"The text tells the time of {_counted(timed, 'event')}; others share the rest."
+        )
     else:
         said.append("Time is shared by what each event tells and how long its words take to say.")
     return " ".join(said)
