@@ -20,15 +20,15 @@ def load_kinds() -> dict[str, Kind]:
     Raises:
         ValueError: if two different kinds have one name.
     """
-    found: dict[str, Kind] = {}
-    for module in sorted(iter_modules(package.__path__), key=lambda one: one.name):
+    kinds: dict[str, Kind] = {}
+    for module in sorted(iter_modules(package.__path__), key=lambda module: module.name):
         listed: tuple[Kind, ...] = getattr(
             import_module(f"{package.__name__}.{module.name}"), "KINDS", ()
         )
         for kind in listed:
-            if found.setdefault(kind.name, kind) is not kind:
+            if kinds.setdefault(kind.name, kind) is not kind:
                 raise ValueError(f"two kinds of sound are named {kind.name!r}")
-    return found
+    return kinds
 
 
 def code_revision() -> str:
@@ -42,11 +42,11 @@ def code_revision() -> str:
 
 
 def _contents(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
-    found: list[tuple[str, bytes]] = []
+    contents: list[tuple[str, bytes]] = []
     for entry in folder.iterdir():
         path = f"{prefix}/{entry.name}"
         if entry.is_dir():
-            found += _contents(entry, path)
+            contents += _contents(entry, path)
         elif entry.name.endswith(_SUFFIXES):
-            found.append((path, entry.read_bytes()))
-    return found
+            contents.append((path, entry.read_bytes()))
+    return contents

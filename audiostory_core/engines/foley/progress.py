@@ -1,4 +1,4 @@
-"""How far foley is with a clip, told to whoever follows it.
+"""How far foley is with a clip, reported to its listener.
 
 The work is done many calls below the engine, by filters that know nothing of clips. They reach
 the clip's watch through a context variable: so each of them can be a point at which the clip is
@@ -32,7 +32,7 @@ _followed: ContextVar[_Followed | None] = ContextVar("followed", default=None)
 
 @contextmanager
 def followed(watch: ProgressListener, index: int) -> Iterator[None]:
-    """Tell a watch how far request `index` of its batch is, from 0 to 1.
+    """Report to a watch how far request `index` of its batch is, from 0 to 1.
 
     Within it every `checkpoint` of this thread raises `Cancelled` when the watch does.
     """
