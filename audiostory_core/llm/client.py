@@ -93,8 +93,8 @@ class _Failed(Exception):
         super().__init__(problem)
 
 
-class _NotTaken(Exception):
-    """The server does not take the request; the message is what it said."""
+class _Refused(Exception):
+    """The server does not take the request; the message is the server's."""
 
 
 class _Listed(BaseModel):
@@ -106,7 +106,7 @@ class _Models(BaseModel):
 
 
 @dataclass(frozen=True)
-class _Taken:
+class _Capabilities:
     """What this server accepts, as far as is known."""
 
     form: int = 0  # index of FORMS
@@ -139,7 +139,7 @@ class ChatClient:
         self._patience = patience or Patience()
         self._url = _checked_url(server)
         self._model = server.model
-        self._learned = _Taken()
+        self._learned = _Capabilities()
         self._circuit = Circuit(self._patience.failures, self._patience.rest_s)
         self._slots = BoundedSemaphore(self._patience.in_flight)
         headers = {"Accept-Encoding": "identity"}  # so that what is counted is what comes
@@ -178,22 +178,22 @@ class ChatClient:
                 body = _body(question, model, trial)
                 try:
                     text = self._persist(partial(self._post, body, question.on_text))
-                except _NotTaken as error:
+                except _Refused as error:
                     trial = self._weaker(trial, str(error))
                 else:
                     self._learned = trial
                     return text
 
-    def _weaker(self, trial: "_Taken", said: str) -> "_Taken":
-        """Return what to ask for after a server has not taken a request."""
-        if trial.temperature and "temperature" in said:
+    def _weaker(self, trial: "_Capabilities", reason: str) -> "_Capabilities":
+        """Return what to request after a server has refused a request."""
+        if trial.temperature and "temperature" in reason:
             return replace(trial, temperature=False)
         if trial.form + 1 < len(FORMS):
             return replace(trial, form=trial.form + 1)
         raise BadInput(
             f"{self._server.setting}_URL",
             self.where,
-            f"does not take the request: {said or 'no reason given'}",
+            f"does not take the request: {reason or 'no reason given'}",
             "See what the server and the model can do.",
         )
 
@@ -248,7 +248,7 @@ class ChatClient:
                     raise self._unavailable(problem) from failed
                 pause_s = waits_s.pop(0) * (1 + JITTER * random.random())
                 time.sleep(max(pause_s, failed.wait_s))
-            except (_NotTaken, Unusable, BadInput):
+            except (_Refused, Unusable, BadInput):
                 self._circuit.succeed()
                 raise
             else:
@@ -312,7 +312,7 @@ class ChatClient:
 
     def _explain(self, response: httpx.Response, body: Mapping[str, Any] | None) -> NoReturn:
         status, setting = response.status_code, self._server.setting
-        said = self._said(response)
+        reason = self._error_text(response)
         if status in LOCKED:
             problem = "is not accepted" if self._server.key else "is needed"
             raise BadInput(
@@ -322,11 +322,11 @@ class ChatClient:
                 "Set the key that this server wants.",
             )
         if status in NOT_TAKEN and body is not None:
-            raise _NotTaken(said)
+            raise _Refused(reason)
         is_down = status >= httpx.codes.INTERNAL_SERVER_ERROR
         if status in PASSING or is_down:
             wait_s = _retry_after_s(response)
-            raise _Failed(f"answers {status}: {said}", wait_s, is_down=is_down)
+            raise _Failed(f"answers {status}: {reason}", wait_s, is_down=is_down)
         if status == httpx.codes.NOT_FOUND and body is not None:
             names = self._get_models()
             if self._server.model is None and body["model"] not in names:
@@ -338,7 +338,7 @@ class ChatClient:
                 f"is not known to {self.where}",
                 _one_of(names),
             )
-        moved = " with a redirect" if status in REDIRECTS else f" {status}: {said}"
+        moved = " with a redirect" if status in REDIRECTS else f" {status}: {reason}"
         self._not_a_server(f"answers{moved}")
 
     def _not_a_server(self, problem: str) -> NoReturn:
@@ -349,7 +349,7 @@ class ChatClient:
             "Name the address of an OpenAI-compatible server, such as http://localhost:8000/v1.",
         )
 
-    def _said(self, response: httpx.Response) -> str:
+    def _error_text(self, response: httpx.Response) -> str:
         """Return what a server says of an error, in one short line without our key."""
         body = b""
         for piece in response.iter_raw():
@@ -371,7 +371,7 @@ class ChatClient:
         return LanguageModelAway(self.where, problem, "Try again when it is back.")
 
 
-def _body(question: Question, model: str, taken: _Taken) -> Mapping[str, Any]:
+def _body(question: Question, model: str, taken: _Capabilities) -> Mapping[str, Any]:
     schema, messages, form = question.schema, list(question.messages), FORMS[taken.form]
     body: dict[str, Any] = {"model": model, "stream": True}
     if form == "json_schema":

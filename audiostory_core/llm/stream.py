@@ -101,9 +101,9 @@ class Answer:
         if chunk.error is not None:
             raise BrokenOff("told of an error in the middle of its answer")
         for choice in chunk.choices[:1]:
-            said = choice.delta or choice.message or _Message()
-            self._refusal += (said.refusal or "")[:1000]
-            self._add(said.content or "")
+            message = choice.delta or choice.message or _Message()
+            self._refusal += (message.refusal or "")[:1000]
+            self._add(message.content or "")
             self._finish = choice.finish_reason or self._finish
 
     def _add(self, piece: str) -> None:

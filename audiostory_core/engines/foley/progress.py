@@ -23,7 +23,7 @@ class _Followed:
     work: float = math.inf  # in all
     spent: float = 0.0
 
-    def tell(self) -> None:
+    def report(self) -> None:
         self.watch.step(self.index, min(self.spent / self.work, 1.0))
 
 
@@ -63,7 +63,7 @@ def checkpoint() -> None:
     """
     clip = _followed.get()
     if clip is not None:
-        clip.tell()
+        clip.report()
 
 
 def advance(work: float) -> None:
@@ -75,4 +75,4 @@ def advance(work: float) -> None:
     clip = _followed.get()
     if clip is not None:
         clip.spent += work
-        clip.tell()
+        clip.report()

@@ -161,7 +161,7 @@ class VllmBackend:
             )
             path = (answer.get("kv_transfer_params") or {}).get("hidden_states_path")
             if not isinstance(path, str):
-                raise self._server.not_ours("returns no states")
+                raise self._server.unexpected("returns no states")
             try:
                 tensors = safetensors.torch.load(folder.take(path, STATES_S))
                 read, states = tensors["token_ids"].tolist(), tensors["hidden_states"]
@@ -169,7 +169,7 @@ class VllmBackend:
                 lost = str(error)
                 continue
             if read != ids or states.shape != (len(ids), 1, self._norm.width):
-                raise self._server.not_ours("returns the states of other tokens")
+                raise self._server.unexpected("returns the states of other tokens")
             return states[:, 0].float()
         raise LanguageModelAway(self._server.url, f"did not hand over its states: {lost}")
 
@@ -189,7 +189,7 @@ class VllmBackend:
             states = torch.frombuffer(content, dtype=torch.float32)
             return states.reshape(len(ids), self._norm.width)
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-            raise server.not_ours("returns no states") from error
+            raise server.unexpected("returns no states") from error
 
 
 class _TokenWriter:
@@ -223,10 +223,10 @@ class _TokenWriter:
                 int(name.removeprefix("token_id:")): value for name, value in candidates.items()
             }
         except (KeyError, TypeError, IndexError, ValueError) as error:
-            raise self._server.not_ours("tells no probabilities") from error
+            raise self._server.unexpected("tells no probabilities") from error
         free = {token: value for token, value in logprobs.items() if token not in self._barred}
         if not free:
-            raise self._server.not_ours("tells too few probabilities")
+            raise self._server.unexpected("tells too few probabilities")
         return min(free, key=lambda token: (-free[token], token))
 
     def _complete(self, ids: Sequence[int], max_tokens: int, **more: Any) -> dict[str, Any]:
@@ -247,7 +247,7 @@ class _TokenWriter:
         choices = answer.get("choices") or [{}]
         choice: dict[str, Any] = choices[0]
         if not isinstance(choice.get("token_ids"), list):
-            raise self._server.not_ours("returns no token ids")
+            raise self._server.unexpected("returns no token ids")
         return choice
 
 
@@ -300,12 +300,12 @@ class _Server:
         self._http.close()
 
     def post(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
-        """Ask, and ask again; the answer is an object of JSON."""
+        """Send a request, and repeat it where that may help; the answer is a JSON object."""
         if self._longest is None:
             self._longest = self._find_model()
         return self._ask("POST", path, {"model": self._model} | content)
 
-    def not_ours(self, problem: str) -> BadInput:
+    def unexpected(self, problem: str) -> BadInput:
         """The server is another than it should be."""
         return BadInput(
             "AUDIOSTORY_LLM_URL",
@@ -319,7 +319,7 @@ class _Server:
         lengths = {model.get("id"): model.get("max_model_len") for model in answer.get("data", ())}
         longest = lengths.get(self._model)
         if not isinstance(longest, int):
-            raise self.not_ours(f"serves {', '.join(map(str, lengths))}, not {self._model}")
+            raise self.unexpected(f"serves {', '.join(map(str, lengths))}, not {self._model}")
         return longest
 
     def _ask(self, method: str, path: str, content: dict[str, Any] | None) -> dict[str, Any]:
@@ -356,4 +356,4 @@ class _Server:
         reason = payload.get("error", payload) if isinstance(payload, dict) else answer.text
         if isinstance(reason, dict):
             reason = reason.get("message", reason)
-        raise self.not_ours(f"answers with status {answer.status_code}: {str(reason)[:200]}")
+        raise self.unexpected(f"answers with status {answer.status_code}: {str(reason)[:200]}")

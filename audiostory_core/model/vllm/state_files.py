@@ -87,9 +87,9 @@ class StateFolder:
         oldest = time.time() - age_s
         with suppress(FileNotFoundError):
             for path in self.folder.iterdir():
-                is_ours = NAME.fullmatch(path.name.removesuffix(LOCK)) is not None
+                is_state_file = NAME.fullmatch(path.name.removesuffix(LOCK)) is not None
                 with suppress(OSError):
-                    if is_ours and path.lstat().st_mtime < oldest:
+                    if is_state_file and path.lstat().st_mtime < oldest:
                         path.unlink()
                         swept += 1
         return swept

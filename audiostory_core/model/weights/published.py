@@ -240,27 +240,27 @@ class _Names:
     is_adapted: bool
 
     def of(self, part: str) -> Callable[[str], str]:
-        pairs = [(ours, published) for which, published, ours in PREFIXES if which == part]
+        pairs = [(local, published) for which, published, local in PREFIXES if which == part]
         if part == "llm":
             pairs = [("", LLM_ADAPTED if self.is_adapted else LLM_PLAIN)]
 
         def publish(name: str) -> str:
-            for ours, published in pairs:
-                if name.startswith(ours):
-                    return published + name.removeprefix(ours)
+            for local, published in pairs:
+                if name.startswith(local):
+                    return published + name.removeprefix(local)
             return name
 
         return publish
 
 
 def _split(sources: Sources, flat: Mapping[str, Tensor]) -> dict[str, Named]:
-    """Sort the flat dict into parts, by our names."""
+    """Sort the flat dict into parts, by the network's names."""
     parts: dict[str, Named] = {part: {} for part, _, _ in PREFIXES}
     is_adapted = any(key.startswith(LLM_ADAPTED) for key in flat)
     for key, tensor in flat.items():
-        for part, published, ours in PREFIXES:
+        for part, published, local in PREFIXES:
             if key.startswith(published) and not (is_adapted and published == LLM_PLAIN):
-                parts[part][ours + key.removeprefix(published)] = (key, tensor)
+                parts[part][local + key.removeprefix(published)] = (key, tensor)
                 break
         else:
             raise _bad(sources.folder, f"holds {key}, which the network does not know")

@@ -477,8 +477,8 @@ def _shares_a_word(phrase: str, text: str, language: Language) -> bool:
         pairs = {a + b for a, b in pairwise(phrase)}
         return any(pair in text for pair in pairs)
     idle = language.function_words | language.determiners | language.prepositions
-    said = {_stem(word) for word in _WORD.findall(phrase.lower()) if word not in idle}
-    return bool(said & {_stem(word) for word in _WORD.findall(text.lower()) if word not in idle})
+    stems = {_stem(word) for word in _WORD.findall(phrase.lower()) if word not in idle}
+    return bool(stems & {_stem(word) for word in _WORD.findall(text.lower()) if word not in idle})
 
 
 def _stem(word: str) -> str:

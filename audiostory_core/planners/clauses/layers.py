@@ -174,10 +174,10 @@ class LayerReader:
             return f"{known} {text[phrase[verb].start : phrase[-1].end]}"
         self._subject = text[before[0].start : before[-1].end]
         self._topic = self._topic or self._subject
-        said = {token.word for token in before}
-        if said & language.speaker_nouns:
+        subject_words = {token.word for token in before}
+        if subject_words & language.speaker_nouns:
             self._person = self._subject
-        several = said & (language.plurals | language.counts | {"and"})
+        several = subject_words & (language.plurals | language.counts | {"and"})
         if several or (before[-1].word.endswith("s") and not before[-1].word.endswith("ss")):
             self._group = self._subject
         return words
@@ -207,10 +207,10 @@ class LayerReader:
         language = self._language
         if not language.spaced:
             return _unspaced_kind(words, language)
-        said = [token.word for token in phrase]
-        if any(word in language.silence for word in said):
+        phrase_words = [token.word for token in phrase]
+        if any(word in language.silence for word in phrase_words):
             return SoundKind.AMBIENCE
-        if any(word in language.music for word in said):
+        if any(word in language.music for word in phrase_words):
             return SoundKind.MUSIC
         head = self._head(phrase)
         nouns = head[-1:] if language.head == "last" else head

@@ -286,9 +286,9 @@ def _unused(remark: str, problem: str) -> BadInput:
 
 
 def _nearest(events: Sequence[SubEvent], remark: str) -> int | None:
-    said = {_root(word) for word in _WORD.findall(remark.lower())}
+    roots = {_root(word) for word in _WORD.findall(remark.lower())}
     shared = [
-        len(said & {_root(word) for word in _WORD.findall(event.caption.lower())})
+        len(roots & {_root(word) for word in _WORD.findall(event.caption.lower())})
         for event in events
     ]
     pairs = {remark[i : i + 2] for i in range(len(remark) - 1)} if not remark.isascii() else set()

@@ -129,17 +129,17 @@ class Speech:
             pitch_range=_clipped(voice.pitch_range * manner.pitch_range, 0, 99),
             rate_wpm=_clipped(voice.rate_wpm * manner.rate * speed, SLOWEST_WPM, FASTEST_WPM),
         )
-        said: list[NDArray[np.int16]] = []
+        pieces: list[NDArray[np.int16]] = []
         is_heard = False
         for run in runs:
             header, pcm = self._ask(run, pitched)
             words = _trimmed(pcm, header["sample_rate"])
             is_heard = is_heard or words.size > 0
             pause = round(BETWEEN_RUNS_S * header["sample_rate"] / speed)
-            said += [words, np.zeros(pause, np.int16)]
+            pieces += [words, np.zeros(pause, np.int16)]
         if not is_heard:
             return np.zeros(0)
-        return _at_full_rate(_joined(said[:-1]), header["sample_rate"])
+        return _at_full_rate(_joined(pieces[:-1]), header["sample_rate"])
 
     def _ask(
         self, run: Run, voice: Voice, *, wants_phonemes: bool = False
