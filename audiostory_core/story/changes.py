@@ -26,7 +26,7 @@ class Edits(Frozen):
 
 
 class Remark(Frozen):
-    """Reject the plan: the planner plans again and gets the reason."""
+    """Reject the plan: the planner plans again and is told why."""
 
     kind: Literal["remark"] = "remark"
     remark: Text

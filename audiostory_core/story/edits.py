@@ -31,7 +31,7 @@ Duration = Annotated[float, Field(ge=SHORTEST_SUB_EVENT_S, le=LONGEST_STORY_S, a
 class Reword(Frozen):
     """Change a sub-event; what is None stays.
 
-    A new caption without layers speaks for itself: sounds given as layers are dropped, spoken
+    A new caption without layers speaks for itself: sounds told as layers are dropped, spoken
     lines stay. `change` is resolved by the planner after all edits of the list.
     """
 
@@ -91,7 +91,7 @@ class Merge(Frozen):
     """Make one sub-event of this and the one after it.
 
     Captions are joined, durations added, layers put one after the other, equal beds and music
-    once. A sub-event without layers beside one that has some contributes its caption as a layer.
+    once. A sub-event without layers beside one that has some is told by its caption as a layer.
     """
 
     op: Literal["merge"] = "merge"

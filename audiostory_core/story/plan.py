@@ -54,7 +54,7 @@ Prose = Annotated[str, Field(pattern=r"^[^\x00]*$")]  # may be empty
 
 
 class SoundLayer(Frozen):
-    """A sound, described in words."""
+    """A sound, told in words."""
 
     kind: SoundKind
     text: Words
