@@ -164,7 +164,7 @@ def _counted(mixdown: Mixdown, on_progress: Progress) -> Iterator[NDArray[np.flo
 
 
 def _ignored(done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """Progress without a listener."""
 
 
 def write_all(file: io.FileIO, chunk: bytes) -> None:

@@ -62,8 +62,8 @@ def _gain_db(peaks: NDArray[np.float32]) -> NDArray[np.float64]:
     slope = np.arange(len(needed)) * (RELEASE_DB_S / SAMPLE_RATE)
     released = np.minimum.accumulate(needed - slope) + slope
     # A peak is heard REACH samples either side of where it is: the gain stays put there.
-    held = _lowest(released, LOOK_AHEAD + 1 + 2 * REACH)
-    smooth = held
+    lowest = _lowest(released, LOOK_AHEAD + 1 + 2 * REACH)
+    smooth = lowest
     for _ in range(3):
         smooth = _moving_mean(smooth, BOX)
     return np.minimum(smooth[RELEASE:], 0.0)

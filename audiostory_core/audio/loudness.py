@@ -62,7 +62,7 @@ K_WEIGHTING = _k_weighting()
 
 @dataclass(frozen=True)
 class SegmentLoudness:
-    """What a mastering needs to know of one segment, wherever it stands.
+    """What mastering needs to know of one segment, wherever it stands.
 
     Attributes:
         samples: length of the segment.
@@ -231,23 +231,23 @@ class _Bins:
 
 def _context(waveform: Waveform | None, samples: int, *, last: bool) -> Waveform:
     """Cut or pad with silence to `samples`, keeping the end (`last`) or the beginning."""
-    given = np.zeros((CHANNELS, 0), np.float32) if waveform is None else waveform
+    known = np.zeros((CHANNELS, 0), np.float32) if waveform is None else waveform
     if last:
-        kept = given[:, max(given.shape[1] - samples, 0) :]
+        kept = known[:, max(known.shape[1] - samples, 0) :]
         return np.pad(kept, ((0, 0), (samples - kept.shape[1], 0)))
-    kept = given[:, :samples]
+    kept = known[:, :samples]
     return np.pad(kept, ((0, 0), (0, samples - kept.shape[1])))
 
 
 def _with_next(blocks: Iterable[Waveform], future: Waveform) -> Iterator[tuple[Waveform, Waveform]]:
     """Pair each block with the `REACH` samples after it; short blocks are joined first."""
-    held: Waveform | None = None
+    pending: Waveform | None = None
     for block in blocks:
-        if held is not None and block.shape[1] < REACH:
-            held = np.concatenate([held, block], axis=1)
+        if pending is not None and block.shape[1] < REACH:
+            pending = np.concatenate([pending, block], axis=1)
             continue
-        if held is not None and held.shape[1]:
-            yield held, block[:, :REACH]
-        held = block
-    if held is not None and held.shape[1]:
-        yield held, future
+        if pending is not None and pending.shape[1]:
+            yield pending, block[:, :REACH]
+        pending = block
+    if pending is not None and pending.shape[1]:
+        yield pending, future

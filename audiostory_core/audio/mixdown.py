@@ -1,7 +1,7 @@
 """A mix read from its segments: never whole in memory, any stretch as good as any other.
 
-A mix is stored un-normalised, as slices of clip files and of rendered seams. Its mastering, one
-gain and perhaps a limiter, is applied while reading.
+A mix is stored without normalization, as slices of clip files and of rendered seams. Its mastering,
+one gain and perhaps a limiter, is applied while reading.
 """
 
 from collections import OrderedDict
@@ -73,8 +73,8 @@ class Mixdown:
         self.mastering = mastering
         self._starts = np.array([0, *accumulate(s.samples for s in self.segments)], np.int64)
         self._files: OrderedDict[Path, soundfile.SoundFile] = OrderedDict()
-        self._held_start = 0
-        self._held = np.zeros((CHANNELS, 0), np.float32)
+        self._stretch_start = 0
+        self._stretch = np.zeros((CHANNELS, 0), np.float32)
 
     @property
     def samples(self) -> int:
@@ -127,19 +127,19 @@ class Mixdown:
     def _limited(self, block: int, gain: np.float32) -> Waveform:
         stop = min(block + BLOCK, self.samples)
         first, last = max(block - BEFORE, 0), min(stop + AFTER, self.samples)
-        around = self._held_stretch(first, last) * gain
+        around = self._read_stretch(first, last) * gain
         silence = (BEFORE - (block - first), AFTER - (last - stop))
         return limit(np.pad(around, ((0, 0), silence)))
 
-    def _held_stretch(self, start: int, stop: int) -> Waveform:
+    def _read_stretch(self, start: int, stop: int) -> Waveform:
         """Read, reusing what the stretch before it has read: FLAC is slow to go back."""
-        held_stop = self._held_start + self._held.shape[1]
-        if self._held_start <= start <= held_stop < stop:
-            known = self._held[:, start - self._held_start :]
-            stretch = np.concatenate([known, self._stored(held_stop, stop)], axis=1)
+        stretch_stop = self._stretch_start + self._stretch.shape[1]
+        if self._stretch_start <= start <= stretch_stop < stop:
+            known = self._stretch[:, start - self._stretch_start :]
+            stretch = np.concatenate([known, self._stored(stretch_stop, stop)], axis=1)
         else:
             stretch = self._stored(start, stop)
-        self._held_start, self._held = start, stretch
+        self._stretch_start, self._stretch = start, stretch
         return stretch
 
     def _stored(self, start: int, stop: int) -> Waveform:

@@ -24,7 +24,7 @@ def pcm24(waveform: Waveform) -> NDArray[np.int32]:
     """Round a [C, N] waveform to 24 bits; what lies outside [-1, 1) is clipped.
 
     Returns:
-        [N, C] in the upper 24 bits of each int32, as libsndfile wants it.
+        [N, C] in the upper 24 bits of each int32, the layout that libsndfile reads.
     """
     scaled = waveform.T * np.float64(FULL_SCALE)
     np.rint(scaled, out=scaled)

@@ -94,19 +94,19 @@ class ProgressListener(Protocol):
     """Someone who follows the making of a batch of clips and may lose interest in it."""
 
     def step(self, index: int, done: float) -> None:
-        """Tell that request `index` of the batch is done to a share of 0 … 1.
+        """Report that request `index` of the batch is done to a share of 0 … 1.
 
         An engine calls it from the thread that called `synthesize`: at least once per denoising
         step, or every 250 ms of work. For one request `done` never falls, and ends at 1.
 
         Raises:
-            Cancelled: if nobody wants any clip of the batch any more.
+            Cancelled: if no clip of the batch is wanted any more.
         """
         ...
 
 
 class NullListener:
-    """Nobody follows, and the clips are wanted to the end; implements `ProgressListener`."""
+    """No listener, and the clips are wanted to the end; implements `ProgressListener`."""
 
     def step(self, index: int, done: float) -> None:
         """Go on."""
@@ -128,7 +128,7 @@ class Engine(Protocol):
     ) -> Iterator[Mapping[int, Condition]]:
         """Make the conditions of some sub-events, each from what comes before it in the story.
 
-        Whoever iterates may stop after any part, and asks for the rest later.
+        The caller may stop after any part, and request the rest later.
 
         Args:
             plan: the whole story.
@@ -152,7 +152,7 @@ class Engine(Protocol):
 
         Args:
             requests: the batch.
-            watch: is told how far each clip is.
+            watch: gets how far each clip is.
 
         Raises:
             EngineFailed: if a clip cannot be made; no clip of the batch is returned then.

@@ -1,1 +1,1 @@
-"""A chat server, asked: client, circuit breaker, answers."""
+"""Requests to a chat server: client, circuit breaker, answers."""

@@ -23,7 +23,7 @@ def ask_twice(client: ChatClient, question: Question, read: Callable[[str], _T])
 
     Args:
         client: of the server that has the model.
-        question: what it is asked.
+        question: what to send.
         read: raises `Unusable` if the text cannot be used.
 
     Raises:

@@ -6,7 +6,7 @@ from threading import Lock
 
 
 class Circuit:
-    """Counts failures in a row; after too many, nobody asks until a rest is over.
+    """Counts failures in a row; after too many, no request is sent until a rest is over.
 
     Then one caller may try; the others go on resting until that one has an answer.
 
@@ -27,7 +27,7 @@ class Circuit:
         self._lock = Lock()
 
     def enter(self) -> float:
-        """Return 0 if the server may be asked now, else the seconds until it may."""
+        """Return 0 if a request may be sent now, else the seconds until it may."""
         with self._lock:
             now = self._clock()
             if self._failures < self._most:

@@ -1,8 +1,8 @@
 """A client of one OpenAI-compatible chat endpoint: vLLM, llama.cpp, Ollama, or a hosted one.
 
 Source: https://platform.openai.com/docs/api-reference/chat, and what vLLM 0.32 makes of it.
-Differs: a server that refuses JSON schemas is asked for a JSON object, and one that refuses this,
-too, for plain text; which one it takes is remembered.
+Differs: a server that refuses JSON schemas gets a request for a JSON object, and one that refuses
+this, too, for plain text; which one it takes is remembered.
 """
 
 import json
@@ -35,7 +35,7 @@ PASSING = frozenset({408, 409, 425, 429})  # and 5xx: worth another attempt
 REDIRECTS = range(300, 400)
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 SUFFIX = "/chat/completions"
-MAX_TOLD = 300  # characters of what a server says of an error
+MAX_REASON = 300  # characters of what a server says of an error
 MAX_ERROR_BYTES = 1 << 16
 MAX_MODELS = 8  # named in an error
 JITTER = 0.25
@@ -47,7 +47,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
 
 @dataclass(frozen=True)
 class ChatServer:
-    """Where a model is asked, and as whom."""
+    """Address, key and model of a server."""
 
     url: str  # up to and with /v1
     model: str | None = None  # None: the only one that the server has
@@ -57,7 +57,7 @@ class ChatServer:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a server is waited for, in seconds, and how often it is asked again."""
+    """How long a server is waited for, in seconds, and how often a request is repeated."""
 
     connect_s: float = 10.0
     silence_s: float = 180.0  # without a byte; the first may wait for others' answers
@@ -93,8 +93,8 @@ class _Failed(Exception):
         super().__init__(problem)
 
 
-class _NotTaken(Exception):
-    """The server does not take the request; the message is what it said."""
+class _Refused(Exception):
+    """The server does not take the request; the message is the server's."""
 
 
 class _Listed(BaseModel):
@@ -106,8 +106,8 @@ class _Models(BaseModel):
 
 
 @dataclass(frozen=True)
-class _Taken:
-    """What this server takes, as far as it has shown."""
+class _Capabilities:
+    """What this server accepts, as far as is known."""
 
     form: int = 0  # index of FORMS
     temperature: bool = True
@@ -115,7 +115,7 @@ class _Taken:
 
 @dataclass(frozen=True)
 class Question:
-    """What a model is asked."""
+    """What a model has to answer, and in which form."""
 
     messages: Sequence[Message]
     schema: Mapping[str, Any]  # of the answer, a JSON object
@@ -139,7 +139,7 @@ class ChatClient:
         self._patience = patience or Patience()
         self._url = _checked_url(server)
         self._model = server.model
-        self._learned = _Taken()
+        self._learned = _Capabilities()
         self._circuit = Circuit(self._patience.failures, self._patience.rest_s)
         self._slots = BoundedSemaphore(self._patience.in_flight)
         headers = {"Accept-Encoding": "identity"}  # so that what is counted is what comes
@@ -178,22 +178,22 @@ class ChatClient:
                 body = _body(question, model, trial)
                 try:
                     text = self._persist(partial(self._post, body, question.on_text))
-                except _NotTaken as error:
+                except _Refused as error:
                     trial = self._weaker(trial, str(error))
                 else:
                     self._learned = trial
                     return text
 
-    def _weaker(self, trial: "_Taken", said: str) -> "_Taken":
-        """Return what to ask for after a server has not taken a request."""
-        if trial.temperature and "temperature" in said:
+    def _weaker(self, trial: "_Capabilities", reason: str) -> "_Capabilities":
+        """Return what to request after a server has refused a request."""
+        if trial.temperature and "temperature" in reason:
             return replace(trial, temperature=False)
         if trial.form + 1 < len(FORMS):
             return replace(trial, form=trial.form + 1)
         raise BadInput(
             f"{self._server.setting}_URL",
             self.where,
-            f"does not take the request: {said or 'no reason given'}",
+            f"does not take the request: {reason or 'no reason given'}",
             "See what the server and the model can do.",
         )
 
@@ -202,7 +202,7 @@ class ChatClient:
 
         Raises:
             BadInput: if none is set and there is not exactly one.
-            LanguageModelAway: if the server cannot be asked.
+            LanguageModelAway: if the server cannot be reached.
         """
         if self._model is None:
             names = self.list_models()
@@ -216,7 +216,7 @@ class ChatClient:
 
         Raises:
             BadInput: naming the setting, if the key or the address is wrong.
-            LanguageModelAway: if the server cannot be asked.
+            LanguageModelAway: if the server cannot be reached.
         """
         return self._persist(self._get_models)
 
@@ -236,8 +236,8 @@ class ChatClient:
         while True:
             rest_s = self._circuit.enter()
             if rest_s:
-                told = f"{problem}, {self._patience.failures} times in a row or more"
-                raise self._unavailable(f"{told}; it is left alone for {rest_s:.0f} s")
+                reason = f"{problem}, {self._patience.failures} times in a row or more"
+                raise self._unavailable(f"{reason}; it is left alone for {rest_s:.0f} s")
             try:
                 done = attempt()
             except _Failed as failed:
@@ -248,7 +248,7 @@ class ChatClient:
                     raise self._unavailable(problem) from failed
                 pause_s = waits_s.pop(0) * (1 + JITTER * random.random())
                 time.sleep(max(pause_s, failed.wait_s))
-            except (_NotTaken, Unusable, BadInput):
+            except (_Refused, Unusable, BadInput):
                 self._circuit.succeed()
                 raise
             else:
@@ -262,25 +262,25 @@ class ChatClient:
         if on_text is not None:
             on_text(None)
         answer = Answer(on_text)
-        with self._asked("POST", SUFFIX, body) as response:
+        with self._request("POST", SUFFIX, body) as response:
             pieces = self._timed(response)
             if "event-stream" in response.headers.get("content-type", ""):
                 return answer.read_stream(pieces)
             return answer.read_whole(pieces)
 
     def _get_models(self) -> list[str]:
-        with self._asked("GET", "/models") as response:
-            told = b"".join(self._timed(response, most=MAX_ERROR_BYTES * 16))
+        with self._request("GET", "/models") as response:
+            content = b"".join(self._timed(response, most=MAX_ERROR_BYTES * 16))
         try:
-            return [one.id for one in _Models.model_validate_json(told).data]
+            return [model.id for model in _Models.model_validate_json(content).data]
         except ValidationError:
             self._not_a_server("does not list its models")
 
     @contextmanager
-    def _asked(
+    def _request(
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> Iterator[httpx.Response]:
-        """Send a request; whatever goes wrong is told in our own errors."""
+        """Send a request; all errors are raised as this module's own."""
         try:
             with self._http.stream(method, f"{self.where}{path}", json=body) as response:
                 if response.status_code != httpx.codes.OK:
@@ -307,12 +307,12 @@ class ChatClient:
                 self._not_a_server("answers at too great a length")
             yield piece
             if time.monotonic() > deadline:
-                told = f"does not end its answer within {self._patience.answer_s:g} s"
-                raise _Failed(told, is_worth_another=False)
+                problem = f"does not end its answer within {self._patience.answer_s:g} s"
+                raise _Failed(problem, is_worth_another=False)
 
     def _explain(self, response: httpx.Response, body: Mapping[str, Any] | None) -> NoReturn:
         status, setting = response.status_code, self._server.setting
-        said = self._said(response)
+        reason = self._error_text(response)
         if status in LOCKED:
             problem = "is not accepted" if self._server.key else "is needed"
             raise BadInput(
@@ -322,15 +322,15 @@ class ChatClient:
                 "Set the key that this server wants.",
             )
         if status in NOT_TAKEN and body is not None:
-            raise _NotTaken(said)
+            raise _Refused(reason)
         is_down = status >= httpx.codes.INTERNAL_SERVER_ERROR
         if status in PASSING or is_down:
             wait_s = _retry_after_s(response)
-            raise _Failed(f"answers {status}: {said}", wait_s, is_down=is_down)
+            raise _Failed(f"answers {status}: {reason}", wait_s, is_down=is_down)
         if status == httpx.codes.NOT_FOUND and body is not None:
             names = self._get_models()
             if self._server.model is None and body["model"] not in names:
-                self._model = None  # it is asked for anew: the server came back with another one
+                self._model = None  # looked up again: the server came back with another one
                 raise _Failed("has another model now", is_worth_another=False, is_down=False)
             raise BadInput(
                 f"{setting}_MODEL",
@@ -338,7 +338,7 @@ class ChatClient:
                 f"is not known to {self.where}",
                 _one_of(names),
             )
-        moved = " with a redirect" if status in REDIRECTS else f" {status}: {said}"
+        moved = " with a redirect" if status in REDIRECTS else f" {status}: {reason}"
         self._not_a_server(f"answers{moved}")
 
     def _not_a_server(self, problem: str) -> NoReturn:
@@ -349,7 +349,7 @@ class ChatClient:
             "Name the address of an OpenAI-compatible server, such as http://localhost:8000/v1.",
         )
 
-    def _said(self, response: httpx.Response) -> str:
+    def _error_text(self, response: httpx.Response) -> str:
         """Return what a server says of an error, in one short line without our key."""
         body = b""
         for piece in response.iter_raw():
@@ -357,30 +357,30 @@ class ChatClient:
             if len(body) > MAX_ERROR_BYTES:
                 break
         text = body[:MAX_ERROR_BYTES].decode("utf-8", "replace")
-        told: Any = text
+        detail: Any = text
         with suppress(ValueError, RecursionError):
-            told = json.loads(text)
+            detail = json.loads(text)
         for name in ("error", "message", "detail"):
-            told = told.get(name, told) if isinstance(told, dict) else told
-        line = _CONTROL.sub(" ", told if isinstance(told, str) else text).strip()
+            detail = detail.get(name, detail) if isinstance(detail, dict) else detail
+        line = _CONTROL.sub(" ", detail if isinstance(detail, str) else text).strip()
         if self._server.key is not None:
             line = line.replace(self._server.key.get_secret_value(), "…")
-        return line[:MAX_TOLD]
+        return line[:MAX_REASON]
 
     def _unavailable(self, problem: str) -> LanguageModelAway:
         return LanguageModelAway(self.where, problem, "Try again when it is back.")
 
 
-def _body(question: Question, model: str, taken: _Taken) -> Mapping[str, Any]:
+def _body(question: Question, model: str, taken: _Capabilities) -> Mapping[str, Any]:
     schema, messages, form = question.schema, list(question.messages), FORMS[taken.form]
     body: dict[str, Any] = {"model": model, "stream": True}
     if form == "json_schema":
-        told = {"name": question.name, "schema": schema, "strict": True}
-        body["response_format"] = {"type": form, "json_schema": told}
+        named_schema = {"name": question.name, "schema": schema, "strict": True}
+        body["response_format"] = {"type": form, "json_schema": named_schema}
     else:
         first, *others = messages
-        asked = "Answer with one JSON object and nothing else. It keeps to this JSON schema:"
-        content = f"{first['content']}\n\n{asked}\n{json.dumps(schema, ensure_ascii=False)}"
+        request = "Answer with one JSON object and nothing else. It keeps to this JSON schema:"
+        content = f"{first['content']}\n\n{request}\n{json.dumps(schema, ensure_ascii=False)}"
         messages = [{**first, "content": content}, *others]
     if form == "json_object":
         body["response_format"] = {"type": form}
@@ -427,12 +427,12 @@ def _one_of(names: Sequence[str]) -> str:
 
 
 def _retry_after_s(response: httpx.Response) -> float:
-    """Return how long a server wants to be left alone: told in seconds, or as a date."""
-    told = response.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", told):
-        return float(told)
+    """Return how long a server wants to be left alone: it says so in seconds or as a date."""
+    value = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
+        return float(value)
     try:
-        until = parsedate_to_datetime(told)
+        until = parsedate_to_datetime(value)
     except ValueError:
         return 0.0
     if until.tzinfo is None:

@@ -15,7 +15,7 @@ def find_object(text: str, field: str) -> dict[str, Any]:
 
     Args:
         text: an object, or one within prose, a code fence, or after the model's thoughts.
-        field: that tells the object from others.
+        field: by which the object is recognized.
 
     Raises:
         ValueError: if there is none.
@@ -26,12 +26,12 @@ def find_object(text: str, field: str) -> dict[str, Any]:
         if at < 0:
             break
         try:
-            found, end = _DECODER.raw_decode(bare, at)
+            candidate, end = _DECODER.raw_decode(bare, at)
         except (ValueError, RecursionError):
             end = at + 1
         else:
-            if field in found:
-                return found
+            if field in candidate:
+                return candidate
         at = bare.find("{", end)
     raise ValueError(f"has no JSON object with {field}")
 
@@ -56,7 +56,7 @@ class ItemReader:
 
     def feed(self, piece: str) -> list[dict[str, Any]]:
         """Return the objects that are complete with this piece."""
-        found = []
+        items = []
         for letter in piece:
             if self._item is not None:
                 self._item.append(letter)
@@ -65,8 +65,8 @@ class ItemReader:
             elif self._open or letter == "{":
                 item = self._read_mark(letter)
                 if item is not None:
-                    found.append(item)
-        return found
+                    items.append(item)
+        return items
 
     def _read_string(self, letter: str) -> None:
         if self._is_escaped:
@@ -99,7 +99,7 @@ class ItemReader:
 
 def _object(text: str) -> dict[str, Any] | None:
     try:
-        found = json.loads(text, strict=False)
+        value = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None

@@ -14,7 +14,7 @@ _DONE = "[DONE]"
 
 
 class Unusable(Exception):
-    """The model has answered, but not with what was asked for.
+    """The model has answered, but not with what was requested.
 
     Args:
         problem: what is wrong with the answer, a predicate without a full stop.
@@ -53,7 +53,7 @@ class Answer:
     """The text of one answer, as it comes in.
 
     Args:
-        on_text: told every piece of text.
+        on_text: called with every piece of text.
     """
 
     def __init__(self, on_text: Callable[[str], None] | None = None) -> None:
@@ -88,7 +88,7 @@ class Answer:
 
         Raises:
             Unusable: if it is not an answer, or not a whole one.
-            BrokenOff: if the server tells of an error instead.
+            BrokenOff: if the server reports an error instead.
         """
         self._take(b"".join(_measured(body)))
         return self._whole()
@@ -101,9 +101,9 @@ class Answer:
         if chunk.error is not None:
             raise BrokenOff("told of an error in the middle of its answer")
         for choice in chunk.choices[:1]:
-            said = choice.delta or choice.message or _Message()
-            self._refusal += (said.refusal or "")[:1000]
-            self._add(said.content or "")
+            message = choice.delta or choice.message or _Message()
+            self._refusal += (message.refusal or "")[:1000]
+            self._add(message.content or "")
             self._finish = choice.finish_reason or self._finish
 
     def _add(self, piece: str) -> None:
@@ -119,8 +119,10 @@ class Answer:
     def _whole(self) -> str:
         text = self.text
         if self._refusal or self._finish == "content_filter":
-            told = " ".join(self._refusal.split())[:200]
-            raise Unusable(f"is a refusal: {told}" if told else "is a refusal", is_refusal=True)
+            refusal = " ".join(self._refusal.split())[:200]
+            raise Unusable(
+                f"is a refusal: {refusal}" if refusal else "is a refusal", is_refusal=True
+            )
         if self._finish == "length":
             raise Unusable(f"was cut off after {len(text):,} characters", text)
         if not text.strip():

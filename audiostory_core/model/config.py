@@ -94,15 +94,15 @@ class NetworkConfig:
         Raises:
             BadInput: naming the field that is unknown, of a wrong kind, or does not fit the others.
         """
-        given = dict(_mapping("network", values))
-        encoder = given.pop("text_encoder", None)
-        dit = DitConfig(**_fields(DitConfig, "dit.", given.pop("dit", {})))
-        vae = VaeConfig(**_fields(VaeConfig, "vae.", given.pop("vae", {})))
+        table = dict(_mapping("network", values))
+        encoder = table.pop("text_encoder", None)
+        dit = DitConfig(**_fields(DitConfig, "dit.", table.pop("dit", {})))
+        vae = VaeConfig(**_fields(VaeConfig, "vae.", table.pop("vae", {})))
         config = cls(
             dit=dit,
             vae=vae,
             text_encoder=None if encoder is None else dict(_mapping("text_encoder", encoder)),
-            **_fields(cls, "", given),
+            **_fields(cls, "", table),
         )
         config.check()
         return config
@@ -173,9 +173,9 @@ def _mapping(name: str, value: Any) -> Mapping[str, Any]:
 def _fields(owner: type, prefix: str, values: Any) -> dict[str, Any]:
     """The values of a table by the kinds of the dataclass' defaults."""
     known = {}
-    for one in dataclasses.fields(owner):
-        if one.default is not dataclasses.MISSING and one.default is not None:
-            known[one.name] = one.default
+    for entry in dataclasses.fields(owner):
+        if entry.default is not dataclasses.MISSING and entry.default is not None:
+            known[entry.name] = entry.default
     read = {}
     for name, value in _mapping(prefix.rstrip(".") or "network", values).items():
         if name not in known:

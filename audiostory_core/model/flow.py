@@ -13,7 +13,7 @@ Velocity = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """Of latents [B, L, Z], condition [B, S, D], durations [B] and time [1]; `Dit` is one."""
 
 OnStep = Callable[[int, int], None]
-"""Is told how many steps are done, and of how many; may raise to end the sampling."""
+"""Called with the number of steps done and their total; may raise to end the sampling."""
 
 MT_SEEDS = 1 << 32  # torch's generator on the CPU reads no more of a seed
 PUBLISHED_STEPS = 50

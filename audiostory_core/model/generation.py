@@ -60,7 +60,9 @@ def generate(
     """
     room = backend.longest - len(prompt)
     if room < 1:
-        raise _too_long("instruction", _told(vocabulary, prompt), len(prompt), backend.longest)
+        raise _too_long(
+            "instruction", _instruction_of(vocabulary, prompt), len(prompt), backend.longest
+        )
     forced = _forced(vocabulary, is_parity=is_parity)
     limit = min(max_tokens, room)
     ids: list[int] = []
@@ -188,7 +190,7 @@ def window_of(
         BadInput: if it is longer than that, naming the instruction, the reasoning or a caption.
     """
     if len(prompt) >= longest:
-        raise _too_long("instruction", _told(vocabulary, prompt), len(prompt), longest)
+        raise _too_long("instruction", _instruction_of(vocabulary, prompt), len(prompt), longest)
     ids = [*prompt, *reasoning, vocabulary.think_end]
     if len(ids) >= longest:
         raise _too_long("reasoning", vocabulary.decode(reasoning), len(ids), longest)
@@ -199,7 +201,7 @@ def window_of(
         ids += segment_ids(vocabulary, written)
         residual_at = len(ids) - 2 - RESIDUAL_TOKENS
         spans.append((residual_at - 2 - SEMANTIC_TOKENS, residual_at))
-    del ids[-2:]  # no state is asked for after the last `<aud_00007>`
+    del ids[-2:]  # no state is needed after the last `<aud_00007>`
     if len(ids) > longest:
         caption = max((written.caption for written in (*carried, *scenes)), key=len)
         raise _too_long("caption", caption, len(ids), longest)
@@ -212,7 +214,7 @@ def read_window(backend: Backend, window: Window) -> list[States]:
     return [_cut(states, *span) for span in window.spans]
 
 
-def _told(vocabulary: Vocabulary, prompt: Sequence[int]) -> str:
+def _instruction_of(vocabulary: Vocabulary, prompt: Sequence[int]) -> str:
     """The instruction of a prompt."""
     return vocabulary.decode(prompt).partition("user\n")[2].rpartition("<|im_end|>")[0]
 

@@ -51,8 +51,8 @@ def full_instruction(instruction: str, duration_s: float, *, is_parity: bool = F
     text = instruction.strip()
     if is_parity and not text.startswith(LEAD):
         text = (LEAD + text).strip()
-    told = {float(number.replace(",", ".")) for number in SECONDS.findall(text)}
-    if any(math.isclose(number, duration_s, abs_tol=0.005) for number in told):
+    stated = {float(number.replace(",", ".")) for number in SECONDS.findall(text)}
+    if any(math.isclose(number, duration_s, abs_tol=0.005) for number in stated):
         return text
     return f"{text} The total duration is {print_seconds(duration_s)} seconds."
 

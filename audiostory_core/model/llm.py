@@ -1,4 +1,4 @@
-"""The language model in process: Qwen2 as transformers has it, greedy, one sequence at a time.
+"""The language model in process: Qwen2 of transformers, greedy, one sequence at a time.
 
 It knows token ids only, no grammar. Keys and values of what was read last are kept while writing,
 so that a sequence which goes on from it, or repeats a part of it, is read from there. States are
@@ -127,14 +127,14 @@ class LanguageModel:
 
     def _read(self, ids: list[int], *, since: int) -> Tensor:
         """Return the states of `ids[since:]`, and have `ids` in the cache."""
-        cache, held = self._cache, len(self._ids)
+        cache, cached = self._cache, len(self._ids)
         shared = min(_shared(self._ids, ids), since)
         # A pass that fails half way leaves some layers longer than others: nothing is kept then.
         self.forget()
         if cache is None or shared == 0:
             cache, shared = DynamicCache(config=self._model.config), 0
-        elif held > shared:
-            cache.crop(shared - held)
+        elif cached > shared:
+            cache.crop(shared - cached)
         states = self._pass(ids[shared:], cache)
         self._cache, self._ids = cache, ids[:]
         return states[since - shared :]
@@ -173,4 +173,6 @@ def _shared(left: list[int], right: list[int]) -> int:
     if left == right[: len(left)]:
         return len(left)
     pairs = zip(left, right, strict=False)
-    return next((at for at, (one, other) in enumerate(pairs) if one != other), len(right))
+    return next(
+        (at for at, (left_id, right_id) in enumerate(pairs) if left_id != right_id), len(right)
+    )

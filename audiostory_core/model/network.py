@@ -52,7 +52,7 @@ class Network:
         precision: of "float32", "bfloat16" and "float16"; None is float32 on a CPU, and float16,
             which the release runs in, on a GPU.
         compiles: compile the DiT when it is loaded.
-        served: the language model is asked of a server, and never loaded here.
+        served: the language model runs on a server, and is never loaded here.
 
     Raises:
         BadInput: if the weights cannot be opened, or there is no such device.
@@ -168,11 +168,11 @@ class _Conversion:
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self._folder, self._cache = folder, cache
-        self._is_told = False
+        self._is_announced = False
 
     def __call__(self, done: int, total: int) -> None:
-        if not self._is_told and total >= WORTH_TELLING:
-            self._is_told = True
+        if not self._is_announced and total >= WORTH_TELLING:
+            self._is_announced = True
             log.warning(
                 "%s is as published: %.1f GB are converted into %s, once.",
                 self._folder,

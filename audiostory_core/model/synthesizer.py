@@ -89,13 +89,13 @@ class Synthesizer:
             seeds: B seeds, 0 … 2**63 - 1; 0 is the noise of the release.
             steps: of the sampler, at least 1.
             guidance: at most 1 is none, in half the time.
-            on_step: is told how many steps are done, and of how many; may raise to cancel.
+            on_step: called with the number of steps done and their total; may raise to cancel.
 
         Returns:
             [B, L, Z] latents in fp32 on the device.
 
         Raises:
-            BadInput: for a duration that the network cannot be asked for.
+            BadInput: for a duration that the network cannot make.
             EngineFailed: if numbers overflow in the precision chosen.
             torch.OutOfMemoryError: if the batch is too large for a CUDA device.
             MemoryError: if it is too large for a CPU.
@@ -148,7 +148,7 @@ class Synthesizer:
             latents: by `sample`; not limited to [-1, 1], as the release's are not.
             samples: B lengths, 1 … L * hop.
             chunk: latent frames to decode at a time.
-            on_chunk: is told of every chunk of every clip; may raise to cancel.
+            on_chunk: called after every chunk of every clip; may raise to cancel.
 
         Raises:
             torch.OutOfMemoryError: if a chunk is too large for a CUDA device.
@@ -156,8 +156,8 @@ class Synthesizer:
         """
         with _named_memory_errors():
             return [
-                decode(self._vae, one, length, chunk=chunk, on_chunk=on_chunk).numpy()
-                for one, length in zip(latents, samples, strict=True)
+                decode(self._vae, latent, length, chunk=chunk, on_chunk=on_chunk).numpy()
+                for latent, length in zip(latents, samples, strict=True)
             ]
 
 

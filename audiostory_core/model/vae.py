@@ -15,11 +15,11 @@ DILATIONS = (1, 3, 9)  # of the three residual units behind every upsampling
 KERNEL = 7  # of every convolution but the upsampling ones
 
 OnChunk = Callable[[int, int], None]
-"""Is told how many chunks are done, and of how many; may raise to end the decoding."""
+"""Called with the number of chunks done and their total; may raise to end the decoding."""
 
 
 def make_vae(config: VaeConfig) -> AutoencoderOobleck:
-    """The autoencoder as diffusers has it, with weights yet to be loaded."""
+    """Diffusers' autoencoder, with weights yet to be loaded."""
     with warnings.catch_warnings():
         # diffusers keeps torch's older weight_norm, whose `weight_g` and `weight_v` are published.
         warnings.filterwarnings("ignore", ".*weight_norm", FutureWarning)

@@ -101,14 +101,14 @@ class Vocabulary:
         Raises:
             BadInput: if the folder holds no such tokenizer, or one that `Vocabulary` refuses.
         """
-        told = _check_files(folder)
+        declared = _check_files(folder)
         try:
             tokenizer = Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # what tokenizers raises is of no narrower class
             problem = f"holds no tokenizer that can be read ({error})"
             raise BadInput("weights", str(folder), problem, REMEDY) from error
         ids = tokenizer.get_added_vocab()
-        for token, index in told.items():
+        for token, index in declared.items():
             if ids.get(token) != index:
                 problem = f"gives {token} the id {index}, which another token has"
                 raise BadInput("weights", str(folder), problem, REMEDY)

@@ -1,4 +1,4 @@
-"""What a planner is asked for, and the one thing it does."""
+"""What a planner gets, and the one thing it does."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Protocol
 
 from audiostory_core.story.plan import StoryPlan, SubEvent
 
-OnSubEvent = Callable[[int, SubEvent], None]  # told a number from 1, and a sub-event not yet timed
+OnSubEvent = Callable[[int, SubEvent], None]  # gets a number from 1, and a sub-event not yet timed
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Planner(Protocol):
     name: str
 
     def plan(self, brief: Brief) -> StoryPlan:
-        """Return ordered sub-events that tell the whole instruction in the asked time.
+        """Return ordered sub-events that cover the whole instruction in the requested time.
 
         Raises:
             BadInput: if the instruction or the duration cannot be planned.
@@ -35,7 +35,7 @@ class Planner(Protocol):
         ...
 
     def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:
-        """Return the sub-event as the author wants it changed, told in plain words.
+        """Return the sub-event, changed as the author's plain words ask.
 
         The duration stays unless the words ask for another.
 

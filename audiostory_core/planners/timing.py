@@ -19,44 +19,44 @@ _LEAST_MEANT_S = 1e-3
 
 
 @dataclass(frozen=True)
-class Told:
+class DraftScene:
     """A scene as a model wrote it."""
 
     caption: str
-    duration_s: float | None  # None: not told
+    duration_s: float | None  # None: not given
     tone: str = "neutral"
     layers: tuple[Layer, ...] = ()
 
 
 def share_time(
-    told: Sequence[Told], total: int, longest_s: float
+    drafts: Sequence[DraftScene], total: int, longest_s: float
 ) -> tuple[list[SubEvent], list[str]]:
     """Share a total among scenes as the model meant it.
 
-    Durations are scaled to the total; a scene whose length is not told is as long as the others
+    Durations are scaled to the total; a scene whose length is not given is as long as the others
     on the average. What would be shorter than the shortest sub-event is joined to a neighbor,
     what is longer than a clip is split; speech is said in the first part.
 
     Args:
-        told: one scene at least; a duration that cannot be meant counts as not told.
+        drafts: one scene at least; a duration that cannot be meant counts as not given.
         total: samples at 44.1 kHz, of a story that may be.
         longest_s: the most of one sub-event, twice the shortest at least.
 
     Returns:
         Sub-events of `total` samples together, and what was changed, for the author.
     """
-    meant_s = [_meant(one.duration_s) for one in told]
-    known_s = [one for one in meant_s if one is not None]
+    meant_s = [_meant(draft.duration_s) for draft in drafts]
+    known_s = [seconds for seconds in meant_s if seconds is not None]
     usual_s = math.fsum(known_s) / len(known_s) if known_s else 1.0
-    wanted_s = [usual_s if one is None else one for one in meant_s]
+    wanted_s = [usual_s if seconds is None else seconds for seconds in meant_s]
     notes = []
     scale = seconds_of(total) / math.fsum(wanted_s)
     if abs(scale - 1) > 0.05:
         notes.append(f"the model's durations were scaled by {scale:.2f}")
-    scenes = list(zip(told, [one * scale for one in wanted_s], strict=True))
+    scenes = list(zip(drafts, [seconds * scale for seconds in wanted_s], strict=True))
     joined = _joined(scenes)
-    if len(joined) < len(told):
-        notes.append(f"{len(told)} scenes of the model were joined to {len(joined)}")
+    if len(joined) < len(drafts):
+        notes.append(f"{len(drafts)} scenes of the model were joined to {len(joined)}")
     counts = whole_samples([length_s for _, length_s in joined], total)
     sub_events = [
         part
@@ -72,9 +72,11 @@ def _meant(duration_s: float | None) -> float | None:
     return duration_s
 
 
-def _parts(scene: Told, samples: int, longest_s: float) -> list[SubEvent]:
-    spoken = math.fsum(spoken_s(one.words) for one in scene.layers if isinstance(one, SpeechLayer))
-    wordless = tuple(one for one in scene.layers if not isinstance(one, SpeechLayer))
+def _parts(scene: DraftScene, samples: int, longest_s: float) -> list[SubEvent]:
+    spoken = math.fsum(
+        spoken_s(layer.words) for layer in scene.layers if isinstance(layer, SpeechLayer)
+    )
+    wordless = tuple(layer for layer in scene.layers if not isinstance(layer, SpeechLayer))
     return [
         SubEvent(
             caption=scene.caption,
@@ -87,7 +89,7 @@ def _parts(scene: Told, samples: int, longest_s: float) -> list[SubEvent]:
     ]
 
 
-def _joined(scenes: list[tuple[Told, float]]) -> list[tuple[Told, float]]:
+def _joined(scenes: list[tuple[DraftScene, float]]) -> list[tuple[DraftScene, float]]:
     """Join the shortest to the shorter of its neighbors until none is too short."""
     joined = list(scenes)
     while len(joined) > 1:
@@ -99,11 +101,11 @@ def _joined(scenes: list[tuple[Told, float]]) -> list[tuple[Told, float]]:
         )
         left = at - 1 if has_shorter_before else at
         (before, before_s), (after, after_s) = joined[left : left + 2]
-        both = Told(
+        both = DraftScene(
             f"{before.caption} {after.caption}",
             None,
             before.tone if before_s >= after_s else after.tone,
-            (*before.layers, *(one for one in after.layers if one not in before.layers)),
+            (*before.layers, *(layer for layer in after.layers if layer not in before.layers)),
         )
         joined[left : left + 2] = [(both, before_s + after_s)]
     return joined

@@ -58,7 +58,7 @@ class Measures:
 
 
 def measure(waveform: Waveform, expected_samples: int) -> Measures:
-    """Measure a clip, [2, N]; `expected_samples` is what its request asked for."""
+    """Measure a clip, [2, N]; `expected_samples` is what its request wants."""
     exact = waveform.shape == (CHANNELS, expected_samples)
     finite = bool(np.isfinite(waveform).all())
     if not finite or not waveform.size or waveform.shape[0] != CHANNELS:

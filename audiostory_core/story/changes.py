@@ -1,6 +1,6 @@
 """What an author asks of a story once it is planned, as data.
 
-A change is validated where it is asked for, stored with the story's run, and made by the plan
+A change is validated where it is requested, stored with the story's run, and made by the plan
 step, which alone may ask a planner what plain words mean.
 """
 
@@ -70,8 +70,8 @@ def summary_of(change: Edits | Remark | MoreTakes | ChooseTake) -> str:
 def _summary_of_edit(edit: Edit) -> str:
     match edit.op:
         case "reword":
-            told = set(edit.model_dump(exclude_none=True)) - {"op", "sub_event"}
-            what = edit.change or edit.caption or ", ".join(sorted(told)).replace("_s", "")
+            fields = set(edit.model_dump(exclude_none=True)) - {"op", "sub_event"}
+            what = edit.change or edit.caption or ", ".join(sorted(fields)).replace("_s", "")
             return f"scene {edit.sub_event}: {_short(what)}"
         case "insert":
             return f"scene {edit.at} inserted: {_short(edit.caption)}"

@@ -35,11 +35,14 @@ def diff(
     """
     old = dict(zip(lineage_before, enumerate(before.sub_events, 1), strict=True))
     new = dict(zip(lineage_after, enumerate(after.sub_events, 1), strict=True))
-    moved = _moved([one for one in old if one in new], [one for one in new if one in old])
+    moved = _moved(
+        [lineage for lineage in old if lineage in new],
+        [lineage for lineage in new if lineage in old],
+    )
     paragraphs = []
     for lineage, (number, event) in new.items():
         if lineage not in old:
-            paragraphs.append(_told(f"+ {number} added", event))
+            paragraphs.append(_described(f"+ {number} added", event))
             continue
         was, earlier = old[lineage]
         lines = list(_changes(earlier, event))
@@ -49,7 +52,7 @@ def diff(
             heading = f"~ {number}" if was == number else f"~ {number} (was {was})"
             paragraphs.append("\n".join([f"{heading}: {_quoted(earlier.caption)}", *_in(lines)]))
     paragraphs += [
-        _told(f"- {number} removed", event)
+        _described(f"- {number} removed", event)
         for lineage, (number, event) in old.items()
         if lineage not in new
     ]
@@ -60,7 +63,7 @@ def diff(
 
 def _moved(old: Sequence[Hashable], new: Sequence[Hashable]) -> set[Hashable]:
     blocks = SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
-    stayed = {one for block in blocks for one in old[block.a : block.a + block.size]}
+    stayed = {lineage for block in blocks for lineage in old[block.a : block.a + block.size]}
     return set(old) - stayed
 
 
@@ -70,7 +73,7 @@ def _totals(before: StoryPlan, after: StoryPlan) -> list[str]:
     return [f"Scenes: {scenes}. Total: {_seconds(before.samples, after.samples)}."]
 
 
-def _told(heading: str, event: SubEvent) -> str:
+def _described(heading: str, event: SubEvent) -> str:
     lines = [f"tone: {event.tone}"] if event.tone != "neutral" else []
     lines += [f"+ {_layer(layer)}" for layer in event.layers]
     first = f"{heading}, {_seconds(event.samples, event.samples)}: {_quoted(event.caption)}"
@@ -98,14 +101,14 @@ def _words_changed(old: str, new: str) -> str:
     common = sum(len("".join(left[at.a : at.a + at.size])) for at in matcher.get_matching_blocks())
     if common < _ALIKE * max(len(old), len(new)):
         return whole
-    told = []
+    parts = []
     for _, start, end, new_start, new_end in matcher.get_opcodes():
         gone, come = "".join(left[start:end]), "".join(right[new_start:new_end])
         if gone == come:
-            told.append(gone)
+            parts.append(gone)
         else:
-            told.append((f"[-{gone}-]" if gone else "") + (f"{{+{come}+}}" if come else ""))
-    return "".join(told)
+            parts.append((f"[-{gone}-]" if gone else "") + (f"{{+{come}+}}" if come else ""))
+    return "".join(parts)
 
 
 def _layers_changed(old: Sequence[Layer], new: Sequence[Layer]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Edits of a plan: what the author may change, and the plan that comes of it.
 
 Pure: knows no database, engine or planner. `apply` turns a plan and a list of edits into drafts,
-`preview` says which clips that costs, `diff` tells two plans apart in words.
+`preview` says which clips that costs, `diff` says in words how two plans differ.
 """
 
 from collections.abc import Sequence
@@ -68,9 +68,9 @@ class Draft:
     origin: int | None  # index before all edits of the sub-event that it still is; None: new
     is_reworded: bool  # anything its clip is made from changed, or it is new
     change: str | None = None  # plain words still to be resolved by the planner
-    seed: int | None = None  # asked for
-    engine: str | None = None  # asked for
-    cast: tuple[CastMember, ...] | None = None  # asked for
+    seed: int | None = None  # if requested
+    engine: str | None = None  # if requested
+    cast: tuple[CastMember, ...] | None = None  # if requested
     inherits: int | None = None  # index before all edits of whose engine and cast it keeps
 
 
@@ -160,9 +160,9 @@ def apply(plan: StoryPlan, edits: Sequence[Edit], *, total: Total, longest_s: fl
 def plan_of(before: StoryPlan, drafts: Sequence[Draft]) -> StoryPlan:
     """Return the plan that `apply` drafted from `before`, changes in plain words unresolved."""
     samples = sum(draft.event.samples for draft in drafts)
-    told = {name: getattr(before, name) for name in StoryPlan.model_fields}
+    fields = {name: getattr(before, name) for name in StoryPlan.model_fields}
     sub_events = tuple(draft.event for draft in drafts)
-    return StoryPlan(**{**told, "duration_s": seconds_of(samples), "sub_events": sub_events})
+    return StoryPlan(**{**fields, "duration_s": seconds_of(samples), "sub_events": sub_events})
 
 
 def preview(before: StoryPlan, drafts: Sequence[Draft], *, follow: bool = False) -> list[Preview]:
@@ -175,7 +175,9 @@ def preview(before: StoryPlan, drafts: Sequence[Draft], *, follow: bool = False)
             is kept after all if its condition turns out as it was.
     """
     last_before = len(before.sub_events) - 1
-    moved = (place for place, one in enumerate(drafts) if one.is_reworded or one.origin != place)
+    moved = (
+        place for place, draft in enumerate(drafts) if draft.is_reworded or draft.origin != place
+    )
     first = next(moved, len(drafts))
     seen = []
     for place, draft in enumerate(drafts):
@@ -297,12 +299,12 @@ def _snapped(duration_s: float, number: int, longest: int) -> float:
 
 def _reworded(piece: _Piece, number: int, edit: Reword, longest: int) -> _Piece:
     if edit.change is not None and (edit.caption is not None or edit.layers is not None):
-        given = "caption" if edit.caption is not None else "layers"
+        field = "caption" if edit.caption is not None else "layers"
         raise BadInput(
             f"edits.{number}.change",
             edit.change,
-            f"is given together with {given}",
-            f"Give either a change in plain words or the {given} itself.",
+            f"is given together with {field}",
+            f"Give either a change in plain words or the {field} itself.",
         )
     event = piece.event
     update: dict[str, Any] = {}
@@ -328,8 +330,8 @@ def _reworded(piece: _Piece, number: int, edit: Reword, longest: int) -> _Piece:
 
 
 def _both(first: str | None, second: str | None) -> str | None:
-    told = [words for words in (first, second) if words is not None]
-    return "; ".join(dict.fromkeys(told)) or None
+    changes = [words for words in (first, second) if words is not None]
+    return "; ".join(dict.fromkeys(changes)) or None
 
 
 def _split(piece: _Piece, number: int, edit: Split) -> list[_Piece]:
@@ -394,7 +396,7 @@ def _merged(pieces: list[_Piece], number: int, edit: Merge) -> list[_Piece]:
             "layers": _layers_of_both(first.event, second.event),
         }
     )
-    one = replace(
+    merged = replace(
         first,
         event=event,
         closes=second.closes,
@@ -405,7 +407,7 @@ def _merged(pieces: list[_Piece], number: int, edit: Merge) -> list[_Piece]:
         engine=second.engine if first.engine is None else first.engine,
         cast=second.cast if first.cast is None else first.cast,
     )
-    return [*pieces[:index], one, *pieces[index + 2 :]]
+    return [*pieces[:index], merged, *pieces[index + 2 :]]
 
 
 def _joined(first: str, second: str) -> str:
@@ -476,8 +478,8 @@ def _no_balance(free: int, room: int, longest: int, number: int, edit: Edit) -> 
     duration_s = edit.duration_s if isinstance(edit, Reword | Insert) else None
     if duration_s is None:
         return BadInput(f"edits.{number}", edit.op, problem, remedy)
-    given = samples_of(duration_s)
-    low, high = max(_SHORTEST, given + room - most), min(longest, given + room - least)
+    requested = samples_of(duration_s)
+    low, high = max(_SHORTEST, requested + room - most), min(longest, requested + room - least)
     if low <= high:
         possible = _shown(low) if low == high else f"{_shown(low)} to {_shown(high)}"
         remedy = f"Give {possible} s, or let the total move."
@@ -487,7 +489,7 @@ def _no_balance(free: int, room: int, longest: int, number: int, edit: Edit) -> 
 def share_samples(weights: Sequence[int], total: int, least: int, most: int) -> list[int]:
     """Split `total` samples in proportion to `weights`, each share from `least` to `most`.
 
-    Shares that would leave the range are held at its ends; the others keep their proportions.
+    Shares that would leave the range are kept at its ends; the others keep their proportions.
 
     Args:
         weights: positive.
@@ -525,13 +527,13 @@ def _drafts(pieces: Sequence[_Piece], plan: StoryPlan) -> list[Draft]:
         if event.continues and piece.opens != scene:
             event = event.model_copy(update={"continues": False})
         scene = piece.closes
-        asked = (piece.change, piece.seed, piece.engine, piece.cast)
+        settings = (piece.change, piece.seed, piece.engine, piece.cast)
         is_reworded = (
             piece.origin is None
             or _heard(event) != _heard(plan.sub_events[piece.origin])
-            or any(one is not None for one in asked)
+            or any(setting is not None for setting in settings)
         )
-        drafts.append(Draft(event, piece.origin, is_reworded, *asked, piece.inherits))
+        drafts.append(Draft(event, piece.origin, is_reworded, *settings, piece.inherits))
     return drafts
 
 

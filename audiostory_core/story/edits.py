@@ -112,9 +112,9 @@ def read_edits(edits: Sequence[Mapping[str, Any]]) -> tuple[Edit, ...]:
         return _EDITS.validate_python(edits)
     except ValidationError as error:
         errors = error.errors()
-        # a layer that is neither kind is reported as both: tell what keeps it from the nearer
-        branches = Counter(found["loc"][:5] for found in errors)
-        first = min(errors, key=lambda found: branches[found["loc"][:5]])
+        # a layer that is neither kind is reported as both: report what keeps it from the nearer
+        branches = Counter(detail["loc"][:5] for detail in errors)
+        first = min(errors, key=lambda detail: branches[detail["loc"][:5]])
         where = [
             str(part + 1 if isinstance(part, int) else part)
             for place, part in enumerate(first["loc"])

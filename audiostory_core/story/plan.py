@@ -147,13 +147,13 @@ class StoryPlan(Frozen):
         counts = [event.samples for event in self.sub_events]
         if sum(counts) == total:
             return self
-        told = [event.duration_s for event in self.sub_events]
-        if abs(math.fsum(told) - self.duration_s) > SLACK_S * len(told):
+        lengths_s = [event.duration_s for event in self.sub_events]
+        if abs(math.fsum(lengths_s) - self.duration_s) > SLACK_S * len(lengths_s):
             raise ValueError(
-                f"sub_events durations add up to {math.fsum(told):g} s, "
+                f"sub_events durations add up to {math.fsum(lengths_s):g} s, "
                 f"but duration_s is {self.duration_s:g} s; leave it out to have them added up"
             )
-        counts = whole_samples(told, total)
+        counts = whole_samples(lengths_s, total)
         snapped = tuple(
             event.model_copy(update={"duration_s": seconds_of(count)})
             for event, count in zip(self.sub_events, counts, strict=True)

@@ -34,22 +34,22 @@ def plan_of(
     story: StoredStory, revision: StoredRevision, sub_events: Sequence[SubEvent]
 ) -> StoryPlan:
     """Return the plan of a revision whose sub-events are known."""
-    told: Mapping[str, Any] = revision.plan
+    content: Mapping[str, Any] = revision.plan
     return StoryPlan(
         instruction=story.instruction,
         language=revision.language,
         duration_s=seconds_of(revision.samples),
-        reasoning=told["reasoning"],
+        reasoning=content["reasoning"],
         sub_events=tuple(sub_events),
-        cast=tuple(CastMember.model_validate(member) for member in told["cast"]),
-        directions=tuple(told["directions"]),
-        notes=tuple(told["notes"]),
-        written=told.get("written"),
+        cast=tuple(CastMember.model_validate(member) for member in content["cast"]),
+        directions=tuple(content["directions"]),
+        notes=tuple(content["notes"]),
+        written=content.get("written"),
     )
 
 
 def scene_from_row(scene: StoredScene) -> SubEvent:
-    """Return a stored scene version as the plan has it."""
+    """Return the sub-event of a stored scene version."""
     return SubEvent.model_validate(
         {
             "caption": scene.caption,

@@ -1,1 +1,1 @@
-"""What is heard in audio, told in words."""
+"""Descriptions in words of what is heard in audio."""

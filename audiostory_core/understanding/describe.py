@@ -59,10 +59,10 @@ class Description:
     events: tuple[HeardEvent, ...]  # in the order of their beginnings
 
 
-def _seconds(told: object) -> object:
-    if isinstance(told, bool) or not isinstance(told, int | float):
+def _seconds(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return -1.0
-    return told if 0 <= told < LONGEST_S else -1.0
+    return value if 0 <= value < LONGEST_S else -1.0
 
 
 class _Event(BaseModel):
@@ -85,23 +85,23 @@ def describe(
     Args:
         audio: a file that libsndfile reads, or a [C, N] waveform in [-1, 1].
         client: of a server whose model takes audio.
-        sample_rate: of a waveform, in Hz; a file tells its own.
+        sample_rate: of a waveform, in Hz; a file has its own.
 
     Raises:
         UnreadableAudio: if the file cannot be read.
         BadInput: if the audio is too short, too long or no audio, or the model refuses or cannot
-            tell; naming the setting, if it is one that is wrong.
+            answer; naming the setting, if it is one that is wrong.
         LanguageModelAway: if the server does not answer.
     """
-    told, length_s = [], 0.0
+    parts, length_s = [], 0.0
     for piece in _pieces(audio, sample_rate):
         piece_s = piece.shape[-1] / HEARING_RATE
-        told.append(_described(piece, piece_s, length_s, client, audio))
+        parts.append(_described(piece, piece_s, length_s, client, audio))
         length_s += piece_s
     return Description(
-        " ".join(one.transcript for one in told if one.transcript),
-        " ".join(one.caption for one in told),
-        tuple(event for one in told for event in one.events),
+        " ".join(part.transcript for part in parts if part.transcript),
+        " ".join(part.caption for part in parts),
+        tuple(event for part in parts for event in part.events),
     )
 
 
@@ -112,26 +112,26 @@ def _described(
     schema = json.loads(_data("schemas/description.json"))
     data = base64.b64encode(_wav(piece)).decode("ascii")
     heard = {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
-    asked: list[Message] = [
+    messages: list[Message] = [
         {"role": "system", "content": rules},
         {"role": "user", "content": [heard, {"type": "text", "text": "What is heard?"}]},
     ]
     try:
-        answer = ask_twice(client, Question(asked, schema, "description"), _read)
+        answer = ask_twice(client, Question(messages, schema, "description"), _read)
     except Unusable as error:
         shown = str(audio) if isinstance(audio, Path) else f"waveform of shape {audio.shape}"
         problem = f"could not be described: the model's answer {error.problem}"
         remedy = "Name another model, one that takes audio."
         raise BadInput("audio", shown, problem, remedy) from error
     events = [
-        HeardEvent(one.label[:LONGEST_TEXT], begins_s + one.start_s, begins_s + end_s)
-        for one in answer.events[:MAX_EVENTS]
-        if one.label and 0 <= one.start_s < (end_s := min(one.end_s, piece_s))
+        HeardEvent(event.label[:LONGEST_TEXT], begins_s + event.start_s, begins_s + end_s)
+        for event in answer.events[:MAX_EVENTS]
+        if event.label and 0 <= event.start_s < (end_s := min(event.end_s, piece_s))
     ]
     return Description(
         answer.transcript[:LONGEST_TEXT],
         answer.caption[:LONGEST_TEXT],
-        tuple(sorted(events, key=lambda one: one.start_s)),
+        tuple(sorted(events, key=lambda event: event.start_s)),
     )
 
 

@@ -3,7 +3,7 @@
 A *window* of at most 12 sub-events or 150 s, what the model was trained on, is read in one pass:
 instruction, reasoning, the last two sub-events before the window, and its own. So a revised scene
 costs the reading of its own window, and no other is read again. A window is always read whole:
-then the numbers are the same to the bit, whichever of its sub-events are asked for.
+then the numbers are the same to the bit, whichever of its sub-events are requested.
 """
 
 import hashlib
@@ -49,9 +49,9 @@ class Conditioning:
         for place in places:
             self._check_length(plan, place)
         for window in windows_of([event.duration_s for event in plan.sub_events]):
-            asked = [place for place in places if place in window]
-            if asked:
-                yield self._read(plan, window, asked)
+            wanted = [place for place in places if place in window]
+            if wanted:
+                yield self._read(plan, window, wanted)
 
     def read(self, request: ClipRequest) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the semantic tokens [64, 1024] and residual tokens [8, 1024] of a request.
@@ -61,10 +61,10 @@ class Conditioning:
         """
         if request.condition is None or request.condition.tensors is None:
             raise EngineFailed("The clip has no condition that audiostory can read.")
-        told: dict[str, Any] = json.loads(request.condition.data)
-        if told.get("weights") != self._network.revision:
+        metadata: dict[str, Any] = json.loads(request.condition.data)
+        if metadata.get("weights") != self._network.revision:
             raise EngineFailed(
-                f"The clip is conditioned by the weights {str(told.get('weights'))[:12]}, but this "
+                f"The clip is conditioned by the weights {str(metadata.get('weights'))[:12]}, but this "
                 f"worker has {self._network.revision[:12]}. Start it with those weights."
             )
         try:
@@ -73,11 +73,11 @@ class Conditioning:
         except (safetensors.SafetensorError, KeyError) as error:
             raise EngineFailed(f"The condition of the clip cannot be read: {error}.") from error
 
-    def _read(self, plan: StoryPlan, window: range, asked: Sequence[int]) -> dict[int, Condition]:
+    def _read(self, plan: StoryPlan, window: range, wanted: Sequence[int]) -> dict[int, Condition]:
         vocabulary = self._network.vocabulary
         first = max(window.start - CARRIED, 0)
-        carried = self._told(plan, range(first, window.start))
-        scenes = self._told(plan, window)
+        carried = self._written_scenes(plan, range(first, window.start))
+        scenes = self._written_scenes(plan, window)
         instruction = full_instruction(plan.instruction, plan.duration_s)
         with self._network.reading() as (language_model, bridge):
             reading = window_of(
@@ -90,10 +90,10 @@ class Conditioning:
             )
             states = read_window(language_model, reading)
             with torch.inference_mode():
-                kept = [states[place - window.start] for place in asked]
+                kept = [states[place - window.start] for place in wanted]
                 semantic, residual = bridge(
-                    torch.stack([one.semantic for one in kept]).to(self._network.device),
-                    torch.stack([one.residual for one in kept]).to(self._network.device),
+                    torch.stack([state.semantic for state in kept]).to(self._network.device),
+                    torch.stack([state.residual for state in kept]).to(self._network.device),
                 )
         shared = {
             "format": FORMAT,
@@ -103,7 +103,7 @@ class Conditioning:
             "carried": [written.caption for written in carried],
         }
         made = {}
-        for at, place in enumerate(asked):
+        for at, place in enumerate(wanted):
             tensors = safetensors.torch.save(
                 {
                     SEMANTIC: semantic[at].float().cpu().contiguous(),
@@ -120,37 +120,37 @@ class Conditioning:
             made[place] = Condition(data.encode(), tensors)
         return made
 
-    def _told(self, plan: StoryPlan, places: range) -> list[Written]:
+    def _written_scenes(self, plan: StoryPlan, places: range) -> list[Written]:
         """Return sub-events as they are forced; unedited captions by the model's own ids."""
         ids = {} if plan.written is None else plan.written.captions
         is_own = plan.written is not None and plan.written.vocabulary == self._network.revision
-        told = []
+        scenes = []
         for place in places:
             event = plan.sub_events[place]
             written = ids.get(event.caption) if is_own else None
-            told.append(
+            scenes.append(
                 Written(
                     caption=event.caption,
                     caption_ids=None if written is None else tuple(map(int, written.split())),
                     duration_s=event.duration_s,
                 )
             )
-        return told
+        return scenes
 
     def _reasoning(self, plan: StoryPlan) -> list[int]:
         vocabulary, written = self._network.vocabulary, plan.written
         if written is not None and written.vocabulary == self._network.revision:
-            ids = [int(one) for one in written.reasoning.split()]
+            ids = [int(token) for token in written.reasoning.split()]
             if vocabulary.decode(ids).replace("\x00", "").strip() == plan.reasoning:
                 return ids
         return vocabulary.encode_text(plan.reasoning)
 
-    def _check_revision(self, place: int, told: Mapping[str, Any]) -> None:
-        if told.get("weights") != self._network.revision:
+    def _check_revision(self, place: int, metadata: Mapping[str, Any]) -> None:
+        if metadata.get("weights") != self._network.revision:
             raise BadInput(
                 "weights",
                 self._network.revision[:12],
-                f"are not those that conditioned scene {place + 1} ({str(told.get('weights'))[:12]})",
+                f"are not those that conditioned scene {place + 1} ({str(metadata.get('weights'))[:12]})",
                 "Name those weights, or revise scene 1 with --follow to make all scenes anew.",
             )
 

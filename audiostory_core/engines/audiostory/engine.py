@@ -96,12 +96,12 @@ class AudioStory:
         conditions = [self._conditioning.read(request) for request in requests]
         for request in requests:
             self._check_length(request)
-        told = Progress(watch, len(requests))
+        progress = Progress(watch, len(requests))
         made: dict[int, Waveform] = {}
         order = sorted(range(len(requests)), key=lambda at: repr(_recipe_of(requests[at])))
         for recipe, group in groupby(order, key=lambda at: _recipe_of(requests[at])):
             synthesizer = self._synthesizer(recipe.precision)
-            batch = Batch(synthesizer, recipe, requests, conditions, told)
+            batch = Batch(synthesizer, recipe, requests, conditions, progress)
             made |= batch.make(list(group))
         return [_result(request, made[at]) for at, request in enumerate(requests)]
 
@@ -125,10 +125,10 @@ class AudioStory:
 
 
 class Progress:
-    """Tells a watch how far the clips of a batch are; a share never falls, even if work is redone.
+    """Reports how far the clips of a batch are; a share never falls, even if work is redone.
 
     Args:
-        watch: is told.
+        watch: gets the reports.
         count: clips of the batch.
     """
 
@@ -137,7 +137,7 @@ class Progress:
         self._shares = [0.0] * count
 
     def step(self, places: Sequence[int], share: float) -> None:
-        """Tell that some clips are done to a share; raises `Cancelled` if nobody wants any."""
+        """Report that some clips are done to a share; raises `Cancelled` if all are cancelled."""
         for at in places:
             self._shares[at] = max(self._shares[at], share)
             self._watch.step(at, self._shares[at])
@@ -151,7 +151,7 @@ class Batch:
     recipe: Recipe
     requests: Sequence[ClipRequest]
     conditions: Sequence[tuple[torch.Tensor, torch.Tensor]]  # semantic and residual tokens
-    told: Progress
+    progress: Progress
 
     def make(self, places: Sequence[int]) -> dict[int, Waveform]:
         """Return the clips of some requests."""
@@ -172,26 +172,26 @@ class Batch:
     def _make(self, places: Sequence[int]) -> dict[int, Waveform]:
         semantic = torch.stack([self.conditions[at][0] for at in places])  # [B, 64, 1024]
         residual = torch.stack([self.conditions[at][1] for at in places])  # [B, 8, 1024]
-        asked = [self.requests[at] for at in places]
+        requests = [self.requests[at] for at in places]
         latents = self.synthesizer.sample(
             self.synthesizer.fuse(semantic, residual),
-            [request.samples / SAMPLE_RATE for request in asked],
-            [request.seed for request in asked],
+            [request.samples / SAMPLE_RATE for request in requests],
+            [request.seed for request in requests],
             steps=self.recipe.steps,
             guidance=self.recipe.guidance,
-            on_step=lambda done, steps: self.told.step(places, DENOISING * done / steps),
+            on_step=lambda done, steps: self.progress.step(places, DENOISING * done / steps),
         )
-        waveforms = self.synthesizer.decode(latents, [request.samples for request in asked])
-        self.told.step(places, 1.0)
+        waveforms = self.synthesizer.decode(latents, [request.samples for request in requests])
+        self.progress.step(places, 1.0)
         return dict(zip(places, waveforms, strict=True))
 
 
 def _recipe_of(request: ClipRequest) -> Recipe:
-    told = request.parameters
+    parameters = request.parameters
     return Recipe(
-        steps=int(told.get("steps", STEPS)),
-        guidance=float(told.get("guidance", GUIDANCE)),
-        precision=str(told.get("precision", "float32")),
+        steps=int(parameters.get("steps", STEPS)),
+        guidance=float(parameters.get("guidance", GUIDANCE)),
+        precision=str(parameters.get("precision", "float32")),
     )
 
 

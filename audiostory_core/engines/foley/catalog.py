@@ -13,12 +13,12 @@ def load_kinds() -> dict[str, Kind]:
     Raises:
         ValueError: if two different kinds have one name.
     """
-    found: dict[str, Kind] = {}
-    for module in sorted(iter_modules(package.__path__), key=lambda one: one.name):
+    kinds: dict[str, Kind] = {}
+    for module in sorted(iter_modules(package.__path__), key=lambda module: module.name):
         listed: tuple[Kind, ...] = getattr(
             import_module(f"{package.__name__}.{module.name}"), "KINDS", ()
         )
         for kind in listed:
-            if found.setdefault(kind.name, kind) is not kind:
+            if kinds.setdefault(kind.name, kind) is not kind:
                 raise ValueError(f"two kinds of sound are named {kind.name!r}")
-    return found
+    return kinds

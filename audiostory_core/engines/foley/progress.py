@@ -1,4 +1,4 @@
-"""How far foley is with a clip, told to whoever follows it.
+"""How far foley is with a clip, reported to its listener.
 
 The work is done many calls below the engine, by filters that know nothing of clips. They reach
 the clip's watch through a context variable: so each of them can be a point at which the clip is
@@ -27,7 +27,7 @@ class _Followed:
     work: float = math.inf  # in all
     spent: float = 0.0
 
-    def tell(self) -> None:
+    def report(self) -> None:
         self.watch.step(self.index, min(self.spent / self.work, 1.0))
 
 
@@ -36,7 +36,7 @@ _followed: ContextVar[_Followed | None] = ContextVar("followed", default=None)
 
 @contextmanager
 def followed(watch: ProgressListener, index: int) -> Iterator[None]:
-    """Tell a watch how far request `index` of its batch is, from 0 to 1.
+    """Report to a watch how far request `index` of its batch is, from 0 to 1.
 
     Within it every `checkpoint` of this thread raises `Cancelled` when the watch does.
     """
@@ -67,7 +67,7 @@ def checkpoint() -> None:
     """
     clip = _followed.get()
     if clip is not None:
-        clip.tell()
+        clip.report()
 
 
 def advance(work: float) -> None:
@@ -79,4 +79,4 @@ def advance(work: float) -> None:
     clip = _followed.get()
     if clip is not None:
         clip.spent += work
-        clip.tell()
+        clip.report()

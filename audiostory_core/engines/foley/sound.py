@@ -1,4 +1,4 @@
-"""The words between the parts of foley: what was read, and what a kind of sound is asked for.
+"""The types that the parts of foley share: what was read, and what a kind of sound has to make.
 
 words/ finds `Mention`s in text; kinds/ turns a `Sound` into dry samples; scene/ places,
 moves and mixes them. Distance, motion, room and position are the scene's work: a kind makes its
@@ -57,7 +57,7 @@ class Mention:
 
 @dataclass(frozen=True)
 class Sound:
-    """What a kind is asked to make.
+    """What a kind has to make.
 
     A bed is made in blocks so that it can start anywhere: block at `start` has the same
     `constants` draws as every other block of that sound, and its own `texture`.

@@ -79,7 +79,7 @@ def write_tiny(
     Args:
         folder: is made, and appears when it is complete; may exist if it is empty.
         seed: 0 … 2**63 - 1.
-        on_step: is told how many steps of the training are done, and of how many; may raise to
+        on_step: called with the number of training steps done and their total; may raise to
             give up, and nothing is left then.
         steps: of the training; 0 leaves the language model random, for what needs no language.
 
@@ -129,14 +129,14 @@ def _write(folder: Path, seed: int, steps: int, on_step: OnStep | None) -> None:
     _write_llm_config(llm, model)
     encoder = dict(CONFIG.text_encoder or {})
     _write_json(text_encoder / "config.json", {"model_type": "t5", **encoder})
-    given = CONFIG.as_dict()
+    values = CONFIG.as_dict()
     _write_json(
         detokenizer / "config.json",
         {
-            **given["dit"],
+            **values["dit"],
             "uncondition": False,
             "text_encoder_name": "ckpt/flan-t5-large",
-            "vae": given[
+            "vae": values[
                 "vae"
             ],  # the published autoencoder is diffusers' default, and says nothing
         },

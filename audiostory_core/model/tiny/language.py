@@ -119,7 +119,7 @@ def train_language(
         vocabulary: with AudioStory's tokens.
         seed: of the weights and the stories.
         steps: 0 leaves the weights random.
-        on_step: is told how many steps are done, and of how many; may raise to give up.
+        on_step: called with the number of steps done and their total; may raise to give up.
     """
     with torch.random.fork_rng(devices=[]):  # transformers fills new weights from torch's own
         model = Qwen2ForCausalLM(language_config(vocabulary)).float()
@@ -255,7 +255,7 @@ def _stacked(lessons: Sequence[Lesson]) -> Batch:
     return Batch(
         ids=stack([lesson.ids for lesson in lessons]),
         positions=stack([lesson.positions for lesson in lessons]),
-        is_learned=stack([[int(one) for one in lesson.is_learned] for lesson in lessons]).bool(),
+        is_learned=stack([[int(flag) for flag in lesson.is_learned] for lesson in lessons]).bool(),
     )
 
 

@@ -46,7 +46,7 @@ class Story:
     @property
     def texts(self) -> tuple[str, ...]:
         """All of its wording."""
-        return (self.instruction, self.reasoning, *(one.caption for one in self.segments))
+        return (self.instruction, self.reasoning, *(segment.caption for segment in self.segments))
 
 
 def draw_story(chance: random.Random, strange_share: float = 0.0) -> Story:

@@ -1,4 +1,4 @@
-"""A connector by which vLLM hands out hidden states: only those asked for, and on a CPU too.
+"""A connector by which vLLM hands out hidden states: only those requested, and on a CPU too.
 
 vLLM loads it by its file's name (`kv_connector_module_path`), from a folder of its PYTHONPATH.
 vLLM's own `ExampleHiddenStatesConnector` writes a file for every request, a plan's included, and
@@ -18,22 +18,22 @@ from vllm.distributed.kv_transfer.kv_connector.v1.example_hidden_states_connecto
 )
 from vllm.v1.core.sched.output import SchedulerOutput
 
-ASKED = "audiostory_states"  # in a request's kv_transfer_params
+REQUEST_KEY = "audiostory_states"  # in a request's kv_transfer_params
 
 
 class AudioStoryStates(ExampleHiddenStatesConnector):
     """Writes the states of a prompt [N, 1, H] where the request has `audiostory_states: true`."""
 
     def build_connector_meta(self, scheduler_output: SchedulerOutput) -> KVConnectorMetadata:
-        """Forget the files of requests that did not ask: none is made for them, nor a lock."""
-        told = super().build_connector_meta(scheduler_output)
-        assert isinstance(told, ExampleHiddenStatesConnectorMetadata)
+        """Forget the files of requests that want none: none is made for them, nor a lock."""
+        metadata = super().build_connector_meta(scheduler_output)
+        assert isinstance(metadata, ExampleHiddenStatesConnectorMetadata)
         for request in scheduler_output.scheduled_new_reqs:
             extra = (request.sampling_params and request.sampling_params.extra_args) or {}
-            if not (extra.get("kv_transfer_params") or {}).get(ASKED):
+            if not (extra.get("kv_transfer_params") or {}).get(REQUEST_KEY):
                 self._request_filenames.pop(request.req_id, None)
-                told.new_req_filenames.pop(request.req_id, None)
-        return told
+                metadata.new_req_filenames.pop(request.req_id, None)
+        return metadata
 
     def _submit_async_write(self, pending: PendingSave) -> None:
         """Write a request's states; on a CPU there is nothing to be copied first."""

@@ -26,7 +26,7 @@ CONNECT_S = 5.0
 ANSWER_S = 300.0  # for 1,600 tokens on a busy server
 STATES_S = 30.0  # for a file of states to be written, after the server announced it
 WAITS_S = (0.25, 0.5, 1.0)  # before each further attempt; one more attempt than waits
-SPARED_S = 2.0  # a server that is away is not asked again so soon
+SPARED_S = 2.0  # a server that is away gets no request again so soon
 PASSING = (429, 500, 502, 503, 504)  # answers that may be others in a moment
 NORM = "model.norm.weight"
 
@@ -47,7 +47,7 @@ class VllmBackend:
         revision: of the weights that it has to serve.
         llm_folder: of the same weights, for the norm that follows the last layer.
         states: where the server writes states.
-        pooling_url: of a second server of the same weights, which returns states over HTTP; asked
+        pooling_url: of a second server of the same weights, which returns states over HTTP; used
             where a folder cannot be shared.
         waits_s: seconds before each further attempt.
     """
@@ -77,7 +77,7 @@ class VllmBackend:
             BadInput: if the server serves other weights.
             LanguageModelAway: if it does not answer.
         """
-        return self._server.longest - 1  # states are told with one token more
+        return self._server.longest - 1  # states come with one token more
 
     def close(self) -> None:
         """Close the connections."""
@@ -113,17 +113,17 @@ class VllmBackend:
                 "Unset AUDIOSTORY_LLM_URL, and the language model is loaded in process.",
             )
         barred = frozenset(suppressed)
-        asking = _Asking(self._server, frozenset(stop_ids), barred, repetition_penalty)
+        writer = _TokenWriter(self._server, frozenset(stop_ids), barred, repetition_penalty)
         written: list[int] = []
         if draft and max_tokens:
-            written = asking.write(ids, 1)
+            written = writer.write(ids, 1)
             if written == [draft[0]]:
                 written = list(draft[:max_tokens])
-            elif written[-1] in asking.stops:
+            elif written[-1] in writer.stops:
                 return written
         while len(written) < max_tokens:
-            written += asking.write([*ids, *written], max_tokens - len(written))
-            if written[-1] in asking.stops:
+            written += writer.write([*ids, *written], max_tokens - len(written))
+            if written[-1] in writer.stops:
                 break
         return written
 
@@ -149,7 +149,7 @@ class VllmBackend:
         """States before the norm, [N, H], of a file that the server writes."""
         lost = ""
         for _ in range(2):  # a server that died as it wrote, and was started again
-            told = self._server.post(
+            answer = self._server.post(
                 "/v1/completions",
                 {
                     "prompt": ids,
@@ -159,23 +159,23 @@ class VllmBackend:
                     "kv_transfer_params": {"audiostory_states": True},
                 },
             )
-            path = (told.get("kv_transfer_params") or {}).get("hidden_states_path")
+            path = (answer.get("kv_transfer_params") or {}).get("hidden_states_path")
             if not isinstance(path, str):
-                raise self._server.not_ours("returns no states")
+                raise self._server.unexpected("returns no states")
             try:
-                found = safetensors.torch.load(folder.take(path, STATES_S))
-                read, states = found["token_ids"].tolist(), found["hidden_states"]
+                tensors = safetensors.torch.load(folder.take(path, STATES_S))
+                read, states = tensors["token_ids"].tolist(), tensors["hidden_states"]
             except (StatesLost, safetensors.SafetensorError, KeyError) as error:
                 lost = str(error)
                 continue
             if read != ids or states.shape != (len(ids), 1, self._norm.width):
-                raise self._server.not_ours("returns the states of other tokens")
+                raise self._server.unexpected("returns the states of other tokens")
             return states[:, 0].float()
         raise LanguageModelAway(self._server.url, f"did not hand over its states: {lost}")
 
     def _from_pooling(self, ids: list[int], server: "_Server") -> Tensor:
         """States after the norm, [N, H], in the answer of a pooling server."""
-        told = server.post(
+        answer = server.post(
             "/pooling",
             {
                 "input": ids,
@@ -185,14 +185,14 @@ class VllmBackend:
             },
         )
         try:
-            content = bytearray(base64.b64decode(told["data"][0]["data"]))
+            content = bytearray(base64.b64decode(answer["data"][0]["data"]))
             states = torch.frombuffer(content, dtype=torch.float32)
             return states.reshape(len(ids), self._norm.width)
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-            raise server.not_ours("returns no states") from error
+            raise server.unexpected("returns no states") from error
 
 
-class _Asking:
+class _TokenWriter:
     """Writes tokens by requests that stop at stop ids, and at what must not be chosen."""
 
     def __init__(
@@ -205,28 +205,32 @@ class _Asking:
 
     def write(self, ids: Sequence[int], max_tokens: int) -> list[int]:
         """Continue up to a stop id, or to the first token that another would have been chosen for."""
-        told = self._complete(ids, max_tokens)["token_ids"]
-        if not told or (len(told) < max_tokens and told[-1] not in self.stops | self._barred):
+        token_ids = self._complete(ids, max_tokens)["token_ids"]
+        if not token_ids or (
+            len(token_ids) < max_tokens and token_ids[-1] not in self.stops | self._barred
+        ):
             raise LanguageModelAway(self._server.url, "broke off its answer")
-        if told[-1] in self._barred:
-            told[-1] = self._second_best([*ids, *told[:-1]])
-        return [int(token) for token in told]
+        if token_ids[-1] in self._barred:
+            token_ids[-1] = self._second_best([*ids, *token_ids[:-1]])
+        return [int(token) for token in token_ids]
 
     def _second_best(self, ids: Sequence[int]) -> int:
         """Return the most probable token that may be chosen; of equal ones the first."""
-        asked = {"logprobs": len(self._barred) + 1, "return_tokens_as_token_ids": True}
+        options = {"logprobs": len(self._barred) + 1, "return_tokens_as_token_ids": True}
         try:
-            told = self._complete(ids, 1, **asked)["logprobs"]["top_logprobs"][0]
-            found = {int(name.removeprefix("token_id:")): value for name, value in told.items()}
+            candidates = self._complete(ids, 1, **options)["logprobs"]["top_logprobs"][0]
+            logprobs = {
+                int(name.removeprefix("token_id:")): value for name, value in candidates.items()
+            }
         except (KeyError, TypeError, IndexError, ValueError) as error:
-            raise self._server.not_ours("tells no probabilities") from error
-        free = {token: value for token, value in found.items() if token not in self._barred}
+            raise self._server.unexpected("tells no probabilities") from error
+        free = {token: value for token, value in logprobs.items() if token not in self._barred}
         if not free:
-            raise self._server.not_ours("tells too few probabilities")
+            raise self._server.unexpected("tells too few probabilities")
         return min(free, key=lambda token: (-free[token], token))
 
     def _complete(self, ids: Sequence[int], max_tokens: int, **more: Any) -> dict[str, Any]:
-        told = self._server.post(
+        answer = self._server.post(
             "/v1/completions",
             {
                 "prompt": list(ids),
@@ -240,11 +244,11 @@ class _Asking:
                 **more,
             },
         )
-        choices = told.get("choices") or [{}]
-        found: dict[str, Any] = choices[0]
-        if not isinstance(found.get("token_ids"), list):
-            raise self._server.not_ours("returns no token ids")
-        return found
+        choices = answer.get("choices") or [{}]
+        choice: dict[str, Any] = choices[0]
+        if not isinstance(choice.get("token_ids"), list):
+            raise self._server.unexpected("returns no token ids")
+        return choice
 
 
 class _Norm:
@@ -252,7 +256,7 @@ class _Norm:
 
     def __init__(self, llm_folder: Path) -> None:
         config = Qwen2Config.from_pretrained(llm_folder, local_files_only=True)
-        shards = (read_safetensors(one) for one in sorted(llm_folder.glob("model*.safetensors")))
+        shards = (read_safetensors(path) for path in sorted(llm_folder.glob("model*.safetensors")))
         weight = next(shard[NORM] for shard in shards if NORM in shard)
         self._weight = weight.float().clone()
         self._epsilon = config.rms_norm_eps
@@ -296,12 +300,12 @@ class _Server:
         self._http.close()
 
     def post(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
-        """Ask, and ask again; the answer is an object of JSON."""
+        """Send a request, and repeat it where that may help; the answer is a JSON object."""
         if self._longest is None:
             self._longest = self._find_model()
         return self._ask("POST", path, {"model": self._model} | content)
 
-    def not_ours(self, problem: str) -> BadInput:
+    def unexpected(self, problem: str) -> BadInput:
         """The server is another than it should be."""
         return BadInput(
             "AUDIOSTORY_LLM_URL",
@@ -311,11 +315,11 @@ class _Server:
         )
 
     def _find_model(self) -> int:
-        told = self._ask("GET", "/v1/models", None)
-        found = {one.get("id"): one.get("max_model_len") for one in told.get("data", ())}
-        longest = found.get(self._model)
+        answer = self._ask("GET", "/v1/models", None)
+        lengths = {model.get("id"): model.get("max_model_len") for model in answer.get("data", ())}
+        longest = lengths.get(self._model)
         if not isinstance(longest, int):
-            raise self.not_ours(f"serves {', '.join(map(str, found))}, not {self._model}")
+            raise self.unexpected(f"serves {', '.join(map(str, lengths))}, not {self._model}")
         return longest
 
     def _ask(self, method: str, path: str, content: dict[str, Any] | None) -> dict[str, Any]:
@@ -338,18 +342,18 @@ class _Server:
                 continue
             return self._read(answer)
         self._spared_until = time.monotonic() + SPARED_S
-        self._longest = None  # whoever comes back may serve other weights
+        self._longest = None  # the server that comes back may serve other weights
         raise LanguageModelAway(self.url, problem)
 
     def _read(self, answer: httpx.Response) -> dict[str, Any]:
         try:
-            told = answer.json()
+            payload = answer.json()
         except ValueError:
-            told = None
-        if answer.is_success and isinstance(told, dict):
-            return told
+            payload = None
+        if answer.is_success and isinstance(payload, dict):
+            return payload
         self._longest = None
-        reason = told.get("error", told) if isinstance(told, dict) else answer.text
+        reason = payload.get("error", payload) if isinstance(payload, dict) else answer.text
         if isinstance(reason, dict):
             reason = reason.get("message", reason)
-        raise self.not_ours(f"answers with status {answer.status_code}: {str(reason)[:200]}")
+        raise self.unexpected(f"answers with status {answer.status_code}: {str(reason)[:200]}")

@@ -18,10 +18,10 @@ from audiostory_core.errors import BadInput
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.safetensors")
 LOCK = ".lock"  # beside each file; its writer holds it until the file is whole
 LARGEST_BYTES = 1 << 30
-SAFELY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # no link, and a pipe keeps nobody waiting
+SAFELY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # no link, and a pipe does not block
 LOOK_S = 0.002  # between two looks whether the writer is done, at first
 LONGEST_LOOK_S = 0.1
-ORPHAN_S = 600.0  # of age; whoever asked is gone then
+ORPHAN_S = 600.0  # of age; the reader is gone then
 
 
 class StatesLost(Exception):
@@ -46,24 +46,24 @@ class StateFolder:
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            told = self.folder.lstat()
+            status = self.folder.lstat()
         except OSError as error:
             raise self._unusable(f"cannot be made ({error.strerror})") from error
-        if not stat.S_ISDIR(told.st_mode) or told.st_uid != os.geteuid():
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
             raise self._unusable("is not a folder of this user")
 
     def take(self, path: str, patience_s: float) -> bytes:
         """Return the content of a file that was announced, and delete it.
 
         Args:
-            path: as the server told it; all but its base name is left aside.
+            path: from the server's answer; all but its base name is ignored.
             patience_s: for its writer to finish.
 
         Raises:
             BadInput: if there is no such folder, or the name is not one that a server would write.
             StatesLost: if the file is not there in time.
         """
-        name = os.path.basename(path)  # noqa: PTH119 - a server's text, no path of ours
+        name = os.path.basename(path)  # noqa: PTH119 - a server's text, no local path
         if not NAME.fullmatch(name):
             raise self._unusable(f"is not where the server writes: it told {path[:80]!r}")
         try:
@@ -76,20 +76,20 @@ class StateFolder:
         except OSError as error:
             raise StatesLost(f"{name} cannot be read: {error.strerror}") from error
         finally:
-            for one in (name, name + LOCK):
+            for entry in (name, name + LOCK):
                 with suppress(OSError):
-                    os.unlink(one, dir_fd=folder)
+                    os.unlink(entry, dir_fd=folder)
             os.close(folder)
 
     def sweep(self, age_s: float = ORPHAN_S) -> int:
-        """Delete the files, and only those, that nobody has fetched for so long; count them."""
+        """Delete the files, and only those, that were not fetched for so long; count them."""
         swept = 0
         oldest = time.time() - age_s
         with suppress(FileNotFoundError):
             for path in self.folder.iterdir():
-                is_ours = NAME.fullmatch(path.name.removesuffix(LOCK)) is not None
+                is_state_file = NAME.fullmatch(path.name.removesuffix(LOCK)) is not None
                 with suppress(OSError):
-                    if is_ours and path.lstat().st_mtime < oldest:
+                    if is_state_file and path.lstat().st_mtime < oldest:
                         path.unlink()
                         swept += 1
         return swept
@@ -104,7 +104,7 @@ class StateFolder:
 
 
 def default_folder() -> Path:
-    """Where servers of this user write unless told otherwise: in memory where that is usual."""
+    """Where servers of this user write by default: in memory where that is usual."""
     memory = Path("/dev/shm")
     root = memory if memory.is_dir() else Path(tempfile.gettempdir())
     return root / f"audiostory-states-{os.geteuid()}"
@@ -132,7 +132,7 @@ def _wait(folder: int, name: str, deadline: float) -> None:
 def _read(folder: int, name: str) -> bytes:
     opened = os.open(name, SAFELY, dir_fd=folder)
     with os.fdopen(opened, "rb") as file:
-        told = os.fstat(file.fileno())
-        if not stat.S_ISREG(told.st_mode) or told.st_size > LARGEST_BYTES:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_BYTES:
             raise StatesLost(f"{name} is no file of states")
         return file.read()

@@ -49,7 +49,7 @@ END_OF_TEXT = 1  # T5's; the empty caption is this and padding
 FOREIGN = ("auto_map", "quantization_config", "_name_or_path", "dtype")  # not true of our folder
 
 OnProgress = Callable[[int, int], None]
-"""Told how many bytes of how many are read or written; may raise to give up."""
+"""Called with the bytes read or written and their total; may raise to give up."""
 
 Part = Mapping[str, tuple[Stored, torch.dtype]]
 
@@ -66,7 +66,7 @@ def convert(
 ) -> Manifest:
     """Write a published checkpoint in our layout.
 
-    LoRA is merged (W += B·A, computed in fp32). Tensors keep their dtype unless one is asked for;
+    LoRA is merged (W += B·A, computed in fp32). Tensors keep their dtype unless one is given;
     the autoencoder and the unconditional embedding always do, because rounding their weights is
     heard and saves little.
 
@@ -97,7 +97,7 @@ def convert(
 
 
 class _Count:
-    """Adds up bytes for whoever asked."""
+    """Adds up bytes for the progress callback."""
 
     def __init__(self, total: int, on_progress: OnProgress | None) -> None:
         self._done, self._total, self._on_progress = 0, total, on_progress
@@ -184,9 +184,9 @@ class _Writer:
         text("llm/generation_config.json", self._generation_config())
 
     def _llm_config(self) -> dict[str, Any]:
-        given = self._checkpoint.llm_config
+        config = self._checkpoint.llm_config
         return {
-            **{name: value for name, value in given.items() if name not in FOREIGN},
+            **{name: value for name, value in config.items() if name not in FOREIGN},
             "architectures": ["Qwen2ForCausalLM"],
             "model_type": "qwen2",
             "eos_token_id": self._checkpoint.vocabulary.im_end,
@@ -271,7 +271,7 @@ def _check_room(folder: Path, needed: int) -> None:
 def _appearing(target: Path) -> Iterator[Path]:
     """Give a folder beside the target, which takes the target's name if nothing goes wrong.
 
-    Whoever converts to the same place waits, and finds the target there afterwards. What a killed
+    A second conversion to the same place waits, and finds the target there afterwards. What a killed
     process has left is removed.
     """
     partial = target.with_name(f".{target.name}.partial")
@@ -314,8 +314,8 @@ def _unwritable(target: Path, error: OSError) -> BadInput:
 def digest(source: Path, *, llm: Path | None = None, text_encoder: Path | None = None) -> str:
     """Name a published checkpoint by the paths, sizes and times of its files, without reading them."""
     sources = find_sources(source, llm=llm, text_encoder=text_encoder)
-    told = hashlib.sha256()
+    hasher = hashlib.sha256()
     for path in sources.files:
         status = path.stat()
-        told.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return told.hexdigest()[:32]
+        hasher.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return hasher.hexdigest()[:32]

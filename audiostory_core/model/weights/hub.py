@@ -1,6 +1,6 @@
 """Checkpoints from the Hugging Face Hub or a mirror of it.
 
-`huggingface_hub` speaks with the server and honours HF_ENDPOINT, HF_HUB_OFFLINE and the proxies of
+`huggingface_hub` speaks with the server and honors HF_ENDPOINT, HF_HUB_OFFLINE and the proxies of
 the environment. Its own snapshots begin a file of eight gigabytes anew when the process ends; here
 the part that has arrived is kept, and every file is compared with the hash that the server lists.
 """
@@ -62,7 +62,7 @@ LONGEST_PATH = 500  # characters
 SHA256, GIT_HASH = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 
 OnProgress = Callable[[int, int], None]
-"""Told how many bytes of how many have arrived; may raise to give up, and what is there stays."""
+"""Called with the bytes that have arrived and their total; may raise to give up: files stay."""
 
 
 class PullFailed(StudioError):
@@ -249,8 +249,10 @@ def pull(
         has_weights = any(fnmatch(remote.path, WEIGHTS) for remote in remotes)
         if has_weights and not any(fnmatch(remote.path, "*Qwen*") for remote in remotes):
             folder = target / QWEN.rpartition("/")[2]
-            places += [(one, folder / one.path) for one in hub.files(QWEN, None, QWEN_WANTED)]
-        with _held(target):
+            places += [
+                (remote, folder / remote.path) for remote in hub.files(QWEN, None, QWEN_WANTED)
+            ]
+        with _locked(target):
             _fetch_all(hub, target, places, on_progress)
 
 
@@ -321,7 +323,7 @@ def _hash(path: Path, digest: Any) -> str:
 
 
 @contextmanager
-def _held(target: Path) -> Iterator[None]:
+def _locked(target: Path) -> Iterator[None]:
     """Make the folder, and let a second pull into it wait for the first."""
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -338,7 +340,7 @@ def _held(target: Path) -> Iterator[None]:
 
 @contextmanager
 def _explained(repo: str, revision: str | None, endpoint: str) -> Iterator[None]:
-    """Say what a server's answer means to whoever asked."""
+    """Turn errors of the hub client into our own."""
     try:
         yield
     except HFValidationError as error:
@@ -356,7 +358,9 @@ def _explained(repo: str, revision: str | None, endpoint: str) -> Iterator[None]
         remedy = "Give a branch, tag or commit of it."
         raise BadInput("revision", revision, f"is none of {repo}", remedy) from error
     except (HfHubHTTPError, httpx2.HTTPError) as error:
-        told = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise PullFailed(f"{endpoint} could not be read ({told}); pull again to go on.") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise PullFailed(
+            f"{endpoint} could not be read ({reason}); pull again to go on."
+        ) from error
     except OSError as error:
         raise PullFailed(f"{repo} could not be fetched ({error}); pull again to go on.") from error

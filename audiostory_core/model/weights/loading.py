@@ -1,7 +1,7 @@
 """Our layout of the weights, opened once and loaded part by part.
 
 Loading maps the files: parameters are views of the page cache, which all workers of a machine
-share, until a device or a precision of their own is asked for; then they are copied one by one.
+share, until a device or a precision of their own is given; then they are copied one by one.
 """
 
 import fcntl
@@ -126,10 +126,10 @@ class Weights:
     def _qwen(self, device: torch.device, dtype: torch.dtype) -> Qwen2ForCausalLM:
         config = Qwen2Config.from_pretrained(self.llm_folder, local_files_only=True)
         shards = sorted(self.llm_folder.glob("model*.safetensors"))
-        found = {key: value for path in shards for key, value in read_safetensors(path).items()}
+        tensors = {key: value for path in shards for key, value in read_safetensors(path).items()}
         if config.tie_word_embeddings:
-            found["lm_head.weight"] = found["model.embed_tokens.weight"]
-        model = self._filled("llm/model", lambda: Qwen2ForCausalLM(config), found, device, dtype)
+            tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
+        model = self._filled("llm/model", lambda: Qwen2ForCausalLM(config), tensors, device, dtype)
         # Computed, not stored, so that on the meta device it got no values.
         model.model.rotary_emb = Qwen2RotaryEmbedding(config).to(device)
         if config.tie_word_embeddings:
@@ -138,24 +138,24 @@ class Weights:
 
     def _unconditional(self, device: torch.device, dtype: torch.dtype) -> Tensor:
         name = "unconditional"
-        found = read_safetensors(self.folder / f"{name}.safetensors")
+        tensors = read_safetensors(self.folder / f"{name}.safetensors")
         wanted = (SEMANTIC_TOKENS, self.config.dit.joint_attention_dim)
-        if found.keys() != {name} or found[name].shape != wanted:
+        if tensors.keys() != {name} or tensors[name].shape != wanted:
             problem = f"has a {name}.safetensors that does not hold {name} {list(wanted)}"
             raise BadInput("weights", str(self.folder), problem, REMEDY)
-        return found[name].to(device, dtype)
+        return tensors[name].to(device, dtype)
 
     def _part(
         self, name: str, make: Callable[[], Module], device: torch.device, dtype: torch.dtype
     ) -> Module:
-        found = read_safetensors(self.folder / f"{name}.safetensors")
-        return self._filled(name, make, found, device, dtype)
+        tensors = read_safetensors(self.folder / f"{name}.safetensors")
+        return self._filled(name, make, tensors, device, dtype)
 
     def _filled(
         self,
         name: str,
         make: Callable[[], Module],
-        found: dict[str, Tensor],
+        stored: dict[str, Tensor],
         device: torch.device,
         dtype: torch.dtype,
     ) -> Module:
@@ -163,11 +163,11 @@ class Weights:
         with torch.device("meta"):
             module = make()
         shapes = {key: tensor.shape for key, tensor in module.state_dict().items()}
-        for key in sorted(shapes.keys() | found.keys()):
-            if key not in found or key not in shapes or found[key].shape != shapes[key]:
+        for key in sorted(shapes.keys() | stored.keys()):
+            if key not in stored or key not in shapes or stored[key].shape != shapes[key]:
                 problem = f"has a {name}.safetensors whose {key} is not the network's"
                 raise BadInput("weights", str(self.folder), problem, REMEDY)
-        tensors = {key: found.pop(key).to(device, dtype) for key in list(found)}
+        tensors = {key: stored.pop(key).to(device, dtype) for key in list(stored)}
         module.load_state_dict(tensors, strict=True, assign=True)
         return module.requires_grad_(False).eval()
 
@@ -181,7 +181,7 @@ def open_weights(folder: Path, cache: Path, on_progress: OnProgress | None = Non
     Args:
         folder: in either layout.
         cache: of converted checkpoints; made when needed.
-        on_progress: told of a conversion's bytes, done and in all; may raise to give up.
+        on_progress: called with a conversion's bytes, done and in all; may raise to give up.
 
     Raises:
         BadInput: with field `weights`; nothing is cached then.
@@ -207,16 +207,16 @@ def open_weights(folder: Path, cache: Path, on_progress: OnProgress | None = Non
 
 def _device(device: Device) -> torch.device:
     try:
-        found = torch.device(device)
+        parsed = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise _no_device(device) from error
-    if found.type == "cuda":
-        is_there = torch.cuda.is_available() and (found.index or 0) < torch.cuda.device_count()
+    if parsed.type == "cuda":
+        is_there = torch.cuda.is_available() and (parsed.index or 0) < torch.cuda.device_count()
     else:
-        is_there = found.type == "cpu" or (found.type == "mps" and torch.mps.is_available())
+        is_there = parsed.type == "cpu" or (parsed.type == "mps" and torch.mps.is_available())
     if not is_there:
         raise _no_device(device)
-    return found
+    return parsed
 
 
 def _no_device(device: Device) -> BadInput:

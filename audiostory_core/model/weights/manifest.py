@@ -92,7 +92,7 @@ class Manifest:
 
         Args:
             folder: whose manifest this is.
-            on_bytes: told of each file's bytes when it is found whole.
+            on_bytes: called with each file's bytes when it is found whole.
 
         Raises:
             BadInput: naming the file that is damaged.

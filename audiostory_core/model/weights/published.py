@@ -11,7 +11,7 @@ Its layout, by the names of their release:
 
 `pytorch_model.bin` may lie in the folder itself as well. The folders of Qwen2 and T5 are known by
 the `model_type` of their config.json, and may be given apart. The published autoencoder has no
-configuration; a checkpoint of other dimensions tells them under `vae` in Flux_detokenizer's
+configuration; a checkpoint of other dimensions gives them under `vae` in Flux_detokenizer's
 config.json, by the names of diffusers' `AutoencoderOobleck`.
 
 A missing, unexpected or misshapen tensor is an error that names it.
@@ -57,7 +57,7 @@ LARGEST_CONFIG = 4 << 20  # bytes: a config beyond it is none
 
 LLM_ADAPTED = "seedx.llm.base_model.model."  # peft's wrapping, with LoRA beside the weights
 LLM_PLAIN = "seedx.llm."  # merged
-PREFIXES = (  # of the flat dict: part, published, ours; the first that fits counts
+PREFIXES = (  # of the flat dict: part, published, here; the first match counts
     ("llm", LLM_ADAPTED, ""),
     ("llm", LLM_PLAIN, ""),
     ("bridge", "seedx.projector.", "projector."),
@@ -107,13 +107,13 @@ class Sources:
     @property
     def files(self) -> list[Path]:
         """All files that are read, or may be."""
-        found = [self.weights, self.detokenizer / CONFIG, self.detokenizer / VAE_WEIGHTS]
+        paths = [self.weights, self.detokenizer / CONFIG, self.detokenizer / VAE_WEIGHTS]
         if self.settings is not None:
-            found.append(self.settings)
+            paths.append(self.settings)
         for folder in (self.llm, self.text_encoder):
             if folder is not None:
-                found += [path for path in folder.iterdir() if path.is_file()]
-        return sorted(path for path in found if path.is_file())
+                paths += [path for path in folder.iterdir() if path.is_file()]
+        return sorted(path for path in paths if path.is_file())
 
 
 @dataclass(frozen=True)
@@ -170,9 +170,9 @@ def find_sources(
         what = "is no checkpoint: it holds no" if not holders else "holds more than one"
         raise _bad(folder, f"{what} {WEIGHTS}")
     holder = holders[0]
-    for given, name in ((llm, "llm"), (text_encoder, "text_encoder")):
-        if given is not None and not given.is_dir():
-            raise BadInput(name, str(given), "is no folder", "Give an existing folder.")
+    for part, name in ((llm, "llm"), (text_encoder, "text_encoder")):
+        if part is not None and not part.is_dir():
+            raise BadInput(name, str(part), "is no folder", "Give an existing folder.")
     near = [*own, *_folders(holder)]
     detokenizer = next((path for path in near if path.name == DETOKENIZER), None)
     if detokenizer is None:
@@ -240,27 +240,27 @@ class _Names:
     is_adapted: bool
 
     def of(self, part: str) -> Callable[[str], str]:
-        pairs = [(ours, published) for which, published, ours in PREFIXES if which == part]
+        pairs = [(local, published) for which, published, local in PREFIXES if which == part]
         if part == "llm":
             pairs = [("", LLM_ADAPTED if self.is_adapted else LLM_PLAIN)]
 
         def publish(name: str) -> str:
-            for ours, published in pairs:
-                if name.startswith(ours):
-                    return published + name.removeprefix(ours)
+            for local, published in pairs:
+                if name.startswith(local):
+                    return published + name.removeprefix(local)
             return name
 
         return publish
 
 
 def _split(sources: Sources, flat: Mapping[str, Tensor]) -> dict[str, Named]:
-    """Sort the flat dict into parts, by our names."""
+    """Sort the flat dict into parts, by the network's names."""
     parts: dict[str, Named] = {part: {} for part, _, _ in PREFIXES}
     is_adapted = any(key.startswith(LLM_ADAPTED) for key in flat)
     for key, tensor in flat.items():
-        for part, published, ours in PREFIXES:
+        for part, published, local in PREFIXES:
             if key.startswith(published) and not (is_adapted and published == LLM_PLAIN):
-                parts[part][ours + key.removeprefix(published)] = (key, tensor)
+                parts[part][local + key.removeprefix(published)] = (key, tensor)
                 break
         else:
             raise _bad(sources.folder, f"holds {key}, which the network does not know")
@@ -290,16 +290,16 @@ def _own_text_encoder(sources: Sources) -> Named:
 def _read_config(
     sources: Sources, settings: Settings, llm_config: Mapping[str, Any]
 ) -> NetworkConfig:
-    given = _read_json(sources.folder, sources.detokenizer / CONFIG)
-    known = {one.name for one in fields(DitConfig)}
+    config = _read_json(sources.folder, sources.detokenizer / CONFIG)
+    known = {field.name for field in fields(DitConfig)}
     encoder: Mapping[str, Any] = FLAN_T5_LARGE
     if sources.text_encoder is not None:
         encoder = _read_json(sources.folder, sources.text_encoder / CONFIG)
     try:
         return NetworkConfig.from_dict(
             {
-                "dit": {name: value for name, value in given.items() if name in known},
-                "vae": given.get("vae", {}),
+                "dit": {name: value for name, value in config.items() if name in known},
+                "vae": config.get("vae", {}),
                 "text_encoder": encoder,
                 "feature_scale": settings.feature_scale,
                 "hidden_size": llm_config.get("hidden_size"),
@@ -339,9 +339,9 @@ def _read_settings(sources: Sources) -> Settings:
         ("train_dataset", "datapipes", 0, "num_t5_out_tokens", SEMANTIC_TOKENS),
         ("train_dataset", "datapipes", 0, "num_aud_out_tokens", RESIDUAL_TOKENS),
     ):
-        found = _at(read, path)
-        if found not in (None, expected):
-            raise _bad(sources.folder, f"says {path[-1]}: {found!r}, and only {expected} is known")
+        value = _at(read, path)
+        if value not in (None, expected):
+            raise _bad(sources.folder, f"says {path[-1]}: {value!r}, and only {expected} is known")
     scale = _number(sources, read, ("agent_model", "t5_feature_scale"))
     alpha = _number(sources, read, ("llm_model", "peft_config", "lora_alpha"))
     rank = _number(sources, read, ("llm_model", "peft_config", "r"))
@@ -352,13 +352,13 @@ def _read_settings(sources: Sources) -> Settings:
 
 
 def _number(sources: Sources, read: object, path: tuple[str, ...]) -> float | None:
-    found = _at(read, path)
-    if found is None:
+    value = _at(read, path)
+    if value is None:
         return None
-    is_number = isinstance(found, int | float) and not isinstance(found, bool)
-    if not is_number or not 0 < found <= sys.float_info.max:
-        raise _bad(sources.folder, f"says {'.'.join(path)}: {found!r}, which is no positive number")
-    return float(found)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value <= sys.float_info.max:
+        raise _bad(sources.folder, f"says {'.'.join(path)}: {value!r}, which is no positive number")
+    return float(value)
 
 
 def _at(read: object, path: Any) -> Any:
@@ -385,8 +385,8 @@ def _model_type(folder: Path) -> str | None:
     path = folder / CONFIG
     if not path.is_file():
         return None
-    found = _read_json(folder, path).get("model_type")
-    return found if isinstance(found, str) else None
+    kind = _read_json(folder, path).get("model_type")
+    return kind if isinstance(kind, str) else None
 
 
 def _read_json(folder: Path, path: Path) -> dict[str, Any]:

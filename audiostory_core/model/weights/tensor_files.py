@@ -36,7 +36,7 @@ NO_MEMORY = re.compile(r"(can't|cannot) allocate memory|out of memory", re.IGNOR
 REMEDY = "Download it again, or give the folder of another checkpoint."
 
 OnBytes = Callable[[int], None]
-"""Told how many bytes more are done."""
+"""Called with the number of bytes just done."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
         BadInput: naming what is wrong: no such file, damaged, code in the pickle, no tensors.
     """
     try:
-        found = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except pickle.UnpicklingError as error:
         raise BadInput(
             "weights",
@@ -113,17 +113,17 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError) as error:
         _pass_on_memory(error)
         raise BadInput("weights", str(path), _unreadable(path, error), REMEDY) from error
-    if not isinstance(found, dict):
-        kind = type(found).__name__
+    if not isinstance(content, dict):
+        kind = type(content).__name__
         raise BadInput("weights", str(path), f"holds a {kind}, not a dict of tensors", REMEDY)
-    for key, value in found.items():
+    for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             problem = f"holds {key!r} of type {type(value).__name__}, which is no named tensor"
             raise BadInput("weights", str(path), problem, REMEDY)
         if value.layout != torch.strided or value.is_quantized:
             problem = f"holds {key} as a sparse or quantized tensor"
             raise BadInput("weights", str(path), problem, REMEDY)
-    return {key: value.detach() for key, value in found.items()}
+    return {key: value.detach() for key, value in content.items()}
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -167,7 +167,7 @@ def write_safetensors(
     Args:
         path: must not exist.
         tensors: by name, each with the dtype it is stored in.
-        on_bytes: told of each block that was written.
+        on_bytes: called after each block that was written.
 
     Raises:
         BadInput: if a value is not finite in the dtype it is stored in.

@@ -41,7 +41,7 @@ Named = dict[str, tuple[str, Tensor]]
 
 
 Publish = Callable[[str], str]
-"""Gives the name that the checkpoint has, or should have, for one of ours."""
+"""Gives the name that the checkpoint has, or should have, for a tensor of the network."""
 
 
 class Check:
@@ -52,7 +52,7 @@ class Check:
 
     def part(
         self,
-        given: Named,
+        tensors: Named,
         make: Callable[[], nn.Module],
         publish: Publish,
         *,
@@ -60,15 +60,15 @@ class Check:
     ) -> dict[str, Stored]:
         """Return the tensors of a part whose names and shapes are the module's, and no others."""
         shapes = self._shapes(make)
-        self._complete(shapes.keys() - optional, given, publish)
-        for name, (key, tensor) in given.items():
+        self._complete(shapes.keys() - optional, tensors, publish)
+        for name, (key, tensor) in tensors.items():
             if name not in shapes:
                 raise self._bad(f"holds {key}, which the network does not know")
             self._fits(key, tensor, shapes[name])
-        return {name: Stored(tensor) for name, (_, tensor) in given.items()}
+        return {name: Stored(tensor) for name, (_, tensor) in tensors.items()}
 
     def llm(
-        self, given: Named, llm_config: Mapping[str, Any], lora_scale: float, publish: Publish
+        self, tensors: Named, llm_config: Mapping[str, Any], lora_scale: float, publish: Publish
     ) -> dict[str, Stored]:
         """Return the language model's tensors, with what LoRA adds to each."""
         shapes = self._shapes(lambda: _language_model(llm_config))
@@ -76,11 +76,11 @@ class Check:
         saved = {
             name: stem + SAVED
             for name, stem in norms.items()
-            if stem + ORIGINAL in given or stem + SAVED in given
+            if stem + ORIGINAL in tensors or stem + SAVED in tensors
         }
         adapted = {
             LAYER.sub("", name).removesuffix(end)
-            for name in given
+            for name in tensors
             for end in (LORA_A, LORA_B)
             if name.endswith(end)
         }
@@ -92,34 +92,34 @@ class Check:
         optional = {"lm_head.weight"} if llm_config.get("tie_word_embeddings") is True else set()
         pairs = {stem + end for stem in updated.values() for end in (LORA_A, LORA_B)}
         wanted = {saved.get(name, name) for name in shapes.keys() - optional} | pairs
-        self._complete(wanted, given, publish)
+        self._complete(wanted, tensors, publish)
 
         known = pairs | {saved.get(name, name) for name in shapes}
         known |= {stem + ORIGINAL for stem in norms.values()}
-        for name, (key, _) in given.items():
+        for name, (key, _) in tensors.items():
             if name not in known:
                 raise self._bad(f"holds {key}, which the network does not know")
         read = {}
         for name, shape in shapes.items():
-            if saved.get(name, name) not in given:
+            if saved.get(name, name) not in tensors:
                 continue
-            key, base = given[saved.get(name, name)]
+            key, base = tensors[saved.get(name, name)]
             self._fits(key, base, shape)
             if name in updated:
-                lora_a, lora_b = self._lora(given, updated[name], shape)
+                lora_a, lora_b = self._lora(tensors, updated[name], shape)
                 read[name] = Stored(base, lora_a, lora_b, lora_scale)
             else:
                 read[name] = Stored(base)
         return read
 
-    def kept(self, given: Named) -> dict[str, Stored]:
+    def kept(self, tensors: Named) -> dict[str, Stored]:
         """Return tensors of which only the dtype is known."""
-        for key, tensor in given.values():
+        for key, tensor in tensors.values():
             self._fits(key, tensor, tensor.shape)
-        return {name: Stored(tensor) for name, (_, tensor) in given.items()}
+        return {name: Stored(tensor) for name, (_, tensor) in tensors.items()}
 
-    def _lora(self, given: Named, stem: str, shape: torch.Size) -> tuple[Tensor, Tensor]:
-        (key_a, lora_a), (key_b, lora_b) = given[stem + LORA_A], given[stem + LORA_B]
+    def _lora(self, tensors: Named, stem: str, shape: torch.Size) -> tuple[Tensor, Tensor]:
+        (key_a, lora_a), (key_b, lora_b) = tensors[stem + LORA_A], tensors[stem + LORA_B]
         rank = lora_a.shape[0] if lora_a.dim() == 2 else 0
         self._fits(key_a, lora_a, torch.Size((rank, shape[1])))
         self._fits(key_b, lora_b, torch.Size((shape[0], rank)))
@@ -134,8 +134,8 @@ class Check:
             raise self._bad(f"describes no network that can be ({lines[0]})") from error
         return {name: tensor.shape for name, tensor in module.state_dict().items()}
 
-    def _complete(self, wanted: set[str], given: Named, publish: Publish) -> None:
-        missing = sorted(wanted - given.keys())
+    def _complete(self, wanted: set[str], tensors: Named, publish: Publish) -> None:
+        missing = sorted(wanted - tensors.keys())
         if missing:
             more = f" and {len(missing) - 1} more" if missing[1:] else ""
             raise self._bad(f"lacks {publish(missing[0])}{more}")
@@ -158,5 +158,5 @@ def _language_model(llm_config: Mapping[str, Any]) -> Qwen2ForCausalLM:
 
 
 def make_text_encoder(keywords: Mapping[str, Any]) -> T5EncoderModel:
-    """The encoder of T5 as transformers has it, with weights yet to be loaded."""
+    """Transformers' encoder of T5, with weights yet to be loaded."""
     return T5EncoderModel(T5Config(**keywords))

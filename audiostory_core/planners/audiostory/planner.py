@@ -12,7 +12,7 @@ from audiostory_core.model.grammar import full_instruction, prompt_ids
 from audiostory_core.model.network import Network
 from audiostory_core.planners.clauses.planner import Clauses
 from audiostory_core.planners.protocol import Brief
-from audiostory_core.planners.timing import Told, share_time
+from audiostory_core.planners.timing import DraftScene, share_time
 from audiostory_core.story.plan import StoryPlan, SubEvent, WrittenTokens
 
 
@@ -33,10 +33,10 @@ class AudioStoryPlanner:
         self._clauses = Clauses()
 
     def plan(self, brief: Brief) -> StoryPlan:
-        """Return the sub-events that the model wrote, in the asked time.
+        """Return the sub-events that the model wrote, in the requested time.
 
         Its durations are scaled to the total; what is then longer than a clip is split, what would
-        be shorter than the shortest sub-event is joined to its neighbour. Each is in the notes.
+        be shorter than the shortest sub-event is joined to its neighbor. Each is in the notes.
 
         Raises:
             BadInput: if the instruction or the duration cannot be planned, or the model writes no
@@ -47,8 +47,8 @@ class AudioStoryPlanner:
         instruction = full_instruction(text, read.duration_s)
         with self._network.reading() as (language_model, _):
             vocabulary = self._network.vocabulary
-            told = generate(language_model, vocabulary, prompt_ids(vocabulary, instruction))
-        segments = [segment for segment in told.segments if segment.caption]
+            generation = generate(language_model, vocabulary, prompt_ids(vocabulary, instruction))
+        segments = [segment for segment in generation.segments if segment.caption]
         if not segments:
             raise BadInput(
                 "instruction",
@@ -58,27 +58,27 @@ class AudioStoryPlanner:
             )
         notes = [
             f"scene {number} as the model wrote it {segment.problem}"
-            for number, segment in enumerate(told.segments, 1)
+            for number, segment in enumerate(generation.segments, 1)
             if segment.problem
         ]
-        told_scenes = [Told(segment.caption, segment.duration_s) for segment in segments]
-        sub_events, changes = share_time(told_scenes, read.samples, brief.longest_clip_s)
+        drafts = [DraftScene(segment.caption, segment.duration_s) for segment in segments]
+        sub_events, changes = share_time(drafts, read.samples, brief.longest_clip_s)
         return StoryPlan(
             instruction=brief.instruction,
             language=read.language,
             duration_s=read.duration_s,
-            reasoning=told.reasoning,
+            reasoning=generation.reasoning,
             sub_events=tuple(sub_events),
             notes=(*notes, *changes),
             written=WrittenTokens(
                 vocabulary=self._network.revision,
-                reasoning=_spaced(told.reasoning_ids),
+                reasoning=_spaced(generation.reasoning_ids),
                 captions={segment.caption: _spaced(segment.caption_ids) for segment in segments},
             ),
         )
 
     def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:
-        """Return the sub-event as the author wants it changed, told in plain words.
+        """Return the sub-event, changed as the author's plain words ask.
 
         Raises:
             BadInput: if the words say nothing that can be changed.

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
-from audiostory_core.planners.timing import Told
+from audiostory_core.planners.timing import DraftScene
 from audiostory_core.story.plan import (
     CastMember,
     Layer,
@@ -35,41 +35,41 @@ _KINDS = frozenset(SoundKind)
 _NOBODY = frozenset({"none", "null", "n/a", "narrator"})
 
 
-def clean(told: str) -> str:
+def clean(text: str) -> str:
     """Return a text in one line, without control characters and halves of characters."""
-    return " ".join(_NOT_TEXT.sub(" ", told).split())
+    return " ".join(_NOT_TEXT.sub(" ", text).split())
 
 
-def _text(told: object) -> object:
-    if told is None:
+def _text(value: object) -> object:
+    if value is None:
         return ""
-    return clean(told) if isinstance(told, str) else told
+    return clean(value) if isinstance(value, str) else value
 
 
-def _seconds(told: object) -> object:
-    """Read a length of time; what can be none counts as not told."""
-    if isinstance(told, str):
-        match = _NUMBER.search(told)
-        told = float(match[0].replace(",", ".")) if match else None
-    if isinstance(told, bool) or not isinstance(told, int | float):
+def _seconds(value: object) -> object:
+    """Read a length of time; what can be none counts as missing."""
+    if isinstance(value, str):
+        match = _NUMBER.search(value)
+        value = float(match[0].replace(",", ".")) if match else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        seconds = float(told)
+        seconds = float(value)
     except OverflowError:
         return None
     return seconds if math.isfinite(seconds) and seconds > 0 else None
 
 
-def _list(told: object) -> object:
-    return [] if told is None else told
+def _list(value: object) -> object:
+    return [] if value is None else value
 
 
-def _layer(told: object) -> object:
-    return {"kind": SoundKind.SFX.value, "text": told} if isinstance(told, str) else told
+def _layer(value: object) -> object:
+    return {"kind": SoundKind.SFX.value, "text": value} if isinstance(value, str) else value
 
 
-def _member(told: object) -> object:
-    return {"name": told} if isinstance(told, str) else told
+def _member(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
 
 
 Text = Annotated[str, BeforeValidator(_text)]
@@ -87,7 +87,7 @@ class AnsweredLayer(BaseModel):
 class AnsweredScene(BaseModel):
     """A sub-event as a model wrote it."""
 
-    NEEDED: ClassVar[str] = "caption"  # tells such an object from others
+    NEEDED: ClassVar[str] = "caption"  # marks such an object
 
     caption: Text = ""
     duration_s: Annotated[float | None, BeforeValidator(_seconds)] = None
@@ -96,8 +96,8 @@ class AnsweredScene(BaseModel):
         list[Annotated[AnsweredLayer, BeforeValidator(_layer)]], BeforeValidator(_list)
     ] = []
 
-    def told(self, number: int = 1) -> tuple[Told | None, list[str]]:
-        """Return the scene and what was lost of it; None if nothing is told."""
+    def draft(self, number: int = 1) -> tuple[DraftScene | None, list[str]]:
+        """Return the scene and what was lost of it; None if it has no content."""
         notes: list[str] = []
         layers = _layers(self.layers, number, notes)
         caption = self.caption or ", ".join(_words(layers))
@@ -106,7 +106,7 @@ class AnsweredScene(BaseModel):
         if len(caption) > LONGEST_CAPTION:
             notes.append(f"the caption of scene {number} was cut")
         tone = _cut(self.tone, LONGEST_WORD).lower() or "neutral"
-        return Told(_cut(caption, LONGEST_CAPTION), self.duration_s, tone, layers), notes
+        return DraftScene(_cut(caption, LONGEST_CAPTION), self.duration_s, tone, layers), notes
 
 
 class AnsweredMember(BaseModel):
@@ -128,17 +128,17 @@ class AnsweredPlan(BaseModel):
     ] = []
     sub_events: Annotated[list[AnsweredScene], Field(min_length=1, max_length=MAX_SCENES)]
 
-    def told(self) -> tuple[list[Told], list[str]]:
+    def draft(self) -> tuple[list[DraftScene], list[str]]:
         """Return the scenes and what was lost of them, for the author."""
         scenes, notes = [], []
         for number, scene in enumerate(self.sub_events, 1):
-            told, lost = scene.told(number)
+            draft, lost = scene.draft(number)
             notes += lost
-            scenes += [told] if told else []
+            scenes += [draft] if draft else []
         return scenes, notes
 
     def voices(self, sub_events: Iterable[SubEvent]) -> tuple[CastMember, ...]:
-        """Return the cast, with whoever speaks in the scenes."""
+        """Return the cast, with all who speak in the scenes."""
         members = [
             CastMember(name=name, description=_cut(member.description, LONGEST_TEXT))
             for member in self.cast[:MAX_CAST]
@@ -157,38 +157,40 @@ class AnsweredPlan(BaseModel):
 
 
 def layers_as_data(layers: Sequence[Layer]) -> list[dict[str, Any]]:
-    """Return layers the way a model is asked to write them."""
+    """Return layers in the form that a model has to write."""
     return [
-        {"kind": "speech", "text": one.words, "speaker": one.speaker or "", "manner": one.manner or ""}
-        if isinstance(one, SpeechLayer)
-        else {"kind": one.kind.value, "text": one.text, "speaker": "", "manner": ""}
-        for one in layers
+        {"kind": "speech", "text": layer.words, "speaker": layer.speaker or "", "manner": layer.manner or ""}
+        if isinstance(layer, SpeechLayer)
+        else {"kind": layer.kind.value, "text": layer.text, "speaker": "", "manner": ""}
+        for layer in layers
     ]  # fmt: skip
 
 
-def _layers(told: Sequence[AnsweredLayer], number: int, notes: list[str]) -> tuple[Layer, ...]:
+def _layers(answered: Sequence[AnsweredLayer], number: int, notes: list[str]) -> tuple[Layer, ...]:
     layers: list[Layer] = []
-    for one in told:
-        kind, text = one.kind.lower(), _cut(one.text, LONGEST_TEXT)
+    for layer in answered:
+        kind, text = layer.kind.lower(), _cut(layer.text, LONGEST_TEXT)
         if not text:
             continue
         if len(layers) == MAX_LAYERS:
             notes.append(f"scene {number} has more than {MAX_LAYERS} layers; the rest is left out")
             break
         if kind == "speech":
-            speaker = "" if one.speaker.lower() in _NOBODY else _cut(one.speaker, LONGEST_WORD)
-            manner = "" if one.manner.lower() in _NOBODY else _cut(one.manner, LONGEST_WORD)
+            speaker = "" if layer.speaker.lower() in _NOBODY else _cut(layer.speaker, LONGEST_WORD)
+            manner = "" if layer.manner.lower() in _NOBODY else _cut(layer.manner, LONGEST_WORD)
             layers.append(SpeechLayer(words=text, speaker=speaker or None, manner=manner or None))
         elif kind in _KINDS:
             layers.append(SoundLayer(kind=SoundKind(kind), text=text))
         else:
-            shown = _cut(one.kind, LONGEST_WORD)
+            shown = _cut(layer.kind, LONGEST_WORD)
             notes.append(f"scene {number}: a layer of unknown kind “{shown}” was left out: {text}")
     return tuple(layers)
 
 
 def _words(layers: Iterable[Layer]) -> list[str]:
-    return [f"“{one.words}”" if isinstance(one, SpeechLayer) else one.text for one in layers]
+    return [
+        f"“{layer.words}”" if isinstance(layer, SpeechLayer) else layer.text for layer in layers
+    ]
 
 
 def _cut(text: str, most: int) -> str:

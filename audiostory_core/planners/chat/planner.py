@@ -33,8 +33,8 @@ from audiostory_core.planners.protocol import Brief, OnSubEvent
 from audiostory_core.planners.timing import share_time
 from audiostory_core.story.plan import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent
 
-MAX_SUB_EVENTS = 64  # that a model is asked for at once
-SHORTEST_ASKED_S = 2.0  # of a scene: the total allows so many at most
+MAX_SUB_EVENTS = 64  # in one answer
+SHORTEST_SCENE_S = 2.0  # of a scene: the total allows so many at most
 
 _Answered = TypeVar("_Answered", AnsweredPlan, AnsweredScene)
 _LANGUAGE = r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*"
@@ -58,10 +58,10 @@ class Chat:
         self._lengths = LengthReader(Languages.load().entries)
 
     def plan(self, brief: Brief) -> StoryPlan:
-        """Return the sub-events that the model wrote, in exactly the asked time.
+        """Return the sub-events that the model wrote, in exactly the requested time.
 
-        While it writes, `brief.on_sub_event` is told every sub-event, as it is before times are
-        shared; a number that comes again replaces what it was told of before.
+        While it writes, `brief.on_sub_event` gets every sub-event, as it is before times are
+        shared; a number that comes again replaces the earlier sub-event.
 
         Raises:
             BadInput: if the instruction or the duration cannot be planned, the model refuses, or
@@ -69,10 +69,10 @@ class Chat:
             LanguageModelAway: if the server does not answer.
         """
         read = self._clauses.plan(brief)
-        most = max(1, min(MAX_SUB_EVENTS, math.floor(read.duration_s / SHORTEST_ASKED_S)))
+        most = max(1, min(MAX_SUB_EVENTS, math.floor(read.duration_s / SHORTEST_SCENE_S)))
         schema = _schema("plan")
         schema["properties"]["sub_events"]["maxItems"] = most
-        told = _prompt(
+        prompt = _prompt(
             "brief",
             total=f"{read.duration_s:g}",
             language="that of the instruction" if read.language == UNKNOWN else read.language,
@@ -81,14 +81,14 @@ class Chat:
             instruction=brief.instruction,
         )
         if brief.remarks:
-            told += _prompt(
-                "remarks", remarks="\n".join(f"- {clean(one)}" for one in brief.remarks)
+            prompt += _prompt(
+                "remarks", remarks="\n".join(f"- {clean(remark)}" for remark in brief.remarks)
             )
         question = Question(
-            _messages(_prompt("plan"), told), schema, "plan", _watch(brief.on_sub_event)
+            _messages(_prompt("plan"), prompt), schema, "plan", _watch(brief.on_sub_event)
         )
         answer = self._ask(question, AnsweredPlan, "instruction", brief.instruction)
-        scenes, lost = answer.told()
+        scenes, lost = answer.draft()
         sub_events, changes = share_time(scenes, read.samples, brief.longest_clip_s)
         return StoryPlan(
             instruction=brief.instruction,
@@ -101,7 +101,7 @@ class Chat:
         )
 
     def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:
-        """Return the sub-event as the author wants it changed, told in plain words.
+        """Return the sub-event, changed as the author's plain words ask.
 
         The duration is another one only if the words ask for it and the model takes them so; how
         long exactly is read from the words.
@@ -111,8 +111,8 @@ class Chat:
                 naming the setting, if it is one that is wrong.
             LanguageModelAway: if the server does not answer.
         """
-        asked = clean(change)
-        if not asked:
+        request = clean(change)
+        if not request:
             raise BadInput("change", change, "is empty", "Say what should be heard instead.")
         scene = {
             "caption": event.caption,
@@ -120,12 +120,12 @@ class Chat:
             "tone": event.tone,
             "layers": layers_as_data(event.layers),
         }
-        told = _prompt("change", scene=json.dumps(scene, ensure_ascii=False), change=asked)
+        prompt = _prompt("change", scene=json.dumps(scene, ensure_ascii=False), change=request)
         question = Question(
-            _messages(_prompt("revise", language=language), told), _schema("scene"), "scene"
+            _messages(_prompt("revise", language=language), prompt), _schema("scene"), "scene"
         )
         answer = self._ask(question, AnsweredScene, "change", change)
-        revised, _ = answer.told()
+        revised, _ = answer.draft()
         assert revised is not None  # judged in _ask
         made = event.model_copy(
             update={
@@ -142,14 +142,14 @@ class Chat:
 
     def _lasting(self, now_s: float, change: str, meant_s: float | None) -> float:
         """Return whichever length the words may ask for is nearest to what the model meant."""
-        asked_s = (self._lengths.read(change, now_s), self._lengths.scaled(change, now_s))
-        lengths_s = [now_s, *(one for one in asked_s if one is not None)]
+        readings_s = (self._lengths.read(change, now_s), self._lengths.scaled(change, now_s))
+        lengths_s = [now_s, *(length_s for length_s in readings_s if length_s is not None)]
         if meant_s is None:
             return now_s
-        nearest_s = min(lengths_s, key=lambda one: abs(one - meant_s))
+        nearest_s = min(lengths_s, key=lambda length_s: abs(length_s - meant_s))
         return now_s if nearest_s == now_s else self._lengths.checked(nearest_s, change)
 
-    def _ask(self, question: Question, form: type[_Answered], field: str, given: str) -> _Answered:
+    def _ask(self, question: Question, form: type[_Answered], field: str, value: str) -> _Answered:
         """Return an answer that can be used.
 
         Raises:
@@ -158,7 +158,7 @@ class Chat:
 
         def read(text: str) -> _Answered:
             answer = parse(text, form, form.NEEDED)
-            if not answer.told()[0]:
+            if not answer.draft()[0]:
                 raise Unusable("tells nothing that can be heard", text)
             return answer
 
@@ -167,11 +167,11 @@ class Chat:
         except Unusable as error:
             problem = f"could not be told by the model: its answer {error.problem}"
             remedy = "Say it in other words, name another model, or use --planner clauses."
-            raise BadInput(field, given, problem, remedy) from error
+            raise BadInput(field, value, problem, remedy) from error
 
 
-def _language(read: str, told: str) -> str:
-    return told if read == UNKNOWN and re.fullmatch(_LANGUAGE, told) else read
+def _language(read: str, answered: str) -> str:
+    return answered if read == UNKNOWN and re.fullmatch(_LANGUAGE, answered) else read
 
 
 def _watch(on_sub_event: OnSubEvent | None) -> Callable[[str | None], None] | None:
@@ -196,18 +196,20 @@ def _watch(on_sub_event: OnSubEvent | None) -> Callable[[str | None], None] | No
 
 def _draft(item: dict[str, Any], number: int) -> SubEvent | None:
     try:
-        told, _ = AnsweredScene.model_validate(item).told(number)
+        draft, _ = AnsweredScene.model_validate(item).draft(number)
     except ValidationError:
         return None
-    if told is None:
+    if draft is None:
         return None
-    told_s = told.duration_s or SHORTEST_SUB_EVENT_S
-    duration_s = min(max(told_s, SHORTEST_SUB_EVENT_S), LONGEST_STORY_S)
-    return SubEvent(caption=told.caption, duration_s=duration_s, tone=told.tone, layers=told.layers)
+    meant_s = draft.duration_s or SHORTEST_SUB_EVENT_S
+    duration_s = min(max(meant_s, SHORTEST_SUB_EVENT_S), LONGEST_STORY_S)
+    return SubEvent(
+        caption=draft.caption, duration_s=duration_s, tone=draft.tone, layers=draft.layers
+    )
 
 
-def _messages(rules: str, told: str) -> Sequence[Message]:
-    return [{"role": "system", "content": rules}, {"role": "user", "content": told}]
+def _messages(rules: str, prompt: str) -> Sequence[Message]:
+    return [{"role": "system", "content": rules}, {"role": "user", "content": prompt}]
 
 
 def _prompt(name: str, **values: object) -> str:

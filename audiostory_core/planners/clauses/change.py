@@ -1,7 +1,7 @@
 """What an author says of one scene, carried out: caption, layers, spoken lines and duration.
 
-The words are read as what they ask for (a sound to go, to come, to be replaced, to be told
-otherwise); wording.py then tells the scene so that it is heard that way.
+The words are read as what they ask for (a sound to go, to come, to be replaced, to be
+changed); wording.py then words the scene so that it is heard that way.
 """
 
 import re
@@ -40,7 +40,7 @@ class ChangeWords:
     add: tuple[re.Pattern[str], ...]
     at_start: re.Pattern[str]
     at_end: re.Pattern[str]
-    asked: tuple[tuple[str, re.Pattern[str]], ...]  # dial, what asks for it
+    dial_patterns: tuple[tuple[str, re.Pattern[str]], ...]  # dial, what asks for it
     politeness: re.Pattern[str]
     splits: re.Pattern[str]  # between two changes
     opening: re.Pattern[str]  # "make it"
@@ -62,7 +62,7 @@ class ChangeWords:
             add=_whole(table["add"]),
             at_start=re.compile(rf"\s*(?:{table['at_start']})\s*", re.IGNORECASE),
             at_end=re.compile(rf"\s*(?:{table['at_end']})\s*", re.IGNORECASE),
-            asked=tuple(
+            dial_patterns=tuple(
                 (dial, _phrases(words, spaced=spaced)) for dial, words in table["asked"].items()
             ),
             politeness=_phrases(table["politeness"], spaced=spaced),
@@ -81,14 +81,14 @@ class ChangeWords:
 
     def dial(self, change: str) -> tuple[str, str] | None:
         """Return the dial that a change asks for and the words that are left of it."""
-        found = [
+        candidates = [
             (match.end() - match.start(), -at, dial, match)
-            for at, (dial, pattern) in enumerate(self.asked)
+            for at, (dial, pattern) in enumerate(self.dial_patterns)
             if (match := pattern.search(change))
         ]
-        if not found:
+        if not candidates:
             return None
-        _, _, dial, match = max(found, key=lambda one: one[:2])
+        _, _, dial, match = max(candidates, key=lambda candidate: candidate[:2])
         return dial, f"{change[: match.start()]} {change[match.end() :]}"
 
     def bare(self, words: str) -> str:
@@ -102,7 +102,7 @@ def _phrases(words: str, *, spaced: bool) -> re.Pattern[str]:
 
 
 def _whole(patterns: Sequence[str]) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(rf"(?:{one})[.!。！]*", re.IGNORECASE) for one in patterns)
+    return tuple(re.compile(rf"(?:{pattern})[.!。！]*", re.IGNORECASE) for pattern in patterns)
 
 
 class _NotUnderstood(BadInput):
@@ -110,7 +110,7 @@ class _NotUnderstood(BadInput):
 
 
 class Reviser:
-    """Changes sub-events by plain words; loads what foley hears in words when first asked."""
+    """Changes sub-events by plain words; loads foley's lexicon at the first change."""
 
     def __init__(self, languages: Languages) -> None:
         self._languages = languages
@@ -122,7 +122,7 @@ class Reviser:
         return Lexicon.load()
 
     @cached_property
-    def _asked(self) -> dict[str, ChangeWords]:
+    def _change_words(self) -> dict[str, ChangeWords]:
         return {code: ChangeWords.of(entry) for code, entry in self._entries.items()}
 
     def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:
@@ -131,26 +131,26 @@ class Reviser:
         Raises:
             BadInput: if the words ask for nothing that can be changed.
         """
-        told = change.strip()
-        if not told:
+        words = change.strip()
+        if not words:
             raise BadInput("change", change, "is empty", _REMEDY)
         code = self._code(language, event.caption)
-        asked_in = dict.fromkeys((code, "en"))
+        codes = dict.fromkeys((code, "en"))
         problem: _NotUnderstood | None = None
-        for asked in asked_in:
-            scene = _Scene(self, event, code, asked, change)
+        for change_code in codes:
+            scene = _Scene(self, event, code, change_code, change)
             try:
-                return self._in_parts(scene, told)
+                return self._in_parts(scene, words)
             except _NotUnderstood as error:
                 problem = problem or error
         assert problem is not None
         raise problem
 
-    def _in_parts(self, scene: "_Scene", told: str) -> SubEvent:
-        parts = [told]
-        if not re.search('["“„«「]', told):
-            parts = [part for part in scene.asked.splits.split(told) if part.strip(_LOOSE)]
-        for part in parts or [told]:
+    def _in_parts(self, scene: "_Scene", words: str) -> SubEvent:
+        parts = [words]
+        if not re.search('["“„«「]', words):
+            parts = [part for part in scene.change_words.splits.split(words) if part.strip(_LOOSE)]
+        for part in parts or [words]:
             scene.event = scene.carried_out(part.strip(_LOOSE) if len(parts) > 1 else part)
         return scene.event
 
@@ -161,14 +161,17 @@ class Reviser:
         return code if code in self._entries else "en"
 
     def parts_for(
-        self, code: str, asked: str
+        self, code: str, change_code: str
     ) -> tuple[Language, ChangeWords, Wording, LengthReader]:
         """Return what a scene of one language, spoken of in another, is changed with."""
         language = self._languages.named(code)
         wording = Wording(
-            self._lexicon, language, change_words(self._entries[code]), self._asked[code].hedges
+            self._lexicon,
+            language,
+            change_words(self._entries[code]),
+            self._change_words[code].hedges,
         )
-        return language, self._asked[asked], wording, self._lengths
+        return language, self._change_words[change_code], wording, self._lengths
 
 
 class _Scene:
@@ -178,23 +181,25 @@ class _Scene:
         reviser: knows the words.
         event: as it was.
         code: language of the caption.
-        asked: language of the change.
+        change_code: language of the change.
         change: verbatim, for errors.
     """
 
     def __init__(
-        self, reviser: Reviser, event: SubEvent, code: str, asked: str, change: str
+        self, reviser: Reviser, event: SubEvent, code: str, change_code: str, change: str
     ) -> None:
         self.event = event
-        self._code, self._asked_code = code, asked
-        self.language, self.asked, self.wording, self._lengths = reviser.parts_for(code, asked)
-        _, _, self._other, _ = reviser.parts_for(asked, asked)
-        self._told_in = reviser.parts_for(code, code)[1]
+        self._code, self._change_code = code, change_code
+        self.language, self.change_words, self.wording, self._lengths = reviser.parts_for(
+            code, change_code
+        )
+        _, _, self._other, _ = reviser.parts_for(change_code, change_code)
+        self._caption_words = reviser.parts_for(code, code)[1]
         self._change = change
 
     def carried_out(self, part: str) -> SubEvent:
         """Return the sub-event with one change made."""
-        line = changed_line(self.event, part, self.language, self._told_in.says)
+        line = changed_line(self.event, part, self.language, self._caption_words.says)
         if line is not None:
             return line
         for attempt in (self._removed, self._replaced, self._added, self._lasting, self._dialed):
@@ -213,15 +218,15 @@ class _Scene:
 
     def sounds(self) -> dict[str, str]:
         """Return the kinds heard in the scene, with the words that name them."""
-        found = {
+        kinds = {
             mention.kind: mention.text
             for layer in self._layers()
             for mention in self.wording.read(layer.text).mentions
         }
-        if found or any(isinstance(layer, SpeechLayer) for layer in self.event.layers):
-            return found
-        told = self.wording.read(self.event.caption).mentions
-        return {mention.kind: mention.text for mention in told}
+        if kinds or any(isinstance(layer, SpeechLayer) for layer in self.event.layers):
+            return kinds
+        mentions = self.wording.read(self.event.caption).mentions
+        return {mention.kind: mention.text for mention in mentions}
 
     def _layers(self) -> list[SoundLayer]:
         return [layer for layer in self.event.layers if isinstance(layer, SoundLayer)]
@@ -230,9 +235,9 @@ class _Scene:
         """Return the kinds of the scene that a phrase names."""
         sounds = self.sounds()
         named = {
-            one.kind
+            mention.kind
             for wording in (self.wording, self._other)
-            for one in wording.read(phrase).mentions
+            for mention in wording.read(phrase).mentions
         }
         exact = [kind for kind in sounds if kind in named]
         if exact:
@@ -243,9 +248,9 @@ class _Scene:
             for kind, text in sounds.items()
             if _shares_a_word(phrase, text, self.language)
             or any(
-                _shares_a_word(phrase, told, self.language)
-                for told in layers
-                if [one.kind for one in self.wording.read(told).mentions] == [kind]
+                _shares_a_word(phrase, layer_text, self.language)
+                for layer_text in layers
+                if [mention.kind for mention in self.wording.read(layer_text).mentions] == [kind]
             )
         ]
 
@@ -256,7 +261,7 @@ class _Scene:
         return kinds
 
     def _removed(self, part: str) -> SubEvent | None:
-        match = _first(self.asked.remove, part)
+        match = _first(self.change_words.remove, part)
         if match is None:
             return None
         phrase = match["sound"].strip(_LOOSE)
@@ -295,13 +300,13 @@ class _Scene:
                 raise self._refusal(f"cannot cut “{layer.text}” apart")
             if rest:
                 layers.append(layer.model_copy(update={"text": rest}))
-        told = self.wording.without(caption, kind)
-        if not told and not layers:
+        reworded = self.wording.without(caption, kind)
+        if not reworded and not layers:
             raise self._refusal("would leave nothing to hear")
-        return self._told(told or self._retold(layers), layers)
+        return self._rewritten(reworded or self._caption_from(layers), layers)
 
-    def _retold(self, layers: Sequence[Layer]) -> str:
-        """Tell a caption anew from its layers."""
+    def _caption_from(self, layers: Sequence[Layer]) -> str:
+        """Return a caption made of the layers."""
         return ", ".join(
             dict.fromkeys(
                 layer.text if isinstance(layer, SoundLayer) else f"“{layer.words}”"
@@ -312,11 +317,13 @@ class _Scene:
     def _names(self, text: str, kind: str) -> bool:
         return any(mention.kind == kind for mention in self.wording.read(text).mentions)
 
-    def _told(self, caption: str, layers: Sequence[Layer]) -> SubEvent:
+    def _rewritten(self, caption: str, layers: Sequence[Layer]) -> SubEvent:
         return self.event.model_copy(update={"caption": caption, "layers": tuple(layers)})
 
-    def _retold_sound(self, kind: str, tell: Callable[[str], str | None]) -> SubEvent | None:
-        """Tell one sound otherwise, in the layers that name it and in the caption."""
+    def _with_sound_reworded(
+        self, kind: str, reword: Callable[[str], str | None]
+    ) -> SubEvent | None:
+        """Reword one sound, in the layers that name it and in the caption."""
         caption = self.event.caption
         layers: list[Layer] = []
         changed = False
@@ -324,7 +331,7 @@ class _Scene:
             if isinstance(layer, SpeechLayer) or not self._names(layer.text, kind):
                 layers.append(layer)
                 continue
-            text = tell(layer.text)
+            text = reword(layer.text)
             if text is None:
                 return None
             layers.append(layer.model_copy(update={"text": text}))
@@ -332,15 +339,15 @@ class _Scene:
             if layer.text in caption:
                 caption = caption.replace(layer.text, _cased_as(text, layer.text), 1)
             else:
-                anew = tell(caption) if self._names(caption, kind) else None
-                caption = anew or caption + self._told_in.add_with.format(sound=text)
+                anew = reword(caption) if self._names(caption, kind) else None
+                caption = anew or caption + self._caption_words.add_with.format(sound=text)
         if not changed:
-            told = tell(caption)
-            return None if told is None else self._told(told, layers)
-        return self._told(caption, layers)
+            reworded = reword(caption)
+            return None if reworded is None else self._rewritten(reworded, layers)
+        return self._rewritten(caption, layers)
 
     def _replaced(self, part: str) -> SubEvent | None:
-        match = _first(self.asked.replace, part)
+        match = _first(self.change_words.replace, part)
         if match is None:
             return None
         old, new = (match[name].strip(_LOOSE) for name in ("old", "new"))
@@ -350,40 +357,42 @@ class _Scene:
         for kind in self._kinds(old):
             if not self.wording.read(new).mentions:
                 raise self._refusal(f"names “{new}”, which is no sound that foley can make")
-            tell = partial(self.wording.replaced, kind=kind, noun=old, new=new)
-            made = self._retold_sound(kind, tell)
+            reword = partial(self.wording.replaced, kind=kind, noun=old, new=new)
+            made = self._with_sound_reworded(kind, reword)
             if made is None:
                 raise self._refusal(f"cannot put “{new}” in the place of “{old}”")
             self.event = made
         return self.event
 
     def _added(self, part: str) -> SubEvent | None:
-        match = _first(self.asked.add, part)
+        match = _first(self.change_words.add, part)
         if match is None:
             return None
         phrase = match["sound"]
-        first = self.asked.at_start.search(phrase)
-        last = self.asked.at_end.search(phrase)
-        told = self.asked.at_end.sub("", self.asked.at_start.sub("", phrase)).strip(_LOOSE)
-        if re.search(r"\d\s*s\b|second", told) and not self.wording.read(told).mentions:
+        first = self.change_words.at_start.search(phrase)
+        last = self.change_words.at_end.search(phrase)
+        sound = self.change_words.at_end.sub("", self.change_words.at_start.sub("", phrase)).strip(
+            _LOOSE
+        )
+        if re.search(r"\d\s*s\b|second", sound) and not self.wording.read(sound).mentions:
             return None
-        if self.asked.dial(part) and self.meant(told):
+        if self.change_words.dial(part) and self.meant(sound):
             return None
-        return self._with(told, at_start=bool(first and not last))
+        return self._with(sound, at_start=bool(first and not last))
 
     def _with(self, phrase: str, *, at_start: bool = False) -> SubEvent:
         heard = self.wording.read(phrase)
         if not heard.mentions:
             raise self._refusal(f"names “{phrase}”, which is no sound that foley can make")
         caption = self.event.caption.rstrip(" .。,，")
-        caption += self._told_in.add_with.format(sound=phrase)
+        caption += self._caption_words.add_with.format(sound=phrase)
         layers: list[Layer] = list(self.event.layers)
         if layers:
             read = LayerReader(self.language).read(phrase, None, attributed=False)
             kind = read[0].kind if read else SoundKind.SFX
             layer = SoundLayer(kind=kind, text=phrase)
             layers = [layer, *layers] if at_start else [*layers, layer]
-        return self._told(caption, layers)
+        return self._rewritten(caption, layers)
 
     def _lasting(self, part: str) -> SubEvent | None:
         if self.meant(part):
@@ -396,11 +405,11 @@ class _Scene:
         return self.event.model_copy(update={"duration_s": self._lengths.checked(duration_s, part)})
 
     def _dialed(self, part: str) -> SubEvent | None:
-        asked = self.asked.dial(part)
-        if asked is None or asked[0] not in DIALS:
+        dial_request = self.change_words.dial(part)
+        if dial_request is None or dial_request[0] not in DIALS:
             return None
-        dial, rest = asked
-        phrase = self.asked.bare(rest)
+        dial, rest = dial_request
+        phrase = self.change_words.bare(rest)
         if phrase and not self.meant(phrase) and self._added_by(dial, phrase):
             return self._with(phrase)
         kinds = self._kinds(phrase) if phrase else list(self.sounds())
@@ -414,14 +423,16 @@ class _Scene:
 
     def _turn(self, kind: str, dial: str) -> bool:
         for turned in _dials_for(dial):
-            made = self._retold_sound(kind, partial(self.wording.turned, kind=kind, dial=turned))
+            made = self._with_sound_reworded(
+                kind, partial(self.wording.turned, kind=kind, dial=turned)
+            )
             if made is not None:
                 self.event = made
                 return True
         return False
 
     def _directed(self, part: str) -> SubEvent | None:
-        """Tell what the change itself says of a sound, or what it names besides."""
+        """Add what the change itself says of a sound, or what it names besides."""
         reading = self.wording.read(part)
         sounds = self.sounds()
         for mention in reading.mentions:
@@ -429,24 +440,24 @@ class _Scene:
                 words = [
                     phrase
                     for phrase in _phrases_of(part, self.language)
-                    if not self.asked.politeness.match(phrase)
+                    if not self.change_words.politeness.match(phrase)
                     and all(m.kind not in sounds for m in self.wording.read(phrase).mentions)
                 ]
-                kind, asked = mention.kind, mention.shape
-                tell = partial(self.wording.told_so, kind=kind, asked=asked, words=words)
-                made = self._retold_sound(kind, tell)
+                kind, shape = mention.kind, mention.shape
+                reword = partial(self.wording.shaped, kind=kind, target=shape, words=words)
+                made = self._with_sound_reworded(kind, reword)
                 if made is not None:
                     return made
-        if self._asked_code != self._code:
+        if self._change_code != self._code:
             return None
         known = [mention.end for mention in reading.mentions if mention.kind in sounds]
-        phrase = self.asked.opening.sub("", part[max(known, default=0) :]).strip(_LOOSE)
+        phrase = self.change_words.opening.sub("", part[max(known, default=0) :]).strip(_LOOSE)
         if reading.mentions and not known:
             return self._with(phrase)
         caption = f"{self.event.caption.rstrip(' .。')}, {phrase}"
         before, after = self.wording.read(self.event.caption), self.wording.read(caption)
         if after.room != before.room or len(after.ambience) > len(before.ambience):
-            return self._told(caption, self.event.layers)
+            return self._rewritten(caption, self.event.layers)
         return None
 
 
@@ -456,7 +467,9 @@ def _dials_for(dial: str) -> tuple[str, ...]:
 
 
 def _first(patterns: Sequence[re.Pattern[str]], text: str) -> re.Match[str] | None:
-    return next((match for one in patterns if (match := one.fullmatch(text.strip(_LOOSE)))), None)
+    return next(
+        (match for pattern in patterns if (match := pattern.fullmatch(text.strip(_LOOSE)))), None
+    )
 
 
 def _shares_a_word(phrase: str, text: str, language: Language) -> bool:
@@ -464,8 +477,8 @@ def _shares_a_word(phrase: str, text: str, language: Language) -> bool:
         pairs = {a + b for a, b in pairwise(phrase)}
         return any(pair in text for pair in pairs)
     idle = language.function_words | language.determiners | language.prepositions
-    said = {_stem(word) for word in _WORD.findall(phrase.lower()) if word not in idle}
-    return bool(said & {_stem(word) for word in _WORD.findall(text.lower()) if word not in idle})
+    stems = {_stem(word) for word in _WORD.findall(phrase.lower()) if word not in idle}
+    return bool(stems & {_stem(word) for word in _WORD.findall(text.lower()) if word not in idle})
 
 
 def _stem(word: str) -> str:
@@ -480,7 +493,7 @@ def _cased_as(text: str, old: str) -> str:
 
 
 def _phrases_of(part: str, language: Language) -> Iterator[str]:
-    """Yield runs of words of a change that may tell how a sound is, the longest first."""
+    """Yield runs of words of a change that may describe a sound, the longest first."""
     spans = [m.span() for m in _WORD.finditer(part)]
     if not language.spaced:
         spans = [(at, at + 1) for at in range(len(part))]

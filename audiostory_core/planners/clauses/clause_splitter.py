@@ -50,7 +50,7 @@ class Setting:
 
     start: int
     end: int
-    opening: tuple[int, int]  # span of the piece, empty where the words tell an event too
+    opening: tuple[int, int]  # span of the piece, empty where the words name an event too
 
 
 @dataclass(frozen=True)
@@ -228,15 +228,17 @@ class _Cutter:
         yield from self._cut(after, following.start, Bond.SENTENCE)
 
     def _attributes(self, after: int, *, introduced: bool) -> bool:
-        """Say whether the words after a quote tell who spoke it."""
+        """Return whether the words after a quote say who spoke it."""
         if self.text[self.tokens[after].start].islower():
             return True
         if introduced:
             return False
         words = self.tokens[after : after + 4]
         if not self.language.spaced:
-            told = words[0].word[:_ATTRIBUTION]
-            return told.startswith("と") or any(verb in told for verb in self.language.speech_verbs)
+            opening = words[0].word[:_ATTRIBUTION]
+            return opening.startswith("と") or any(
+                verb in opening for verb in self.language.speech_verbs
+            )
         return any(token.word in self.language.speech_verbs for token in words)
 
     def _bond_of_comma(self, index: int, mark: str, after: int) -> Bond | None:
@@ -399,24 +401,24 @@ def _block_pieces(
 ) -> list[Piece]:
     cutter = _Cutter(text, tokens, language)
     stamped = bool(tokens) and tokens[0].hole == "stamp"
-    found = [(block.start, Bond.STAMP if stamped else Bond.BLOCK, False)]
+    cuts = [(block.start, Bond.STAMP if stamped else Bond.BLOCK, False)]
     for cut in cutter.cuts():
-        if cut[0] > found[-1][0]:
-            found.append(cut)
-    ends = [cut[0] for cut in found[1:]] + [block.end]
-    colons = [cut[2] for cut in found[1:]] + [False]
+        if cut[0] > cuts[-1][0]:
+            cuts.append(cut)
+    ends = [cut[0] for cut in cuts[1:]] + [block.end]
+    colons = [cut[2] for cut in cuts[1:]] + [False]
     starts = [token.start for token in tokens]
     pieces: list[Piece] = []
-    for (start, bond, _), end, colon in zip(found, ends, colons, strict=True):
+    for (start, bond, _), end, colon in zip(cuts, ends, colons, strict=True):
         own = range(bisect_left(starts, start), bisect_left(starts, end))
         cutter.first = own.start
         words = [i for i in own if tokens[i].is_word]
         wide = sum(len(tokens[i].word) // 2 for i in words if _WIDE.match(tokens[i].word))
         has_verb = any(cutter.is_event_verb(i) or tokens[i].hole == "quote" for i in own)
         opens_scene = block.opens_scene and not pieces
-        words_told = max(len(words), wide)
+        word_count = max(len(words), wide)
         pieces.append(
-            Piece(start, end, bond, number, has_verb, words_told, colon, opens_scene=opens_scene)
+            Piece(start, end, bond, number, has_verb, word_count, colon, opens_scene=opens_scene)
         )
     return pieces
 
@@ -488,13 +490,13 @@ def _setting(text: str, piece: Piece, language: Language, *, first: bool) -> Set
 
 
 def _only_sets_scene(text: str, piece: Piece, language: Language, *, first: bool) -> bool:
-    told = text[piece.start : piece.end].rstrip()
-    ends_there = piece.before_colon or told.endswith((".", "。"))
-    if first and not language.spaced and told.endswith(("，", "、")):
-        ends_there = told[:-1].endswith(tuple(language.places))
-    if piece.opens_scene and first and told.endswith((",", "，", "、")):
+    phrase = text[piece.start : piece.end].rstrip()
+    ends_there = piece.before_colon or phrase.endswith((".", "。"))
+    if first and not language.spaced and phrase.endswith(("，", "、")):
+        ends_there = phrase[:-1].endswith(tuple(language.places))
+    if piece.opens_scene and first and phrase.endswith((",", "，", "、")):
         ends_there = True
-    only_is = bool(language.scene_is.match(told.lstrip()))  # "It is a cold night in the village."
+    only_is = bool(language.scene_is.match(phrase.lstrip()))  # "It is a cold night in the village."
     longest = _SETTING_WORDS if first or piece.before_colon else 4
     if not ends_there or piece.words > longest + (_SETTING_WORDS if only_is else 0):
         return False
@@ -508,10 +510,10 @@ def _place(text: str, piece: Piece, words: Sequence[Token], language: Language) 
     if not language.spaced:
         named = any(place in text[piece.start : piece.end] for place in language.places)
         return len(words) - 1 if named and words else None
-    found = [
+    places = [
         i for i, token in enumerate(words[: 2 * _SETTING_WORDS]) if token.word in language.places
     ]
-    return found[-1] if found else None
+    return places[-1] if places else None
 
 
 def _cut_long(text: str, piece: Piece, longest: int) -> Iterator[Piece]:

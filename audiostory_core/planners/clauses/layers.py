@@ -41,7 +41,7 @@ class LayerReader:
         Args:
             text: words of one event.
             label: kind of layer that the text itself asks for, as in "SFX: glass breaks".
-            attributed: whether a quote stands beside the text; the words that only tell who
+            attributed: whether a quote stands beside the text; the words that only say who
                 speaks are left out then.
         """
         layers: list[SoundLayer] = []
@@ -49,9 +49,9 @@ class LayerReader:
             words = text[phrase[0].start : phrase[-1].end]
             if attributed and self._only_attributes(words, phrase):
                 continue
-            told = self._with_subject(text, phrase)
+            wording = self._with_subject(text, phrase)
             kind = SoundKind(label) if label else self._kind(words, phrase)
-            layers.append(SoundLayer(kind=kind, text=told))
+            layers.append(SoundLayer(kind=kind, text=wording))
         return layers
 
     def _phrases(self, text: str) -> Iterator[list[Token]]:
@@ -154,9 +154,11 @@ class LayerReader:
         verb = next((i for i in range(len(phrase)) if is_event_verb(phrase, i, 0, language)), None)
         if verb is None:
             return words
-        return self._told(text, phrase, verb, words)
+        return self._with_pronoun_resolved(text, phrase, verb, words)
 
-    def _told(self, text: str, phrase: Sequence[Token], verb: int, words: str) -> str:
+    def _with_pronoun_resolved(
+        self, text: str, phrase: Sequence[Token], verb: int, words: str
+    ) -> str:
         language = self._language
         idle = language.adverbs | language.clitics
         before = [token for token in phrase[:verb] if token.word not in idle]
@@ -172,16 +174,16 @@ class LayerReader:
             return f"{known} {text[phrase[verb].start : phrase[-1].end]}"
         self._subject = text[before[0].start : before[-1].end]
         self._topic = self._topic or self._subject
-        said = {token.word for token in before}
-        if said & language.speaker_nouns:
+        subject_words = {token.word for token in before}
+        if subject_words & language.speaker_nouns:
             self._person = self._subject
-        several = said & (language.plurals | language.counts | {"and"})
+        several = subject_words & (language.plurals | language.counts | {"and"})
         if several or (before[-1].word.endswith("s") and not before[-1].word.endswith("ss")):
             self._group = self._subject
         return words
 
     def _meant_by(self, pronoun: str) -> str:
-        """Return who or what an English pronoun stands for, as far as the text told it."""
+        """Return who or what an English pronoun stands for, as far as the text says."""
         if self._language.code != "en" or pronoun == "it":
             return self._topic
         if pronoun == "they":
@@ -205,10 +207,10 @@ class LayerReader:
         language = self._language
         if not language.spaced:
             return _unspaced_kind(words, language)
-        said = [token.word for token in phrase]
-        if any(word in language.silence for word in said):
+        phrase_words = [token.word for token in phrase]
+        if any(word in language.silence for word in phrase_words):
             return SoundKind.AMBIENCE
-        if any(word in language.music for word in said):
+        if any(word in language.music for word in phrase_words):
             return SoundKind.MUSIC
         head = self._head(phrase)
         nouns = head[-1:] if language.head == "last" else head

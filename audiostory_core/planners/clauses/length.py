@@ -1,4 +1,4 @@
-"""How long a scene is asked to be, in plain words: "12 s", "5 seconds longer", "half as long"."""
+"""Lengths that plain words request for a scene: "12 s", "5 seconds longer", "half as long"."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.language import any_phrase
 from audiostory_core.story.plan import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S, samples_of, seconds_of
 
-LONGER, SHORTER = 1.25, 0.8  # of a scene asked to be longer or shorter, nobody says how much
+LONGER, SHORTER = 1.25, 0.8  # where the words say longer or shorter, but not how much
 _UNIT_S = {"hour": 3600.0, "minute": 60.0, "second": 1.0}
 _MORE = re.compile(r"\b(?:add|more|extra)\b|长(?=\d)")
 _LESS = re.compile(r"\b(?:cut|off|less|fewer)\b|短(?=\d)")
@@ -19,7 +19,7 @@ _FACTORS = (
 
 
 class LengthReader:
-    """Reads lengths of time that a scene or a story is asked to have.
+    """Reads lengths of time that plain words request for a scene or a story.
 
     Args:
         entries: the language files, for their numbers, units, and words for longer and shorter.
@@ -59,7 +59,7 @@ class LengthReader:
         )
 
     def read(self, words: str, now_s: float) -> float | None:
-        """Return the seconds asked for, given how long it is now; None if the words tell none."""
+        """Return the seconds asked for, given how long it is now; None if the words give none."""
         factor = next((by for pattern, by in _FACTORS if pattern.search(words)), None)
         if factor is not None:
             return now_s * factor

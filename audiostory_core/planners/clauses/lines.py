@@ -26,21 +26,21 @@ _MARKS = ' \t"“”„«»「」'
 
 
 def changed_line(event: SubEvent, change: str, language: Language, says: str) -> SubEvent | None:
-    """Return the sub-event with the line that a change tells; None if it tells none.
+    """Return the sub-event with the line that a change gives; None if it gives none.
 
     Args:
         event: as it is.
         change: such as `Anna says "Come in."` or `change the line to "Stop!"`.
         language: of the story.
-        says: how a caption tells who says what, with {speaker} and {words}.
+        says: how a caption puts who says what, with {speaker} and {words}.
 
     Raises:
         BadInput: if several lines may be meant.
     """
-    asked = _asked(change, language)
-    if asked is None:
+    requested = _requested_line(change, language)
+    if requested is None:
         return None
-    speaker, manner, words, is_old = asked
+    speaker, manner, words, is_old = requested
     lines = [layer for layer in event.layers if isinstance(layer, SpeechLayer)]
     known = [line for line in lines if speaker and _same(line.speaker, speaker)]
     meant = known if speaker else lines
@@ -55,12 +55,14 @@ def changed_line(event: SubEvent, change: str, language: Language, says: str) ->
             'Say who speaks, as in: Anna says "…".',
         )  # fmt: skip
     line = SpeechLayer(words=words, speaker=speaker, manner=manner)
-    told = says.format(speaker=speaker, words=words) if speaker else f"“{words}”"
-    caption = f"{event.caption.rstrip(' .。')}. {told}"
-    return _retold(event, caption, [*event.layers, line])
+    spoken = says.format(speaker=speaker, words=words) if speaker else f"“{words}”"
+    caption = f"{event.caption.rstrip(' .。')}. {spoken}"
+    return _rewritten(event, caption, [*event.layers, line])
 
 
-def _asked(change: str, language: Language) -> tuple[str | None, str | None, str, bool] | None:
+def _requested_line(
+    change: str, language: Language
+) -> tuple[str | None, str | None, str, bool] | None:
     """Return speaker, manner, words, and whether a line that is there is meant."""
     quotes = find_quotes(change)
     line_is, says = _LINE_IS.fullmatch(change.strip()), _SAYS.fullmatch(change.strip())
@@ -111,8 +113,8 @@ def _with_words(event: SubEvent, line: SpeechLayer, words: str, manner: str | No
         caption = caption.replace(bare, words, 1)
     else:
         caption = f"{caption.rstrip(' .。')}. “{words}”"
-    return _retold(event, caption, layers)
+    return _rewritten(event, caption, layers)
 
 
-def _retold(event: SubEvent, caption: str, layers: Sequence[Layer]) -> SubEvent:
+def _rewritten(event: SubEvent, caption: str, layers: Sequence[Layer]) -> SubEvent:
     return event.model_copy(update={"caption": caption, "layers": tuple(layers)})

@@ -28,7 +28,7 @@ class Clauses:
         self._remarks = RemarkReader(self._reviser, LengthReader(self._languages.entries))
 
     def plan(self, brief: Brief) -> StoryPlan:
-        """Return ordered sub-events that tell the whole instruction in the asked time.
+        """Return ordered sub-events that cover the whole instruction in the requested time.
 
         Raises:
             BadInput: if the instruction or the duration cannot be planned.
@@ -48,9 +48,9 @@ class Clauses:
         return self._remarks.carry_out(plan, brief.remarks, brief.duration_s, brief.longest_clip_s)
 
     def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:
-        """Return the sub-event as the author wants it changed, told in plain words.
+        """Return the sub-event, changed as the author's plain words ask.
 
-        What is promised is checked: the new wording is taken only where foley reads the asked
+        What is promised is checked: the new wording is taken only where foley reads the wanted
         difference from it, and reads everything else as before.
 
         Raises:

@@ -34,11 +34,11 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Clause:
-    """A run of the instruction that tells one event."""
+    """A run of the instruction that describes one event."""
 
     piece: Piece
     spoken: tuple[Spoken, ...] = ()
-    is_silent: bool = False  # what stands before "At 10 s …" when nothing is told of it
+    is_silent: bool = False  # what stands before "At 10 s …" when the text says nothing of it
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,10 @@ def read_instruction(
         if mark.start >= framed_end or mark.role is Role.TOTAL
     ]
     lead = _lead(plain, marks)
-    told = [_hole(mark) for mark in marks if mark.role is not Role.OPENING]
+    timed = [_hole(mark) for mark in marks if mark.role is not Role.OPENING]
     blocks = read_blocks(text, language)
     markers = [Hole(*block.marker, "direction") for block in blocks if block.marker]
-    directions = _disjoint([*framed, *told, *markers])
+    directions = _disjoint([*framed, *timed, *markers])
     spoken = list(_spoken(text, quotes, blocks, language))
     opaque = _disjoint([*directions, *(Hole(q.start, q.end, "quote") for q in quotes)])
     pieces = read_pieces(text, blocks, opaque, language)
@@ -151,7 +151,7 @@ def read_instruction(
 
 
 def _lead(plain: str, marks: Sequence[TimeMark]) -> TimeMark | None:
-    """Return the first start time if nothing is told of the time before it."""
+    """Return the first start time if the text says nothing of the time before it."""
     first = next((mark for mark in marks if mark.role is Role.STARTS), None)
     if first is None or first.seconds < SHORTEST_SUB_EVENT_S:
         return None
@@ -159,7 +159,7 @@ def _lead(plain: str, marks: Sequence[TimeMark]) -> TimeMark | None:
 
 
 def _with_lead(reading: Reading, lead: TimeMark | None) -> Reading:
-    """Give the silence before the first start time a clause, told by the time's own words."""
+    """Give the silence before the first start time a clause, worded by the time's own words."""
     if lead is None:
         return reading
     first = reading.clauses[0]
@@ -177,15 +177,15 @@ def _hole(mark: TimeMark) -> Hole:
 def _framing(plain: str, languages: Languages) -> Iterator[Hole]:
     at = len(plain) - len(plain.lstrip())
     for _ in range(_FRAMED_STARTS):
-        found = [
+        ends = [
             match.end()
             for language in languages.known.values()
             for pattern in language.framing
             if (match := pattern.match(plain, at))
         ]
-        if not found:
+        if not ends:
             return
-        end = max(found)
+        end = max(ends)
         yield Hole(at, end, "direction")
         at = end + len(plain[end : end + 80]) - len(plain[end : end + 80].lstrip(" ,:，："))
 

@@ -69,7 +69,7 @@ _IN_END = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_]{3,}")
-_NEW_SCENE_S = 8.0  # of a scene whose length nobody tells
+_NEW_SCENE_S = 8.0  # of a scene whose length is not given
 
 
 class Revises(Protocol):
@@ -180,7 +180,7 @@ class RemarkReader:
                     "caption": gap.join(captions),
                     "layers": (
                         *left.layers,
-                        *(one for one in right.layers if one not in left.layers),
+                        *(layer for layer in right.layers if layer not in left.layers),
                     ),
                     "duration_s": seconds_of(left.samples + right.samples),
                 }
@@ -217,7 +217,7 @@ class RemarkReader:
         if not _TOTAL.search(remark) or _SCENE.search(remark):
             return False
         now_s = seconds_of(sum(event.samples for event in draft.events))
-        length = self._asked_length(remark, now_s)
+        length = self._requested_length(remark, now_s)
         if length is None:
             return False
         if not SHORTEST_STORY_S <= length <= LONGEST_STORY_S:
@@ -231,14 +231,14 @@ class RemarkReader:
         if at is None:
             return False
         change = (_IN_SCENE if numbered else _IN_END).sub(" ", remark).strip(" ,:")
-        length = self._asked_length(change, draft.events[at].duration_s)
+        length = self._requested_length(change, draft.events[at].duration_s)
         if length is not None:
             self._lasting(draft, at, self._lengths.checked(length, remark))
             return True
         self._revise(draft, at, change or remark, language)
         return True
 
-    def _asked_length(self, words: str, now_s: float) -> float | None:
+    def _requested_length(self, words: str, now_s: float) -> float | None:
         length = self._lengths.read(words, now_s)
         return length if length is not None else self._lengths.scaled(words, now_s)
 
@@ -259,7 +259,7 @@ class RemarkReader:
 def _with_speakers(
     cast: tuple[CastMember, ...], events: Sequence[SubEvent]
 ) -> tuple[CastMember, ...]:
-    """Return the cast and whoever else speaks."""
+    """Return the cast and all others who speak."""
     known = {member.name: member for member in cast}
     for event in events:
         for layer in event.layers:
@@ -286,9 +286,9 @@ def _unused(remark: str, problem: str) -> BadInput:
 
 
 def _nearest(events: Sequence[SubEvent], remark: str) -> int | None:
-    said = {_root(word) for word in _WORD.findall(remark.lower())}
+    roots = {_root(word) for word in _WORD.findall(remark.lower())}
     shared = [
-        len(said & {_root(word) for word in _WORD.findall(event.caption.lower())})
+        len(roots & {_root(word) for word in _WORD.findall(event.caption.lower())})
         for event in events
     ]
     pairs = {remark[i : i + 2] for i in range(len(remark) - 1)} if not remark.isascii() else set()
@@ -320,8 +320,8 @@ def _fit(events: list[SubEvent], total: int, keep: int | None) -> None:
     rest = total - (0 if keep is None else events[keep].samples)
     least = samples_of(SHORTEST_SUB_EVENT_S)
     if not others or rest < least * len(others):
-        told = "the total that was asked for leaves the other scenes no time"
-        raise _unused(f"{seconds_of(total):g} s", told)
+        problem = "the total that was asked for leaves the other scenes no time"
+        raise _unused(f"{seconds_of(total):g} s", problem)
     extra = [max(events[at].samples - least, 0) + 1.0 for at in others]
     shares = whole_samples(extra, rest - least * len(others))
     for at, more in zip(others, shares, strict=True):
@@ -329,9 +329,9 @@ def _fit(events: list[SubEvent], total: int, keep: int | None) -> None:
 
 
 def _split(event: SubEvent, longest_clip_s: float) -> list[SubEvent]:
-    spoken = sum(spoken_s(one.words) for one in event.layers if isinstance(one, SpeechLayer))
+    spoken = sum(spoken_s(layer.words) for layer in event.layers if isinstance(layer, SpeechLayer))
     parts = parts_of(event.samples, longest_clip_s, spoken)
-    again = tuple(one for one in event.layers if not isinstance(one, SpeechLayer))
+    again = tuple(layer for layer in event.layers if not isinstance(layer, SpeechLayer))
     return [
         event.model_copy(
             update={"duration_s": seconds_of(part)}

@@ -1,4 +1,4 @@
-"""Which clause gets how much time: the total, the times the text tells, natural lengths."""
+"""Which clause gets how much time: the total, the times the text gives, natural lengths."""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -26,12 +26,12 @@ from audiostory_core.story.plan import (
     check_duration,
 )
 
-_LEAST_OF_NATURAL = 0.25  # what events without a told time keep of their natural length
+_LEAST_OF_NATURAL = 0.25  # what events without a stated time keep of their natural length
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A run of clauses whose time the text tells together."""
+    """A run of clauses whose time the text gives together."""
 
     first: int
     last: int  # included
@@ -48,17 +48,17 @@ class Schedule:
     notes: tuple[str, ...] = field(default=())
 
 
-def make_schedule(reading: Reading, asked_s: float | None, longest_clip_s: float) -> Schedule:
+def make_schedule(reading: Reading, requested_s: float | None, longest_clip_s: float) -> Schedule:
     """Decide the total and share it.
 
     Raises:
-        BadInput: if the total, asked for or told, is not between 1 s and 24 h.
+        BadInput: if the total, requested or stated, is not between 1 s and 24 h.
     """
     spoken = [_spoken_s(reading, clause) for clause in reading.clauses]
     natural = [_natural_s(c, s) for c, s in zip(reading.clauses, spoken, strict=True)]
     notes: list[str] = []
     stretches = _stretches(reading, notes)
-    total_s, source = _total(reading, asked_s, stretches, natural, notes)
+    total_s, source = _total(reading, requested_s, stretches, natural, notes)
     targets = _targets(stretches, natural, spoken, total_s, notes)
     shares = _shares(reading, stretches, targets, spoken, longest_clip_s)
     merged = merge(shares, total_s, longest_clip_s)
@@ -121,7 +121,7 @@ def _lasting(reading: Reading) -> list[Stretch]:
     clauses = reading.clauses
     starts = [clause.piece.start for clause in clauses]
     marks = [mark for mark in reading.marks if mark.role is Role.LASTS and mark.seconds > 0]
-    told: list[Stretch] = []
+    timed: list[Stretch] = []
     covered = -1
     for number, mark in enumerate(marks):
         last = max(0, bisect_right(starts, mark.start) - 1)
@@ -133,9 +133,9 @@ def _lasting(reading: Reading) -> list[Stretch]:
         if mark.bracketed and block.form is Form.ITEM and following >= block.end:
             last = bisect_left(starts, block.end) - 1
         if first > covered:
-            told.append(Stretch(first, max(first, last), mark.seconds))
-            covered = told[-1].last
-    return _with_gaps(told, len(clauses))
+            timed.append(Stretch(first, max(first, last), mark.seconds))
+            covered = timed[-1].last
+    return _with_gaps(timed, len(clauses))
 
 
 def _same_item(clauses: Sequence[Clause], index: int) -> bool:
@@ -145,10 +145,10 @@ def _same_item(clauses: Sequence[Clause], index: int) -> bool:
     )
 
 
-def _with_gaps(told: Sequence[Stretch], count: int) -> list[Stretch]:
+def _with_gaps(timed: Sequence[Stretch], count: int) -> list[Stretch]:
     stretches: list[Stretch] = []
     at = 0
-    for stretch in [*told, Stretch(count, count, None)]:
+    for stretch in [*timed, Stretch(count, count, None)]:
         if stretch.first > at:
             stretches.append(Stretch(at, stretch.first - 1, None))
         if stretch.first < count:
@@ -159,20 +159,22 @@ def _with_gaps(told: Sequence[Stretch], count: int) -> list[Stretch]:
 
 def _total(
     reading: Reading,
-    asked_s: float | None,
+    requested_s: float | None,
     stretches: Sequence[Stretch],
     natural: Sequence[float],
     notes: list[str],
 ) -> tuple[float, str]:
-    told = next((mark.seconds for mark in reading.marks if mark.role is Role.TOTAL), None)
+    stated_s = next((mark.seconds for mark in reading.marks if mark.role is Role.TOTAL), None)
     opening = next((mark.seconds for mark in reading.marks if mark.role is Role.OPENING), None)
-    if asked_s is not None:
-        total = check_duration(asked_s)
-        if told is not None and abs(told - total) > SLACK_S:
-            notes.append(f"The text says {told:g} s in all; {total:g} s was asked for and is kept.")
+    if requested_s is not None:
+        total = check_duration(requested_s)
+        if stated_s is not None and abs(stated_s - total) > SLACK_S:
+            notes.append(
+                f"The text says {stated_s:g} s in all; {total:g} s was asked for and is kept."
+            )
         return total, "asked for"
-    if told is not None:
-        return check_duration(told), "told by the text"
+    if stated_s is not None:
+        return check_duration(stated_s), "told by the text"
     if opening is not None and SHORTEST_STORY_S <= opening <= LONGEST_STORY_S:
         return check_duration(opening), "told by the opening of the text"
     free = math.fsum(
@@ -205,8 +207,8 @@ def _targets(
         notes.append(f"The times told were scaled by {scale:.3g} to fit {total_s:g} s.")
     targets = [0.0] * len(natural)
     free_total = total_s - fixed * scale
-    given = spread([natural[i] for i in free], [spoken[i] for i in free], free_total)
-    for i, seconds in zip(free, given, strict=True):
+    allotted = spread([natural[i] for i in free], [spoken[i] for i in free], free_total)
+    for i, seconds in zip(free, allotted, strict=True):
         targets[i] = seconds
     for stretch in stretches:
         if stretch.seconds is None:
@@ -230,7 +232,7 @@ def _shares(
     spoken: Sequence[float],
     longest_clip_s: float,
 ) -> list[Share]:
-    """One share per clause; clauses whose time is told together are one where it fits a clip."""
+    """One share per clause; clauses whose time is given together are one where it fits a clip."""
     bonds = [clause.piece.bond for clause in reading.clauses]
     shares: list[Share] = []
     for stretch in stretches:
@@ -244,7 +246,7 @@ def _shares(
         whole = math.fsum(targets[i] for i in own)
         stamped = any(bond is Bond.STAMP for bond in bonds[stretch.first : stretch.last + 2])
         if stamped or whole > longest_clip_s:
-            shares += [replace(single, is_told=len(singles) == 1) for single in singles]
+            shares += [replace(single, is_timed=len(singles) == 1) for single in singles]
         else:
             heard = math.fsum(spoken[i] for i in own)
             shares.append(

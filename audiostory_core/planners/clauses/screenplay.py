@@ -45,7 +45,7 @@ def may_be_name(name: str, language: Language) -> bool:
     return not (len(words) == 1 and words[0] in language.places | language.adverbs)
 
 
-def centred_dialogue(
+def centered_dialogue(
     text: str, lines: Sequence[tuple[int, int]], language: Language
 ) -> dict[int, Speech]:
     """Find dialogue below names in capitals, by the number of its first line.
@@ -53,21 +53,21 @@ def centred_dialogue(
     A title has the same form, so a name alone is believed only in a text that has headings,
     directions in brackets below a name, or several names.
     """
-    found: dict[int, Speech] = {}
+    speeches: dict[int, Speech] = {}
     at = 0
     while at < len(lines):
         if _is_name(text, lines, at, language):
             for number, speech in _speeches(text, lines, at, language):
-                found[number] = speech
+                speeches[number] = speech
                 at = number + speech.lines - 1
         at += 1
-    names = {speech.start for speech in found.values()}
+    names = {speech.start for speech in speeches.values()}
     is_script = (
         len(names) > 1
-        or any(speech.manner for speech in found.values())
+        or any(speech.manner for speech in speeches.values())
         or any(_is_script_line(text, start, end) for start, end in lines)
     )
-    return found if found and is_script else {}
+    return speeches if speeches and is_script else {}
 
 
 def _is_script_line(text: str, start: int, end: int) -> bool:

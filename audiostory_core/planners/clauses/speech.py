@@ -38,7 +38,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Voice:
-    """Who speaks and how, as the text tells it; all None for a voice nobody names."""
+    """Who speaks and how, as the text says; all None for a voice without a name."""
 
     speaker: str | None = None
     manner: str | None = None
@@ -97,12 +97,12 @@ def voice_of(text: str, quote: Quote, language: Language) -> Voice | None:
 
 
 def manner_in(words: str, language: Language) -> str | None:
-    """Return the words of a text that tell a manner of speaking, joined by commas."""
+    """Return the words of a text that name a manner of speaking, joined by commas."""
     if language.spaced:
-        found = [m[0] for m in _WORD.finditer(words) if m[0].lower() in language.manners]
+        manners = [m[0] for m in _WORD.finditer(words) if m[0].lower() in language.manners]
     else:
-        found = [manner for manner in sorted(language.manners) if manner in words][:1]
-    return ", ".join(dict.fromkeys(found)) or None
+        manners = [manner for manner in sorted(language.manners) if manner in words][:1]
+    return ", ".join(dict.fromkeys(manners)) or None
 
 
 def _read_voice(context: str, language: Language, *, verb_last: bool) -> Voice | None:

@@ -28,10 +28,10 @@ def draw_storyboard(
 ) -> StoryPlan:
     """Make the plan of a story from what was read and how its time is shared."""
     samples = samples_for(schedule.shares, schedule.total_s)
-    teller = _Teller(reading)
+    writer = _SceneWriter(reading)
     sub_events: list[SubEvent] = []
     for share, count in zip(schedule.shares, samples, strict=True):
-        caption, tone, layers = teller.tell(share)
+        caption, tone, layers = writer.write(share)
         parts = parts_of(count, longest_clip_s, share.spoken)
         again = tuple(layer for layer in layers if _carries_on(layer, reading.language))
         sub_events += [
@@ -48,9 +48,9 @@ def draw_storyboard(
         instruction=reading.text,
         language=language,
         duration_s=schedule.total_s,
-        reasoning=_reasoning(teller, schedule, language, len(sub_events)),
+        reasoning=_reasoning(writer, schedule, language, len(sub_events)),
         sub_events=tuple(sub_events),
-        cast=tuple(teller.cast.values()),
+        cast=tuple(writer.cast.values()),
         directions=tuple(
             reading.text[hole.start : hole.end].strip() for hole in reading.directions
         ),
@@ -71,8 +71,8 @@ def _carries_on(layer: Layer, language: Language) -> bool:
     return not any(word in language.counts or word.isdigit() for word in words)
 
 
-class _Teller:
-    """Tells shares one after the other; remembers the setting, the cast and the subject."""
+class _SceneWriter:
+    """Words shares one after the other; remembers the setting, the cast and the subject."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -81,7 +81,7 @@ class _Teller:
         self.cast: dict[str, CastMember] = {}
         self.settings: list[str] = []
 
-    def tell(self, share: Share) -> tuple[str, str, tuple[Layer, ...]]:
+    def write(self, share: Share) -> tuple[str, str, tuple[Layer, ...]]:
         """Return caption, tone and layers of the next share."""
         reading = self._reading
         clauses = reading.clauses[share.first : share.last + 1]
@@ -152,34 +152,38 @@ class _Teller:
 
 
 def _tone(caption: str, language: Language) -> str:
-    said = caption.lower()
-    words = _WORD.findall(said)
+    lowered = caption.lower()
+    words = _WORD.findall(lowered)
     scores = {
         tone: sum(word in marks for word in words)
         if language.spaced
-        else sum(said.count(mark) for mark in marks)
+        else sum(lowered.count(mark) for mark in marks)
         for tone, marks in language.tones.items()
     }
     best = max(scores, key=lambda tone: scores[tone], default="neutral")
     return best if scores.get(best) else "neutral"
 
 
-def _reasoning(teller: _Teller, schedule: Schedule, language: str, count: int) -> str:
+def _reasoning(writer: _SceneWriter, schedule: Schedule, language: str, count: int) -> str:
     clauses = sum(share.last - share.first + 1 for share in schedule.shares)
-    told = sum(share.is_told for share in schedule.shares)
-    said = [
+    timed = sum(share.is_timed for share in schedule.shares)
+    sentences = [
         f"Read as {language!r}: {_counted(clauses, 'event')} told in {_counted(count, 'sub-event')}."
     ]
-    if teller.settings:
-        said.append(f"Setting: {_listed(teller.settings)}.")
-    if teller.cast:
-        said.append(f"Heard to speak: {_listed(list(teller.cast))}.")
-    said.append(f"The total of {schedule.total_s:g} s was {schedule.source}.")
-    if told:
-        said.append(f"The text tells the time of {_counted(told, 'event')}; others share the rest.")
+    if writer.settings:
+        sentences.append(f"Setting: {_listed(writer.settings)}.")
+    if writer.cast:
+        sentences.append(f"Heard to speak: {_listed(list(writer.cast))}.")
+    sentences.append(f"The total of {schedule.total_s:g} s was {schedule.source}.")
+    if timed:
+        sentences.append(
+            f"The text tells the time of {_counted(timed, 'event')}; others share the rest."
+        )
     else:
-        said.append("Time is shared by what each event tells and how long its words take to say.")
-    return " ".join(said)
+        sentences.append(
+            "Time is shared by what each event tells and how long its words take to say."
+        )
+    return " ".join(sentences)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""Times told in a text: the total, how long something lasts, when it starts.
+"""Times stated in a text: the total, how long something lasts, when it starts.
 
 Numbers, units and the words around them are those of all languages at once, so that
 "雨 (12 s)" is read too. Everything works on the text with full-width forms made narrow,
@@ -41,12 +41,12 @@ class Role(StrEnum):
     LASTING = "lasting"  # "lasting 5 s": read as TOTAL at the end of the text, else as LASTS
     LASTS = "lasts"  # how long the clause it stands in is
     STARTS = "starts"  # when the clause after it starts
-    OPENING = "opening"  # a bare duration at the very start; the total if nothing better is told
+    OPENING = "opening"  # a bare duration at the very start; the total if nothing better is stated
 
 
 @dataclass(frozen=True)
 class TimeMark:
-    """A time told in a text, its cue words and brackets included in the span."""
+    """A time stated in a text, its cue words and brackets included in the span."""
 
     start: int
     end: int
@@ -144,12 +144,12 @@ class TimeReader:
 
     def _amount_pattern(self, units: Mapping[str, str]) -> re.Pattern[str]:
         unit = "|".join(units.values())
-        one = rf"(?:{self._numeral()})[ -]{{0,2}}(?:{unit})(?![A-Za-zÀ-ÿ])\.?"
+        amount = rf"(?:{self._numeral()})[ -]{{0,2}}(?:{unit})(?![A-Za-zÀ-ÿ])\.?"
         glued = (
             rf"(?:{_DIGITS}) ?(?:h|m|min|小时|時間|分钟|分) ?\d{{1,2}} ?(?:{unit})(?![A-Za-zÀ-ÿ])"
         )
         half = r"(?: and a half| y medi[oa]| et demie?)?"
-        joined = rf"{one}{half}(?:,? ?(?:and|y|et|und|零|又)? ?{one}){{0,2}}"
+        joined = rf"{amount}{half}(?:,? ?(?:and|y|et|und|零|又)? ?{amount}){{0,2}}"
         return re.compile(rf"(?<![A-Za-zÀ-ÿ0-9.,])(?P<minus>-)?(?:{glued}|{joined})", re.IGNORECASE)
 
     def _part_pattern(self, units: Mapping[str, str]) -> re.Pattern[str]:
@@ -161,7 +161,7 @@ class TimeReader:
         )
 
     def seconds(self, amount: str) -> float:
-        """Return the length an amount such as "1 min 30 s" tells."""
+        """Return the length of an amount such as "1 min 30 s"."""
         total = 0.0
         for part in self._part.finditer(amount):
             scale = self._scale(part["unit"])
@@ -176,23 +176,23 @@ class TimeReader:
 
     def read(self, text: str, quoted: Iterable[tuple[int, int]] = ()) -> list[TimeMark]:
         """Find all times outside the quoted spans, in order; `text` is already narrow."""
-        found = [
+        candidates = [
             (m.start(), m.end(), self.seconds(m[0]), False) for m in self._amount.finditer(text)
         ]
-        found += [
+        candidates += [
             (m.start(), m.end(), _clock_seconds(m[0]), True) for m in self._clock.finditer(text)
         ]
         marks: list[TimeMark] = []
         taken = 0
         spans = iter([*quoted, (len(text) + 1, len(text) + 1)])
         span = next(spans)
-        found.sort()
-        for index, (start, end, seconds, is_clock) in enumerate(found):
+        candidates.sort()
+        for index, (start, end, seconds, is_clock) in enumerate(candidates):
             while span[1] <= start:
                 span = next(spans)
             if start < taken or span[0] <= start:
                 continue
-            later = found[index + 1] if index + 1 < len(found) else None
+            later = candidates[index + 1] if index + 1 < len(candidates) else None
             mark = self._mark(text, start, end, seconds, is_clock, later)
             if mark and mark.start >= taken:
                 marks.append(mark)

@@ -28,15 +28,15 @@ def spoken_s(words: str) -> float:
 
 
 def natural_s(words: int, *, lasting: bool, spoken: float) -> float:
-    """Return how long an event would like to be, from what it tells.
+    """Return the natural length of an event, from its content.
 
     Args:
         words: their number.
         lasting: whether a bed or music is heard in it.
         spoken: seconds of speech in it.
     """
-    told = min(3.5 + 0.6 * words + (2.0 if lasting else 0.0), 12.0)
-    return max(told, spoken + 2.0) if spoken else told
+    content_s = min(3.5 + 0.6 * words + (2.0 if lasting else 0.0), 12.0)
+    return max(content_s, spoken + 2.0) if spoken else content_s
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Share:
     target_s: float
     spoken: float = 0.0
     bond: Bond = Bond.BLOCK  # before it
-    is_told: bool = False  # the text gives its time
+    is_timed: bool = False  # the text gives its time
     enters: bool = False  # begins elsewhere than where the one before ends
 
 
@@ -78,7 +78,7 @@ def spread(weights: Sequence[float], floors: Sequence[float], total: float) -> l
 def merge(shares: Sequence[Share], total_s: float, longest_s: float) -> list[Share]:
     """Merge neighbors until each is comfortable and all fit the total, in order.
 
-    Events of told times, and events either side of a time told, merge only where the total
+    Events of stated times, and events either side of a stated time, merge only where the total
     forces it.
     """
     most = max(1, math.floor(total_s / SHORTEST_SUB_EVENT_S))
@@ -98,7 +98,7 @@ def _comfortable_shortest_s(total_s: float) -> float:
 
 
 def _may_merge(left: Share, right: Share, longest_s: float, shortest_s: float) -> bool:
-    if left.is_told or right.is_told or right.bond is Bond.STAMP or right.enters:
+    if left.is_timed or right.is_timed or right.bond is Bond.STAMP or right.enters:
         return False
     whole_s = left.target_s + right.target_s
     if whole_s > longest_s or left.spoken + right.spoken > longest_s:
@@ -109,8 +109,8 @@ def _may_merge(left: Share, right: Share, longest_s: float, shortest_s: float) -
 
 
 def _accompanies(left: Share, right: Share, longest_s: float) -> bool:
-    """Say whether the right one only tells what is heard beside the left one."""
-    if left.is_told or right.is_told or right.bond > Bond.WEAK:
+    """Return whether the right one only says what is heard beside the left one."""
+    if left.is_timed or right.is_timed or right.bond > Bond.WEAK:
         return False
     return left.target_s + right.target_s <= longest_s
 
@@ -150,7 +150,7 @@ class _Chain:
         second = self._shares[right] if right >= 0 else None
         if first is None or second is None or not allowed(first, second):
             return None
-        firmness = (1.0 + second.bond) * (4.0 if first.is_told or second.is_told else 1.0)
+        firmness = (1.0 + second.bond) * (4.0 if first.is_timed or second.is_timed else 1.0)
         return (first.target_s + second.target_s) * firmness, left, right
 
     def _join(self, left: int, right: int) -> None:
@@ -159,7 +159,7 @@ class _Chain:
         assert second is not None
         self._shares[left] = Share(
             first.first, second.last, first.target_s + second.target_s,
-            first.spoken + second.spoken, first.bond, first.is_told or second.is_told, first.enters,
+            first.spoken + second.spoken, first.bond, first.is_timed or second.is_timed, first.enters,
         )  # fmt: skip
         self._shares[right] = None
         self._after[left] = self._after[right]
@@ -171,7 +171,9 @@ class _Chain:
 def samples_for(shares: Sequence[Share], total_s: float) -> list[int]:
     """Return the samples of each share: at least the shortest sub-event, adding up exactly."""
     least = samples_of(SHORTEST_SUB_EVENT_S)
-    floors = [max(SHORTEST_SUB_EVENT_S, 0.0 if share.is_told else share.spoken) for share in shares]
+    floors = [
+        max(SHORTEST_SUB_EVENT_S, 0.0 if share.is_timed else share.spoken) for share in shares
+    ]
     seconds = spread([share.target_s for share in shares], floors, total_s)
     extra = [max(0.0, second - SHORTEST_SUB_EVENT_S) for second in seconds]
     free = samples_of(total_s) - least * len(shares)

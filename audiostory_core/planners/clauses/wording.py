@@ -1,7 +1,7 @@
-"""Texts whose sounds are told otherwise: farther, louder, gone, replaced.
+"""Texts whose sounds are reworded: farther, louder, gone, replaced.
 
-Every new wording is read again before it is taken: the sound must have moved the asked way, and
-all other sounds of the text must be told as before. What foley would not render otherwise is
+Every new wording is read again before it is taken: the sound must have moved the wanted way, and
+all other sounds of the text must read as before. What foley would not render otherwise is
 never returned.
 """
 
@@ -38,7 +38,7 @@ class Step:
     least: float | None = None  # the field must be above this for the step to make sense
 
     def moves(self, before: Shape, after: Shape) -> bool:
-        """Say whether a shape has moved the asked way."""
+        """Return whether a shape has moved the wanted way."""
         was, now = _figure(before, self.field), _figure(after, self.field)
         return now - was > _MOVED if self.up else was - now > _MOVED
 
@@ -83,7 +83,7 @@ DIALS: Mapping[str, tuple[Step, ...]] = {
     ),
 }
 _SINGULAR = frozenset(("a", "an", "one", "single", "un", "una", "une", "ein", "eine", "einen"))
-_HABIT = 7.0  # of a flock whose number nobody tells
+_HABIT = 7.0  # of a flock whose number is not given
 
 
 def _figure(shape: Shape, field: str) -> float:
@@ -92,7 +92,7 @@ def _figure(shape: Shape, field: str) -> float:
 
 
 class Wording:
-    """Tells the sounds of one language otherwise.
+    """Rewords the sounds of one language.
 
     Args:
         lexicon: finds the sounds in words.
@@ -123,10 +123,10 @@ class Wording:
         changed = text
         number = 0
         while True:
-            found = [one for one in self.read(changed).mentions if one.kind == kind]
-            if number >= len(found):
+            mentions = [mention for mention in self.read(changed).mentions if mention.kind == kind]
+            if number >= len(mentions):
                 return changed if changed != text else None
-            stepped = self._stepped(changed, found[number], DIALS[dial])
+            stepped = self._stepped(changed, mentions[number], DIALS[dial])
             if stepped is None:
                 return None
             changed, number = stepped, number + 1
@@ -139,7 +139,7 @@ class Wording:
             )
             if phrases is None or not step.applies(shape):
                 continue
-            for candidate in self._told(text, mention, step, phrases[0], phrases[1]):
+            for candidate in self._wordings(text, mention, step, phrases[0], phrases[1]):
                 after = self._only_moved(text, candidate, mention)
                 if after is not None and step.moves(shape, after.shape):
                     return candidate
@@ -154,7 +154,7 @@ class Wording:
         words = list(_WORD.finditer(text, 0, self._noun_start(text, mention)))
         return words[-1][0].lower() if words else ""
 
-    def _told(
+    def _wordings(
         self, text: str, mention: Mention, step: Step, before: str, after: str
     ) -> Iterator[str]:
         """Yield wordings, the plainest first."""
@@ -165,7 +165,7 @@ class Wording:
             cut = self.fitted(text, start, end, "")
             if step.field != "count":
                 yield cut
-            moved = [one for one in self.read(cut).mentions if one.kind == mention.kind]
+            moved = [sound for sound in self.read(cut).mentions if sound.kind == mention.kind]
             if moved and step.field == "count":
                 yield from self._counted(cut, moved[0], before)
             if moved:
@@ -189,24 +189,24 @@ class Wording:
             return
         at = self._noun_start(text, mention)
         words = list(_WORD.finditer(text, 0, at))
-        told = words[-1][0].lower() if words else ""
-        is_number = bool(told) and self._is_number(told, mention)
-        if not is_number and told not in self._language.determiners:
+        word = words[-1][0].lower() if words else ""
+        is_number = bool(word) and self._is_number(word, mention)
+        if not is_number and word not in self._language.determiners:
             return
         start = words[-1].start()
         if is_number and len(words) > 1 and words[-2][0].lower() in _SINGULAR:  # "a dozen"
             start = words[-2].start()
-        if self._language.code == "en" and told in _SINGULAR:
+        if self._language.code == "en" and word in _SINGULAR:
             plural = text[:at] + _english_plural(text[at : mention.end]) + text[mention.end :]
             yield self.fitted(plural, start, at, number)
         yield self.fitted(text, start, at, number)
 
     def _is_number(self, word: str, mention: Mention) -> bool:
-        plain, told = self.read(mention.text), self.read(f"{word} {mention.text}")
-        return [m.shape.count for m in plain.mentions] != [m.shape.count for m in told.mentions]
+        plain, numbered = self.read(mention.text), self.read(f"{word} {mention.text}")
+        return [m.shape.count for m in plain.mentions] != [m.shape.count for m in numbered.mentions]
 
     def _holders(self, text: str, mention: Mention, field: str) -> Iterator[tuple[int, int]]:
-        """Yield spans beside a sound that tell the field of it, the shortest first."""
+        """Yield spans beside a sound that express the field of it, the shortest first."""
         now = getattr(mention.shape, field)
         if now == getattr(Shape(), field):
             return
@@ -267,7 +267,7 @@ class Wording:
         return word[0].lower() if word else ""
 
     def _only_moved(self, text: str, candidate: str, mention: Mention) -> Mention | None:
-        """Return the sound as the candidate tells it, if nothing else is told otherwise."""
+        """Return the sound as the candidate words it, if nothing else has changed."""
         before, after = self.read(text), self.read(candidate)
         index = before.mentions.index(mention)
         if len(after.mentions) != len(before.mentions) or not _same_beds(before, after):
@@ -277,20 +277,20 @@ class Wording:
                 return None
         return after.mentions[index]
 
-    def told_so(self, text: str, kind: str, asked: Shape, words: Sequence[str]) -> str | None:
-        """Return the text with one of the phrases beside a sound, so that it has the asked shape.
+    def shaped(self, text: str, kind: str, target: Shape, words: Sequence[str]) -> str | None:
+        """Return the text with one of the phrases beside a sound, so that it has the target shape.
 
         Args:
             text: names a sound of the kind.
             kind: of the sound.
-            asked: fields that differ from an untold shape are what the author asks for.
+            target: fields that differ from a plain shape are what the author asks for.
             words: phrases to try, the best first.
         """
-        mention = next(one for one in self.read(text).mentions if one.kind == kind)
+        mention = next(sound for sound in self.read(text).mentions if sound.kind == kind)
         wanted = {
-            name: getattr(asked, name)
+            name: getattr(target, name)
             for name in Shape.__dataclass_fields__
-            if getattr(asked, name) != getattr(Shape(), name)
+            if getattr(target, name) != getattr(Shape(), name)
         }
         if not wanted or all(getattr(mention.shape, n) == v for n, v in wanted.items()):
             return None
@@ -298,7 +298,9 @@ class Wording:
         for name in wanted:
             for start, end in self._holders(text, mention, name):
                 cut = self.fitted(text, start, end, "")
-                spans += [(cut, one) for one in self.read(cut).mentions if one.kind == kind][:1]
+                spans += [(cut, sound) for sound in self.read(cut).mentions if sound.kind == kind][
+                    :1
+                ]
         for base, sound in spans:
             for place in (sound.end, self._noun_start(base, sound)):
                 for phrase in words:
@@ -311,19 +313,19 @@ class Wording:
     def without(self, text: str, kind: str) -> str | None:
         """Return the text without the sounds of a kind; None if they cannot be cut out of it.
 
-        Empty if the text tells nothing else.
+        Empty if the text names nothing else.
         """
         while True:
             before = self.read(text)
-            found = next((one for one in before.mentions if one.kind == kind), None)
-            if found is None:
+            mention = next((sound for sound in before.mentions if sound.kind == kind), None)
+            if mention is None:
                 return text
-            others = [one.kind for one in before.mentions if one is not found]
+            others = [sound.kind for sound in before.mentions if sound is not mention]
             shorter = next(
                 (
                     cut
-                    for cut in self._cuts(text, found)
-                    if [one.kind for one in self.read(cut).mentions] == others
+                    for cut in self._cuts(text, mention)
+                    if [sound.kind for sound in self.read(cut).mentions] == others
                 ),
                 None,
             )
@@ -373,20 +375,20 @@ class Wording:
             noun: how the author called it.
             new: words of the sound that comes.
         """
-        wanted = [one.kind for one in self.read(new).mentions]
+        wanted = [sound.kind for sound in self.read(new).mentions]
         while True:
             before = self.read(text)
-            found = next((one for one in before.mentions if one.kind == kind), None)
-            if found is None:
+            mention = next((sound for sound in before.mentions if sound.kind == kind), None)
+            if mention is None:
                 return text
-            index = before.mentions.index(found)
-            kinds = [one.kind for one in before.mentions]
+            index = before.mentions.index(mention)
+            kinds = [sound.kind for sound in before.mentions]
             expected = [*kinds[:index], *wanted, *kinds[index + 1 :]]
             candidate = next(
                 (
-                    one
-                    for one in self._substitutes(text, found, noun, new)
-                    if [mention.kind for mention in self.read(one).mentions] == expected
+                    wording
+                    for wording in self._substitutes(text, mention, noun, new)
+                    if [sound.kind for sound in self.read(wording).mentions] == expected
                 ),
                 None,
             )
@@ -463,8 +465,8 @@ def _english_plural(phrase: str) -> str:
 
 
 def _same_beds(before: Reading, after: Reading) -> bool:
-    old = sorted(one.kind for one in before.ambience)
-    return old == sorted(one.kind for one in after.ambience)
+    old = sorted(bed.kind for bed in before.ambience)
+    return old == sorted(bed.kind for bed in after.ambience)
 
 
 def change_words(entry: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:

@@ -59,7 +59,7 @@ def is_event_verb(tokens: Sequence[Token], index: int, first: int, language: Lan
 
     Args:
         tokens: of the clause and what is around it.
-        index: the token asked about.
+        index: of the token.
         first: the token the clause begins with.
         language: whose verbs are known.
     """

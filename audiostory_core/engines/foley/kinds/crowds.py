@@ -78,7 +78,7 @@ def _talkers(rng: np.random.Generator, count: int) -> list[Array]:
         voice = replace(voice_of(rng, 0.3 if number % 2 else -0.4), effort=0.6)
         gestures = babble(rng, VOICE_S, rng.uniform(4.2, 5.2), 1.3)
         stretches.append(_leveled(speak(rng, voice, gestures, dsp.seconds(VOICE_S))))
-    return [*stretches, *(_transposed(one, rng.uniform(1.1, 1.22)) for one in stretches)]
+    return [*stretches, *(_transposed(stretch, rng.uniform(1.1, 1.22)) for stretch in stretches)]
 
 
 def _transposed(waveform: Array, factor: float) -> Array:

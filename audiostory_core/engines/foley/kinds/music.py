@@ -76,22 +76,22 @@ class Player:
         every = min(
             60.0 * SAMPLE_RATE / (sound.tempo_bpm * sound.shape.pace), sound.samples / count
         )
-        held = min(seconds(LONGEST_COUNTED_S), sound.samples) if count == 1 else round(0.9 * every)
+        hold = min(seconds(LONGEST_COUNTED_S), sound.samples) if count == 1 else round(0.9 * every)
         canvas = np.zeros(sound.samples)
         for number in range(count):
             note = Note(0.0, 1.0, score.pitch((0, 2, 4, 2)[number % 4]))
-            place(canvas, self._note(sound, note, held, seed), round(number * every))
+            place(canvas, self._note(sound, note, hold, seed), round(number * every))
         return canvas
 
     def _score(self, sound: Sound) -> Score:
         theme = 1000 * sound.tonic + round(sound.tempo_bpm)
         return Score(sound.tonic, sound.minor, theme, self.beats)
 
-    def _note(self, sound: Sound, note: Note, held: int, seed: int) -> Array:
+    def _note(self, sound: Sound, note: Note, hold: int, seed: int) -> Array:
         octave = self.octave - 12 * round(0.6 * sound.shape.size)
         velocity = min(max(note.velocity * (1 + 0.2 * sound.shape.intensity), 0.3), 1.0)
         rng = np.random.default_rng((seed, note.midi))
-        return self.tone(hertz_of(note.midi + octave), held, velocity, rng)
+        return self.tone(hertz_of(note.midi + octave), hold, velocity, rng)
 
 
 def _theme(score: Score, bar: int) -> list[Note]:
@@ -104,8 +104,8 @@ def _legato(score: Score, bar: int) -> list[Note]:
 
 def _chords(score: Score, bar: int) -> list[Note]:
     root, third, fifth = score.chord(bar)
-    held = float(score.beats)
-    return [Note(0.0, held, midi, 0.6) for midi in (root - 12, root, third, fifth)]
+    beats = float(score.beats)
+    return [Note(0.0, beats, midi, 0.6) for midi in (root - 12, root, third, fifth)]
 
 
 def _theme_over_chords(score: Score, bar: int) -> list[Note]:

@@ -159,17 +159,17 @@ def _car_horn(sound: Sound) -> Samples:
     reed = wavetable(np.array((0.7, 1, 0.9, 0.8, 0.9, 0.7, 0.55, 0.5, 0.35, 0.3, 0.2, 0.15, 0.1)))
 
     count = sound.shape.count or int(rng.integers(1, 4))
-    held_s = 0.3 + 0.5 * max(sound.shape.intensity, 0)
+    honk_s = 0.3 + 0.5 * max(sound.shape.intensity, 0)
 
     def honk(index: int) -> Array:
         last = index == count - 1
-        length_s = held_s * rng.uniform(0.8, 1.2) * (1.6 if last else 1.0)
+        length_s = honk_s * rng.uniform(0.8, 1.2) * (1.6 if last else 1.0)
         length = _blown(sound, length_s, count)
         hertz = low_hz * (1 - 0.04 * decay(length, 0.12))
         tone = play(reed, turns(hertz)) + play(reed, turns(1.24 * hertz, 0.3))
         return fade(resonant(tone, ((1900, 2.0, 0.8), (3100, 3.0, 0.5)), 0.5), 0.018, 0.04)
 
-    return counted(sound, count, 1.5 * held_s + 0.1, honk, 0.04, 0.5)
+    return counted(sound, count, 1.5 * honk_s + 0.1, honk, 0.04, 0.5)
 
 
 def _foghorn(sound: Sound) -> Samples:

@@ -213,7 +213,7 @@ def _scream(sound: Sound) -> Array:
             Gesture(length_s + 0.06, "ae", 0.5),
         ]
         waveform = speak(rng, voice, gestures, dsp.seconds(length_s + 0.12))
-        # Screams are rough: amplitude beats of 50 to 90 Hz tell alarm from song.
+        # Screams are rough: amplitude beats of 50 to 90 Hz set alarm apart from song.
         beat = np.sin(
             dsp.glide(rng.uniform(55, 80) * (1 + 0.2 * matter.roam(rng, len(waveform), 8)))
         )

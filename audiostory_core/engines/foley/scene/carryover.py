@@ -21,12 +21,12 @@ MAX_VOICES = 16
 MAX_POSITIONS = 24
 MAX_LASTING = 8
 MAX_SUBJECTS = 3
-LONGEST_NAME = 60  # characters of a speaker's name that tell it from others
+LONGEST_NAME = 60  # characters of a speaker's name that are compared
 RECEDE_DB = -6.0  # a bed that is not named again steps back …
 WANE_DB = -3.0  # … and a little more in every scene after
 GONE_DB = -18.0  # what would be fainter is gone
 IMPLIED_DB = -3.0  # of a bed that comes with a place and is not named itself
-LOST_TONE_DB = 8.0  # of the room tone where nothing that was asked for can be made
+LOST_TONE_DB = 8.0  # of the room tone where nothing that was requested can be made
 
 _WEATHER = frozenset({"weather", "water"})  # families that a new place does not end
 _DARK_TONES = ("tense", "sad", "dark", "eerie", "ominous", "melanchol", "fear", "grie", "somber")
@@ -44,7 +44,7 @@ class Carryover:
         positions: (kind, -1 left … 1 right) of sources heard so far.
         elapsed: (kind, samples heard before this scene) of lasting sounds; not 0 in the later
             parts of a split scene.
-        subjects: kinds of what is happening, for scenes that only tell more of it.
+        subjects: kinds of what is happening, for scenes that only say more of it.
         companions: kinds of the scene before that sound together with what this one names.
         done: samples of a split scene before this part of it.
         whole: samples of that scene in all its parts.

@@ -1,4 +1,4 @@
-"""How loud things are: transients in bounds, quiet scenes raised, loud ones held.
+"""How loud things are: transients in bounds, quiet scenes raised, loud ones limited.
 
 A story is brought to one loudness at its end with little limiting. That works only where no
 sound's peak stands far above its loudness and no scene lies far below the others. What follows
@@ -60,7 +60,7 @@ def leveled(dry: Array, level_db: float, most_crest_db: float = MAX_CREST_DB) ->
         most_crest_db: peak over that RMS.
 
     Returns:
-        A copy whose crest is near the asked one at most, and whose peak is at most `SOUND_PEAK`.
+        A copy whose crest is near the given one at most, and whose peak is at most `SOUND_PEAK`.
     """
     loudest = dsp.loudest_rms(dry)
     if loudest < 1e-9:
@@ -95,8 +95,8 @@ def limited(waveform: NDArray[F], ceiling: Array) -> NDArray[F]:
     released = np.minimum.accumulate(needed_db - slope) + slope
     # The mean of what is held, and the line from block to block, stay below what every sample
     # of the block needs.
-    held = ndimage.minimum_filter1d(released, 2 * HOLD + 1, mode="nearest")
-    smooth = ndimage.uniform_filter1d(held, 2 * HOLD - 1, mode="nearest")
+    lowest_db = ndimage.minimum_filter1d(released, 2 * HOLD + 1, mode="nearest")
+    smooth = ndimage.uniform_filter1d(lowest_db, 2 * HOLD - 1, mode="nearest")
     gain = _on_samples(10 ** (smooth / 20), waveform.shape[-1])
     return np.asarray(waveform * gain, waveform.dtype)
 

@@ -199,7 +199,7 @@ class _Performance:
             elif not isinstance(group, Pause):
                 self._play(group, slot, self._events, is_last=at == len(groups) - 1)
             advance(work.of_playing(turns[at], self._slot(turns)))
-        if any(one.end > two.start for one, two in pairwise(self._spoken)):
+        if any(first.end > second.start for first, second in pairwise(self._spoken)):
             self._dialogue.warnings.append("lines overlap: the scene is too short for its speech")
 
     def play_music(self) -> None:

@@ -66,7 +66,7 @@ class Script:
     beds: tuple[Mention, ...] = ()
     turns: tuple[Turn, ...] = ()  # in order
     music: tuple[Turn, ...] = ()  # in order, beside the turns
-    carried: Shape = field(default_factory=Shape)  # told of what the scene before was about
+    carried: Shape = field(default_factory=Shape)  # of what the scene before was about
     places: frozenset[str] = field(default_factory=frozenset)  # beds that a place only implies
     room: RoomName | None = None
     silences: tuple[str, ...] = ()  # words for silence
@@ -76,13 +76,13 @@ class Script:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of what was asked for can be made."""
+        """Whether nothing of what was requested can be made."""
         heard = (self.beds, self.turns, self.music, self.carried.motion)
         return not any(heard) and not self.silences
 
     @property
     def is_silence(self) -> bool:
-        """Whether silence is asked for, and nothing but what a place implies."""
+        """Whether silence is requested, and nothing but what a place implies."""
         named = [bed for bed in self.beds if bed.kind not in self.places]
         is_still = all(isinstance(turn, Pause) for turn in (*self.turns, *self.music))
         return bool(self.silences) and is_still and not named
@@ -104,10 +104,10 @@ def write_script(
     """Read what a sub-event asks for.
 
     The caption is read for its place; for its sounds only where the layers give none. Words that
-    are spoken tell neither, and who speaks them is no sound besides.
+    are spoken give neither, and who speaks them is no sound besides.
     """
     unspoken = _without_lines(caption, layers)
-    told = reader.read(unspoken, language)
+    reading = reader.read(unspoken, language)
     parts: list[_Part | SpeechLayer] = []
     end = 0
     for layer in layers:
@@ -120,10 +120,10 @@ def write_script(
         parts.append(_Part(layer.text, reader.read(layer.text, language), layer.kind, before))
     if not any(isinstance(part, _Part) and part.says_something for part in parts):
         speaks = any(isinstance(part, SpeechLayer) for part in parts)
-        whole = _Part(unspoken, _without_voices(told) if speaks else told)
+        whole = _Part(unspoken, _without_voices(reading) if speaks else reading)
         if whole.says_something or not parts:
             parts = [whole, *(part for part in parts if isinstance(part, SpeechLayer))]
-    return _assemble(caption, parts, told, kinds)
+    return _assemble(caption, parts, reading, kinds)
 
 
 def _without_lines(caption: str, layers: Sequence[Layer]) -> str:
@@ -131,13 +131,13 @@ def _without_lines(caption: str, layers: Sequence[Layer]) -> str:
         if isinstance(layer, SpeechLayer):
             words = layer.words.rstrip(" .。")
             cues = (f"{layer.speaker} ({layer.manner}) ", f"{layer.speaker} ")
-            told = next((cue + words for cue in cues if cue + words in caption), words)
-            caption = caption.replace(told, "", 1)
+            spoken = next((cue + words for cue in cues if cue + words in caption), words)
+            caption = caption.replace(spoken, "", 1)
     return caption
 
 
 def _without_voices(reading: Reading) -> Reading:
-    mentions = tuple(one for one in reading.mentions if one.kind not in _VOICES)
+    mentions = tuple(mention for mention in reading.mentions if mention.kind not in _VOICES)
     return replace(reading, mentions=mentions)
 
 
@@ -150,12 +150,12 @@ class _Part:
 
     @property
     def says_something(self) -> bool:
-        found = (self.reading.mentions, self.reading.ambience, self.reading.silences)
-        return any(found) or self.reading.carried.motion is not None
+        heard = (self.reading.mentions, self.reading.ambience, self.reading.silences)
+        return any(heard) or self.reading.carried.motion is not None
 
 
 def _assemble(
-    caption: str, parts: Sequence[_Part | SpeechLayer], told: Reading, kinds: Mapping[str, Kind]
+    caption: str, parts: Sequence[_Part | SpeechLayer], whole: Reading, kinds: Mapping[str, Kind]
 ) -> Script:
     beds: dict[str, Mention] = {}
     turns: list[Turn] = []
@@ -170,7 +170,7 @@ def _assemble(
             if kinds[mention.kind].role is Role.BED:
                 beds.setdefault(mention.kind, mention)
     texts = [part for part in parts if isinstance(part, _Part)]
-    readings = [told, *(part.reading for part in texts)]
+    readings = [whole, *(part.reading for part in texts)]
     places = {
         bed.kind: bed
         for reading in readings
@@ -181,10 +181,12 @@ def _assemble(
         beds=(*beds.values(), *places.values()),
         turns=tuple(turns),
         music=tuple(music),
-        carried=next((one.reading.carried for one in texts if one.reading.carried.motion), Shape()),
+        carried=next(
+            (part.reading.carried for part in texts if part.reading.carried.motion), Shape()
+        ),
         places=frozenset(places),
         room=next((reading.room for reading in readings if reading.room), None),
-        silences=tuple(mention.text for one in texts for mention in one.reading.silences),
+        silences=tuple(mention.text for part in texts for mention in part.reading.silences),
         joins_before=bool(_JOINS_BEFORE.match(caption.casefold())),
         is_bare=any(_ONLY.search(part.text.casefold()) for part in texts),
         left_over=tuple(part.text for part in texts if not part.says_something),
@@ -194,10 +196,10 @@ def _assemble(
 def _turns(part: _Part, last: Turn | None, kinds: Mapping[str, Kind]) -> list[Cue | Pause]:
     # Of an ambience, silence is a property; elsewhere it takes its turn.
     silences = () if part.kind is SoundKind.AMBIENCE else part.reading.silences
-    found = [*part.reading.mentions, *silences]
+    mentions = [*part.reading.mentions, *silences]
     turns: list[Cue | Pause] = []
     end = 0
-    for mention in sorted(found, key=lambda one: one.start):
+    for mention in sorted(mentions, key=lambda mention: mention.start):
         kind = kinds.get(mention.kind)
         if kind is None:
             turns.append(Pause(mention.text))

@@ -105,7 +105,7 @@ class Placed:
 def place_in_space(
     dry: Real, shape: Shape, position: float, speed_mps: float = 2.0, stretch: Stretch = WHOLE
 ) -> Placed:
-    """Put a dry sound at the distance, motion and position its shape tells.
+    """Put a dry sound at the distance, motion and position of its shape.
 
     Args:
         dry: [N] or [2, N].

@@ -1,4 +1,4 @@
-"""What the parts of a scene cost to make, so that its progress can be told in even steps.
+"""What the parts of a scene cost to make, so that its progress can be reported in even steps.
 
 In milliseconds of one core, as measured; only their proportions matter.
 """

@@ -110,7 +110,7 @@ class EspeakClient:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self._stop()
-            # A file, not a pipe: nobody reads it while the helper works.
+            # A file, not a pipe: it is not read while the helper works.
             self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _stop
             self._process = subprocess.Popen(
                 self._command,
@@ -164,7 +164,7 @@ class _Exchange:
 
         Raises:
             OSError: if the helper has ended, or nothing was read for too long (TimeoutError).
-            Cancelled: if nobody waits for the answer any more.
+            Cancelled: if the answer is not wanted any more.
         """
         rest = memoryview(data)
         while rest:
@@ -177,7 +177,7 @@ class _Exchange:
         Raises:
             EOFError: if the helper ends before.
             TimeoutError: if the answer is not whole when patience ends.
-            Cancelled: if nobody waits for it any more.
+            Cancelled: if it is not wanted any more.
         """
         data = bytearray()
         while len(data) < count:

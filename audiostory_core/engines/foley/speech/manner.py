@@ -75,14 +75,14 @@ class Manners:
     def named_in(self, text: str | None) -> Manner:
         """Return what the text asks for, several manners together; of overlapping the longest."""
         compared = plain(text or "")
-        found = [
+        matches = [
             (start, end, manner)
             for cues, manner in self.entries
             for start, end in cues.spans(compared)
         ]
-        found.sort(key=lambda match: (match[0] - match[1], match[0]))
+        matches.sort(key=lambda match: (match[0] - match[1], match[0]))
         taken: list[tuple[int, int, Manner]] = []
-        for start, end, manner in found:
+        for start, end, manner in matches:
             is_free = all(end <= left or right <= start for left, right, _ in taken)
             if is_free and all(manner is not other for _, _, other in taken):
                 taken.append((start, end, manner))

@@ -41,7 +41,7 @@ class Utterance:
 
     waveform: Array  # [N] at 44.1 kHz; a normal voice has -20 dBFS RMS; peaks may exceed 1
     speed: float  # 1 is the speaker's own pace, at most `FASTEST`
-    is_too_long: bool  # longer than was asked for even when hurried; complete all the same
+    is_too_long: bool  # longer than requested even when hurried; complete all the same
     is_silent: bool  # nothing in the words could be spoken
 
 
@@ -83,9 +83,9 @@ class Speech:
             EngineFailed: if the helper process cannot speak.
             Cancelled: if the clip that is being made is not wanted any more.
         """
-        asked = self._manners.named_in(manner)
+        wanted = self._manners.named_in(manner)
         runs = self._pronunciation.runs(words, language)
-        spoken = self._say(runs, voice, asked, 1.0)
+        spoken = self._say(runs, voice, wanted, 1.0)
         if spoken.size == 0:
             return Utterance(np.zeros(seconds(SILENCE_S)), 1.0, False, True)
         speed = 1.0
@@ -93,11 +93,11 @@ class Speech:
             # A little more than needed: pauses shorten less than words.
             needed = 1.02 * spoken.size / max(longest, 1)
             for speed in (needed, FASTEST) if needed < FASTEST else (FASTEST,):
-                spoken = self._say(runs, voice, asked, speed)
+                spoken = self._say(runs, voice, wanted, speed)
                 if spoken.size <= longest:
                     break
-        waveform = in_timbre(spoken, asked.timbre, words)
-        level = 10 ** ((NORMAL_DBFS + asked.gain_db) / 20)
+        waveform = in_timbre(spoken, wanted.timbre, words)
+        level = 10 ** ((NORMAL_DBFS + wanted.gain_db) / 20)
         waveform *= level / _rms_of_voice(waveform)
         return Utterance(
             waveform=fade(waveform, 0.002, 0.01),
@@ -122,24 +122,24 @@ class Speech:
         """End the helper process; a later line starts another."""
         self._client.close()
 
-    def _say(self, runs: Sequence[Run], voice: Voice, asked: Manner, speed: float) -> Array:
+    def _say(self, runs: Sequence[Run], voice: Voice, manner: Manner, speed: float) -> Array:
         pitched = replace(
             voice,
-            pitch=_clipped(voice.pitch + asked.pitch, 0, 99),
-            pitch_range=_clipped(voice.pitch_range * asked.pitch_range, 0, 99),
-            rate_wpm=_clipped(voice.rate_wpm * asked.rate * speed, SLOWEST_WPM, FASTEST_WPM),
+            pitch=_clipped(voice.pitch + manner.pitch, 0, 99),
+            pitch_range=_clipped(voice.pitch_range * manner.pitch_range, 0, 99),
+            rate_wpm=_clipped(voice.rate_wpm * manner.rate * speed, SLOWEST_WPM, FASTEST_WPM),
         )
-        said: list[NDArray[np.int16]] = []
+        pieces: list[NDArray[np.int16]] = []
         is_heard = False
         for run in runs:
             header, pcm = self._ask(run, pitched)
             words = _trimmed(pcm, header["sample_rate"])
             is_heard = is_heard or words.size > 0
             pause = round(BETWEEN_RUNS_S * header["sample_rate"] / speed)
-            said += [words, np.zeros(pause, np.int16)]
+            pieces += [words, np.zeros(pause, np.int16)]
         if not is_heard:
             return np.zeros(0)
-        return _at_full_rate(_joined(said[:-1]), header["sample_rate"])
+        return _at_full_rate(_joined(pieces[:-1]), header["sample_rate"])
 
     def _ask(
         self, run: Run, voice: Voice, *, wants_phonemes: bool = False

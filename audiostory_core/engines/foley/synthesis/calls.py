@@ -79,7 +79,7 @@ def series(sound: Sound, events: Sequence[Array], gaps_s: Sequence[float]) -> Sa
     """Lay one-shot events one after another, [N], trimmed and at most `sound.samples` long.
 
     Args:
-        sound: what is asked for.
+        sound: what to make.
         events: waveforms in order.
         gaps_s: silence after each event but the last; shortened where the sound would not fit.
     """

@@ -70,20 +70,20 @@ class Struck:
     knock_hz: float = 2000.0
     is_damped: bool = False
 
-    def __call__(self, hertz: float, held: int, velocity: float, rng: np.random.Generator) -> Array:
+    def __call__(self, hertz: float, hold: int, velocity: float, rng: np.random.Generator) -> Array:
         """Make a note."""
         checkpoint()
         ratios = np.array(self.ratios)
         lasts_s = self.decay_s * (220.0 / hertz) ** self.rise
         decays_s = np.maximum(lasts_s / (1 + self.damping * (ratios - 1)), 0.01)
         gains = np.array(self.gains) * ratios ** (0.8 * (velocity - 0.8))
-        samples = min(seconds(lasts_s), held + seconds(1.5) if self.is_damped else seconds(6.0))
+        samples = min(seconds(lasts_s), hold + seconds(1.5) if self.is_damped else seconds(6.0))
         tone = ringing(hertz * ratios, decays_s, gains, samples) / np.sqrt(np.sum(gains**2))
         knock = lowpass(rng.standard_normal(seconds(0.05)), self.knock_hz)
         knock *= decay(knock.size, 0.04) * self.knock
         tone[: knock.size] += knock[:samples]
-        if self.is_damped and held < samples:
-            tone[held:] *= np.exp(-times(samples - held) / 0.08)
+        if self.is_damped and hold < samples:
+            tone[hold:] *= np.exp(-times(samples - hold) / 0.08)
         tone[: seconds(0.0015)] *= np.linspace(0.0, 1.0, seconds(0.0015))
         end = min(samples, seconds(0.02))
         tone[samples - end :] *= np.linspace(1.0, 0.0, end)
@@ -124,10 +124,10 @@ class Blown:
     scoop_cents: float = 0.0
     drawbars: tuple[float, ...] = ()  # gains of the first harmonics in place of the slope
 
-    def __call__(self, hertz: float, held: int, velocity: float, rng: np.random.Generator) -> Array:
+    def __call__(self, hertz: float, hold: int, velocity: float, rng: np.random.Generator) -> Array:
         """Make a note."""
         checkpoint()
-        samples = held + seconds(self.release_s)
+        samples = hold + seconds(self.release_s)
         t = times(samples)
         wobble = np.minimum(1.0, np.maximum(0.0, 4 * t - 0.4)) * np.sin(
             2 * np.pi * self.vibrato_hz * t
@@ -150,7 +150,7 @@ class Blown:
         if self.breath:
             noise = bandpass(rng.standard_normal(samples), *self.breath_hz)
             tone += self.breath * noise / max(float(np.std(noise)), 1e-9)
-        return velocity * tone * self._envelope(samples, held) * (1 + self.tremolo * wobble)
+        return velocity * tone * self._envelope(samples, hold) * (1 + self.tremolo * wobble)
 
     def _table(self, hertz: float, slope_db: float) -> Array:
         """Return one period of unit power."""
@@ -171,12 +171,12 @@ class Blown:
         period = np.fft.irfft(spectrum, TABLE)
         return period / np.std(period)
 
-    def _envelope(self, samples: int, held: int) -> Array:
+    def _envelope(self, samples: int, hold: int) -> Array:
         envelope = np.ones(samples)
-        attack = min(seconds(self.attack_s), held)
+        attack = min(seconds(self.attack_s), hold)
         envelope[:attack] = 0.5 - 0.5 * np.cos(np.pi * np.arange(attack) / max(attack, 1))
-        release = samples - held
-        envelope[held:] = 0.5 + 0.5 * np.cos(np.pi * np.arange(release) / max(release, 1))
+        release = samples - hold
+        envelope[hold:] = 0.5 + 0.5 * np.cos(np.pi * np.arange(release) / max(release, 1))
         return envelope
 
 
@@ -186,11 +186,11 @@ class Swept:
 
     decay_s: float = 0.25
 
-    def __call__(self, hertz: float, held: int, velocity: float, rng: np.random.Generator) -> Array:
+    def __call__(self, hertz: float, hold: int, velocity: float, rng: np.random.Generator) -> Array:
         """Make a note."""
         checkpoint()
         shape = Blown(-6.0, attack_s=0.004, release_s=0.05, detune_cents=(-9.0, 0.0, 9.0))
-        bright = shape(hertz, held, velocity, rng)
+        bright = shape(hertz, hold, velocity, rng)
         t = times(bright.size)
         openness = np.exp(-t / self.decay_s)
         return lowpass(bright, 2.5 * hertz) + openness * highpass(bright, 2.5 * hertz)

@@ -153,7 +153,7 @@ def counted(
     jitter: float = 0.08,
     tail_s: float = 0.25,
 ) -> Array:
-    """Repeat a sound as often as asked, else by `habit`; see `onsets` and `series`."""
+    """Repeat a sound as often as requested, else by `habit`; see `onsets` and `series`."""
     count = max(1, sound.shape.count or habit)
     return series(sound, onsets(sound, count, gap_s, jitter, tail_s), make)
 
@@ -187,7 +187,7 @@ def grains(
         density: mean bursts a second, [N] or the same throughout.
         decay_s: of a burst, to -60 dB.
         slope: the larger, the rarer are strong bursts among weak ones.
-        samples: N, where `density` does not tell.
+        samples: N, where `density` does not give it.
     """
     if isinstance(density, float):
         samples = samples or 0

@@ -76,7 +76,7 @@ def running(
 
 
 def journey(sound: Sound) -> Array:
-    """Return how fast a vehicle goes as its motion is told, 0 … about 1 per sample, [N].
+    """Return how fast a vehicle goes by its motion, 0 … about 1 per sample, [N].
 
     Receding starts from a stop and gathers speed; approaching slows down to a near stop; else it
     goes on at a steady pace.

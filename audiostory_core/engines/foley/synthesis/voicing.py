@@ -1,8 +1,8 @@
 """Human voices without words: a glottal source through a vocal tract that moves.
 
-A voice is told what to do by gestures, knots in time between which everything glides. Source and
-tract run at half the sample rate; the tract is applied frame by frame as a quotient of spectra and
-the spectra are padded on the way back, which doubles the rate at no cost.
+A voice follows gestures, knots in time between which everything glides. Source and tract run at
+half the sample rate; the tract is applied frame by frame as a quotient of spectra and the spectra
+are padded on the way back, which doubles the rate at no cost.
 """
 
 from collections.abc import Sequence

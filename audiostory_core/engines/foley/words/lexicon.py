@@ -5,7 +5,7 @@ What a phrase may be, in the files that list the kinds of sound:
     [rain_on_tin]                              # Kind.name
     en = ["rain on tin roofs", "rain … roof"]  # one list per language: en es fr de zh ja
 
-1.  Phrases and text are compared casefolded and NFKC-normalised, with plain quotes. Hyphens and
+1.  Phrases and text are compared casefolded and NFKC-normalized, with plain quotes. Hyphens and
     apostrophes separate words: "tick-tock" is "tick tock", "d'eau" is "d eau". Accents count, but
     a text written without any matches too.
 2.  Latin-script phrases match whole words, each in any light inflection of the word as written:
@@ -45,7 +45,6 @@ from audiostory_core.engines.foley.words.inflection import (
 )
 from audiostory_core.engines.foley.words.phrases import Match, PhraseTable, find_phrases
 from audiostory_core.engines.foley.words.reading import (
-    Found,
     Grammar,
     Heard,
     Modifier,
@@ -53,6 +52,7 @@ from audiostory_core.engines.foley.words.reading import (
     Reading,
     Role,
     Room,
+    TextMatches,
     put_together,
 )
 
@@ -147,7 +147,7 @@ class Lexicon:
                 covers = 2 * _understood(english) >= len("".join(text.split()))
                 return english if covers else reading
             return reading
-        readings = [self._reader(one).read(text) for one in LANGUAGES]
+        readings = [self._reader(tag).read(text) for tag in LANGUAGES]
         return max(readings, key=_understood)
 
     def _reader(self, language: str) -> "_Reader":
@@ -158,12 +158,12 @@ class Lexicon:
     def _make_reader(self, language: str) -> "_Reader":
         languages = (language, "en") if language in ("zh", "ja") else (language,)
         heard, implied, modifiers = [], [], []
-        for one in languages:
-            inflection = Inflection(one, self._irregular.get(one, {}))
-            heard.append(PhraseTable(one, inflection, self._heard(one)))
-            entries = _phrases_of(self._implied, one, "kind")
-            implied.append(PhraseTable(one, inflection, entries))
-            modifiers.append(PhraseTable(one, inflection, self._shaping(one)))
+        for tag in languages:
+            inflection = Inflection(tag, self._irregular.get(tag, {}))
+            heard.append(PhraseTable(tag, inflection, self._heard(tag)))
+            entries = _phrases_of(self._implied, tag, "kind")
+            implied.append(PhraseTable(tag, inflection, entries))
+            modifiers.append(PhraseTable(tag, inflection, self._shaping(tag)))
         return _Reader(
             determiners(languages),
             heard,
@@ -183,9 +183,9 @@ class Lexicon:
 
     def _shaping(self, language: str) -> Iterator[tuple[str, Modifier | None]]:
         for entry in self._modifiers.get("modifier", ()):
-            told = {key: value for key, value in entry.items() if key not in LANGUAGES}
+            values = {key: value for key, value in entry.items() if key not in LANGUAGES}
             for phrase in entry.get(language, ()):
-                yield phrase, Modifier(**told)
+                yield phrase, Modifier(**values)
         for phrase in self._modifiers.get("plain", {}).get(language, ()):
             yield phrase, None
 
@@ -244,7 +244,7 @@ class _Reader:
 
     def _put_together(self, text: str, words: list[Word], heard: list[Match[Heard]]) -> Reading:
         return put_together(
-            Found(
+            TextMatches(
                 text=text,
                 words=words,
                 heard=heard,

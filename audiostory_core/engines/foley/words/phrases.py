@@ -18,7 +18,7 @@ Label = TypeVar("Label")
 _GAP_WORDS = 2
 PARSED_AT_ONCE = 200  # phrases between two checkpoints
 _GAP_IDEOGRAPHS = 6
-_COMPOUND_TAIL = 5  # letters: the least that is recognised at the end of a German compound
+_COMPOUND_TAIL = 5  # letters: the least that is recognized at the end of a German compound
 _SPACELESS = ("zh", "ja")
 
 
@@ -126,10 +126,10 @@ def _fit(
     for wanted, spelled, gap in zip(
         phrase.keys[1:], phrase.words[1:], phrase.gaps[1:], strict=True
     ):
-        found = _next_word(wanted, gap, words, keys, at)
-        if found is None:
+        next_at = _next_word(wanted, gap, words, keys, at)
+        if next_at is None:
             return None
-        at = found
+        at = next_at
         exact += spelled.removeprefix("=") == words[at].text
     return (len(phrase.keys), exact, -phrase.order), Match(phrase.label, first, at)
 

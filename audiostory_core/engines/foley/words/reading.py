@@ -1,7 +1,7 @@
 """What a text says can be heard, and how: mentions of sounds, places, silence, and their shapes.
 
 Words that shape a sound ("distant", "three", "drives away") belong to the nearest sound of their
-clause. A clause that names no sound tells more of the one before: "it pulls out slowly".
+clause. A clause that names no sound says more of the one before: "it pulls out slowly".
 """
 
 from bisect import bisect_right
@@ -33,8 +33,8 @@ class Reading:
         ambience: beds of the places it names, faint; none that `mentions` names already.
         silences: words for silence ("a pause"), each a mention of kind `silence`.
         room: where it plays, if it says so.
-        carried: shape told of something that it does not name ("and drives away"); belongs to
-            what the scene before was about.
+        carried: shape of something that it does not name ("and drives away"); belongs to what
+            the scene before was about.
         unmatched: the text itself, if nothing in it was understood; else empty.
     """
 
@@ -139,16 +139,16 @@ class _Attachment:
         self._movers = movers
         self.carried = Shape()
 
-    def give(self, found: Match[Modifier]) -> None:
-        modifier = found.label
+    def give(self, match: Match[Modifier]) -> None:
+        modifier = match.label
         if modifier is None or modifier.unit:
             return
         if modifier.times:
-            self._count(found)
+            self._count(match)
         elif modifier.removes or modifier.swallows:
-            self._take_next(found, modifier)
+            self._take_next(match, modifier)
         if modifier.shape:
-            self._shape(found, modifier)
+            self._shape(match, modifier)
 
     def _around(self, at: int) -> list[_Target]:
         """The targets near words[at], in order; what is further away is never meant."""
@@ -156,47 +156,47 @@ class _Attachment:
         nearby = self._targets[max(0, index - _HORIZON) : index + _HORIZON]
         return [target for target in nearby if not target.removed]
 
-    def _shape(self, found: Match[Modifier], modifier: Modifier) -> None:
-        clause = self._words[found.first].clause
+    def _shape(self, match: Match[Modifier], modifier: Modifier) -> None:
+        clause = self._words[match.first].clause
         moves = "motion" in modifier.shape or "pace" in modifier.shape
         here = [
-            one
-            for one in self._around(found.first)
-            if one.clause == clause and not (moves and one.heard.role == "place")
+            target
+            for target in self._around(match.first)
+            if target.clause == clause and not (moves and target.heard.role == "place")
         ]
         if here:
-            chosen = [min(here, key=lambda one: self._cost(one, found, modifier.side))]
+            chosen = [min(here, key=lambda target: self._cost(target, match, modifier.side))]
         else:
-            chosen = self._elsewhere(found, moves)
+            chosen = self._elsewhere(match, moves)
         for target in chosen:
             target.shape = merge(target.shape, modifier.shape)
         if not chosen:
             self.carried = merge(self.carried, modifier.shape)
 
-    def _cost(self, target: _Target, found: Match[Modifier], side: Side) -> tuple[float, bool]:
-        if target.holds(found):
+    def _cost(self, target: _Target, match: Match[Modifier], side: Side) -> tuple[float, bool]:
+        if target.holds(match):
             return (-1.0, False)
-        between = target.distance(found)
+        between = target.distance(match)
         cost = float(abs(between))
-        start, end = sorted((target.match.first, found.first))
+        start, end = sorted((target.match.first, match.first))
         junctions = self._grammar.junctions
         cost += _JUNCTION * sum(word.text in junctions for word in self._words[start + 1 : end])
-        precedes = target.precedes(found)
+        precedes = target.precedes(match)
         if side != "nearest" and precedes != (side == "previous"):
             cost += _WRONG_SIDE
         return (cost, precedes != (self._grammar.adjectives == "previous"))
 
-    def _elsewhere(self, found: Match[Modifier], moves: bool) -> list[_Target]:
+    def _elsewhere(self, match: Match[Modifier], moves: bool) -> list[_Target]:
         """Targets for a clause that has none of its own."""
-        word = self._words[found.first]
-        sounds = [one for one in self._around(found.first) if one.heard.role == "kind"]
-        before = [one for one in sounds if one.precedes(found)]
+        word = self._words[match.first]
+        sounds = [target for target in self._around(match.first) if target.heard.role == "kind"]
+        before = [target for target in sounds if target.precedes(match)]
         if moves and before:
-            moving = [one for one in before if one.heard.name in self._movers]
+            moving = [target for target in before if target.heard.name in self._movers]
             last = (moving or before)[-1:]
-            return [one for one in moving or before if one.clause == last[0].clause]
-        near = [one for one in sounds if one.sentence == word.sentence]
-        return sorted(near, key=lambda one: abs(one.distance(found)))[:1]
+            return [target for target in moving or before if target.clause == last[0].clause]
+        near = [target for target in sounds if target.sentence == word.sentence]
+        return sorted(near, key=lambda target: abs(target.distance(match)))[:1]
 
     def count(self, at: int, number: int) -> None:
         """Give a number to the sound that follows it closely, in its clause."""
@@ -209,21 +209,21 @@ class _Attachment:
                 target.shape = replace(target.shape, count=min(number, _MAX_SOUNDS))
                 return
 
-    def _count(self, found: Match[Modifier]) -> None:
-        number = self._number_before(found.first)
+    def _count(self, match: Match[Modifier]) -> None:
+        number = self._number_before(match.first)
         if number is not None:
-            self._shape(found, Modifier({"count": min(number, _MAX_SOUNDS)}, side="previous"))
+            self._shape(match, Modifier({"count": min(number, _MAX_SOUNDS)}, side="previous"))
 
     def _number_before(self, at: int) -> int | None:
         if at == 0 or self._words[at].clause != self._words[at - 1].clause:
             return None
         return number_of(self._words[at - 1].text, self._grammar)
 
-    def _take_next(self, found: Match[Modifier], modifier: Modifier) -> None:
-        nearby = self._around(found.last)
+    def _take_next(self, match: Match[Modifier], modifier: Modifier) -> None:
+        nearby = self._around(match.last)
         for target in nearby:
-            gap = target.match.first - found.last - 1
-            near = 0 <= gap <= 1 and target.clause == self._words[found.first].clause
+            gap = target.match.first - match.last - 1
+            near = 0 <= gap <= 1 and target.clause == self._words[match.first].clause
             if near and (modifier.removes or len(nearby) > 1):
                 target.removed = True
                 return
@@ -239,23 +239,23 @@ def number_of(word: str, grammar: Grammar) -> int | None:
     return grammar.numbers.get(word)
 
 
-def merge(shape: Shape, told: Mapping[str, Any]) -> Shape:
-    """Return the shape with one more thing told of it.
+def merge(shape: Shape, change: Mapping[str, Any]) -> Shape:
+    """Return the shape with one more change.
 
     Of two figures the one further from the ordinary holds, of two words the later.
     """
-    changes = dict(told)
+    changes = dict(change)
     for name in ("intensity", "size", "distance"):
-        if name in told and abs(getattr(shape, name)) > abs(told[name]):
+        if name in change and abs(getattr(shape, name)) > abs(change[name]):
             del changes[name]
-    if "pace" in told and abs(shape.pace - 1) > abs(told["pace"] - 1):
+    if "pace" in change and abs(shape.pace - 1) > abs(change["pace"] - 1):
         del changes["pace"]
     return replace(shape, **changes)
 
 
 @dataclass(frozen=True)
-class Found:
-    """Everything the lexicon found in a text, to be put together."""
+class TextMatches:
+    """All that the lexicon has matched in a text, to be put together."""
 
     text: str
     words: Sequence[Word]
@@ -267,104 +267,104 @@ class Found:
     heading_room: Room | None
 
 
-def put_together(found: Found) -> Reading:
-    """Return the reading of a text in which these phrases were found."""
-    targets = _targets(found)
-    attachment = _Attachment(found.words, targets, found.grammar, found.movers)
-    _count_all(found, attachment)
-    for modifier in found.modifiers:
+def put_together(matches: TextMatches) -> Reading:
+    """Return the reading of a text in which these phrases were matched."""
+    targets = _targets(matches)
+    attachment = _Attachment(matches.words, targets, matches.grammar, matches.movers)
+    _count_all(matches, attachment)
+    for modifier in matches.modifiers:
         attachment.give(modifier)
     kept = [target for target in targets if not target.removed]
-    mentions = tuple(_mention(one, found) for one in kept if one.heard.role == "kind")
-    silences = tuple(_mention(one, found) for one in kept if one.heard.role == "silence")
-    places = [one for one in kept if one.heard.role == "place"]
+    mentions = tuple(_mention(target, matches) for target in kept if target.heard.role == "kind")
+    silences = tuple(_mention(target, matches) for target in kept if target.heard.role == "silence")
+    places = [target for target in kept if target.heard.role == "place"]
     understood = bool(kept) or attachment.carried.motion is not None
     return Reading(
         mentions=mentions,
-        ambience=_ambience(places, mentions, found),
+        ambience=_ambience(places, mentions, matches),
         silences=silences,
-        room=found.heading_room or _room(places, found),
+        room=matches.heading_room or _room(places, matches),
         carried=attachment.carried,
-        unmatched=() if understood or not found.text.strip() else (found.text.strip(),),
+        unmatched=() if understood or not matches.text.strip() else (matches.text.strip(),),
     )
 
 
-def _targets(found: Found) -> list[_Target]:
+def _targets(matches: TextMatches) -> list[_Target]:
     targets: list[_Target] = []
-    for match in found.heard:
+    for match in matches.heard:
         if match.label is None:
             continue
-        target = _Target.of(match, match.label, found.words)
-        same = [one for one in targets[-2:] if _same_sound(one, target, found)]
+        target = _Target.of(match, match.label, matches.words)
+        same = [earlier for earlier in targets[-2:] if _same_sound(earlier, target, matches)]
         if same:
-            targets[targets.index(same[-1])] = _joined(same[-1], target, found)
+            targets[targets.index(same[-1])] = _joined(same[-1], target, matches)
         else:
             targets.append(target)
     return targets
 
 
-def _same_sound(before: _Target, after: _Target, found: Found) -> bool:
-    """Whether two words tell of one sound: "a dog starts barking"."""
-    between = found.words[before.match.last + 1 : after.match.first]
+def _same_sound(before: _Target, after: _Target, matches: TextMatches) -> bool:
+    """Whether two words mean one sound: "a dog starts barking"."""
+    between = matches.words[before.match.last + 1 : after.match.first]
     return (
         before.heard == after.heard
         and before.clause == after.clause
         and len(between) <= _REACH
-        and not any(word.text in found.grammar.junctions for word in between)
+        and not any(word.text in matches.grammar.junctions for word in between)
     )
 
 
-def _joined(before: _Target, after: _Target, found: Found) -> _Target:
+def _joined(before: _Target, after: _Target, matches: TextMatches) -> _Target:
     shape = before.shape
-    told = before.shape.count or 1
-    is_word = told == before.match.last - before.match.first + 1
-    last, first = found.words[before.match.last], found.words[after.match.first]
+    count = before.shape.count or 1
+    is_word = count == before.match.last - before.match.first + 1
+    last, first = matches.words[before.match.last], matches.words[after.match.first]
     touch = before.match.last + 1 == after.match.first == after.match.last
     if is_word and touch and last.text == first.text:  # "knock knock knock"
-        shape = replace(shape, count=min(told + 1, _MAX_SOUNDS))
+        shape = replace(shape, count=min(count + 1, _MAX_SOUNDS))
     match = Match(before.heard, before.match.first, after.match.last)
     return replace(before, match=match, shape=shape)
 
 
-def _count_all(found: Found, attachment: _Attachment) -> None:
+def _count_all(matches: TextMatches, attachment: _Attachment) -> None:
     measured = {
         match.first - 1
-        for match in found.modifiers
+        for match in matches.modifiers
         if match.label is not None and (match.label.unit or match.label.times)
     }
-    named = {at for match in found.modifiers for at in range(match.first, match.last + 1)}
-    for at, word in enumerate(found.words):
-        number = number_of(word.text, found.grammar)
+    named = {at for match in matches.modifiers for at in range(match.first, match.last + 1)}
+    for at, word in enumerate(matches.words):
+        number = number_of(word.text, matches.grammar)
         if number is not None and at not in measured | named:
             attachment.count(at, number)
 
 
-def _mention(target: _Target, found: Found) -> Mention:
-    start = found.words[target.match.first].start
-    end = found.words[target.match.last].end
-    return Mention(target.heard.name, found.text[start:end], start, end, target.shape)
+def _mention(target: _Target, matches: TextMatches) -> Mention:
+    start = matches.words[target.match.first].start
+    end = matches.words[target.match.last].end
+    return Mention(target.heard.name, matches.text[start:end], start, end, target.shape)
 
 
 def _ambience(
-    places: Sequence[_Target], mentions: Sequence[Mention], found: Found
+    places: Sequence[_Target], mentions: Sequence[Mention], matches: TextMatches
 ) -> tuple[Mention, ...]:
     beds: dict[str, Mention] = {}
     named = {mention.kind for mention in mentions}
     for target in places:
-        where = _mention(target, found)
-        for kind, shape in found.places[target.heard.name].beds.items():
+        where = _mention(target, matches)
+        for kind, shape in matches.places[target.heard.name].beds.items():
             if kind not in named:
-                told = {**shape, **_told(where.shape)}
-                beds.setdefault(kind, replace(where, kind=kind, shape=Shape(**told)))
+                changes = {**shape, **_differences(where.shape)}
+                beds.setdefault(kind, replace(where, kind=kind, shape=Shape(**changes)))
     return tuple(beds.values())
 
 
-def _told(shape: Shape) -> dict[str, Any]:
+def _differences(shape: Shape) -> dict[str, Any]:
     ordinary = Shape()
-    named = {one.name: getattr(shape, one.name) for one in fields(Shape)}
+    named = {entry.name: getattr(shape, entry.name) for entry in fields(Shape)}
     return {name: value for name, value in named.items() if value != getattr(ordinary, name)}
 
 
-def _room(places: Sequence[_Target], found: Found) -> Room | None:
-    rooms = (found.places[target.heard.name].room for target in places)
+def _room(places: Sequence[_Target], matches: TextMatches) -> Room | None:
+    rooms = (matches.places[target.heard.name].room for target in places)
     return next((room for room in rooms if room is not None), None)

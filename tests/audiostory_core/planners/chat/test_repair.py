@@ -14,7 +14,7 @@ from audiostory_core.llm.json_reader import ItemReader, find_object
 from audiostory_core.llm.stream import Unusable
 from audiostory_core.planners.chat.answer import LONGEST_CAPTION, AnsweredPlan
 from audiostory_core.planners.protocol import Brief
-from audiostory_core.planners.timing import Told, share_time
+from audiostory_core.planners.timing import DraftScene, share_time
 from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S, SpeechLayer, samples_of
 from tests.support.chat_clients import layer, plan_text, planner_of, scene
 from tests.support.chat_server import Reply, hosting
@@ -139,7 +139,7 @@ def test_any_text_is_read_or_refused(text):
 )
 @settings(deadline=None)
 def test_time_is_shared_exactly(told, total_s, longest_s):
-    told = [Told(caption, seconds) for caption, seconds in told]
+    told = [DraftScene(caption, seconds) for caption, seconds in told]
 
     events, notes = share_time(told, samples_of(total_s), longest_s)
 
@@ -152,7 +152,9 @@ def test_time_is_shared_exactly(told, total_s, longest_s):
 
 
 def test_short_scenes_are_joined_to_neighbors_and_not_all_to_one():
-    events, _ = share_time([Told(f"knock {n}", 0.4) for n in range(100)], samples_of(40.0), 30.0)
+    events, _ = share_time(
+        [DraftScene(f"knock {n}", 0.4) for n in range(100)], samples_of(40.0), 30.0
+    )
 
     assert 40 <= len(events) <= 60
     assert max(event.duration_s for event in events) < 2
@@ -161,7 +163,7 @@ def test_short_scenes_are_joined_to_neighbors_and_not_all_to_one():
 def test_scene_that_is_split_says_its_words_once():
     words = SpeechLayer(words="Hello there, is anybody at home?")
 
-    events, _ = share_time([Told("A hall", 90.0, "calm", (words,))], samples_of(90.0), 30.0)
+    events, _ = share_time([DraftScene("A hall", 90.0, "calm", (words,))], samples_of(90.0), 30.0)
 
     assert [event.continues for event in events] == [False, True, True]
     assert [len(event.layers) for event in events] == [1, 0, 0]
@@ -219,10 +221,10 @@ def test_what_is_lost_is_told():
         scene("word " * 300), scene("", 3.0), scene("Rain", 3.0, layer("smell", "wet earth"), *many)
     )
 
-    told, notes = parse(text, AnsweredPlan, "sub_events").told()
+    scenes, notes = parse(text, AnsweredPlan, "sub_events").draft()
 
-    assert len(told) == 2
-    assert len(told[0].caption) <= LONGEST_CAPTION
+    assert len(scenes) == 2
+    assert len(scenes[0].caption) <= LONGEST_CAPTION
     assert notes == [
         "the caption of scene 1 was cut",
         "scene 2 of the model told nothing and was left out",
@@ -232,7 +234,12 @@ def test_what_is_lost_is_told():
 
 
 def test_lengths_that_cannot_be_meant_are_those_of_the_others():
-    told = [Told("a", 4.0), Told("b", math.nan), Told("c", -1.0), Told("d", math.inf)]
+    told = [
+        DraftScene("a", 4.0),
+        DraftScene("b", math.nan),
+        DraftScene("c", -1.0),
+        DraftScene("d", math.inf),
+    ]
 
     events, notes = share_time(told, samples_of(16.0), 30.0)
 
