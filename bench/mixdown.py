@@ -18,8 +18,8 @@ import numpy as np
 from audiostory_core.audio.crossfade import crossfade
 from audiostory_core.audio.export import export, wav_bytes
 from audiostory_core.audio.loudness import SegmentLoudness, measure_segment
-from audiostory_core.audio.mastering import choose_programme
-from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.audio.mastering import choose_master_gain
+from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.audio.pcm import FRAME_BYTES, Waveform, au_bytes, flac_bytes
 from audiostory_core.story.plan import SAMPLE_RATE, seconds_of
 
@@ -43,7 +43,7 @@ def clip(seed: int) -> Waveform:
     return waveform.clip(-1, 1).astype(np.float32)
 
 
-def story(folder: Path, scenes: int) -> list[Segment]:
+def story(folder: Path, scenes: int) -> list[MixSegment]:
     """Lay out two clips by turns; files are shared, so the disk holds only two scenes."""
     clips = [clip(seed) for seed in (1, 2)]
     segments = []
@@ -53,9 +53,9 @@ def story(folder: Path, scenes: int) -> list[Segment]:
         (folder / f"seam{k}.au").write_bytes(au_bytes(seam))
     for k in range(scenes):
         opening = TAIL if k else 0
-        segments.append(Segment(folder / f"clip{k % 2}.flac", opening, SCENE - opening))
+        segments.append(MixSegment(folder / f"clip{k % 2}.flac", opening, SCENE - opening))
         if k + 1 < scenes:
-            segments.append(Segment(folder / f"seam{k % 2}.au", 0, TAIL))
+            segments.append(MixSegment(folder / f"seam{k % 2}.au", 0, TAIL))
     return segments
 
 
@@ -67,27 +67,27 @@ def timed(name: str, heard_s: float, operation: Callable[[], T]) -> T:
     return outcome
 
 
-def read_through(segments: list[Segment], programme: Programme | None) -> None:
+def read_through(segments: list[MixSegment], mastering: MasterGain | None) -> None:
     """Read a mix in blocks, forwards."""
-    with Mixdown(segments, programme) as mix:
+    with Mixdown(segments, mastering) as mix:
         for _ in mix.blocks():
             pass
 
 
-def read_ranges(segments: list[Segment], programme: Programme, count: int) -> None:
+def read_ranges(segments: list[MixSegment], mastering: MasterGain, count: int) -> None:
     """Ask for one second at a time, each time anew, as a player that jumps about does."""
     length = int(RANGE_S * SAMPLE_RATE) * FRAME_BYTES
     rng = np.random.default_rng(0)
     for _ in range(count):
-        with Mixdown(segments, programme) as mix:
+        with Mixdown(segments, mastering) as mix:
             first = int(rng.integers(44, mix.samples * FRAME_BYTES - length))
             for _ in wav_bytes(mix, first, first + length - 1):
                 pass
 
 
-def export_to(path: Path, segments: list[Segment], programme: Programme) -> None:
+def export_to(path: Path, segments: list[MixSegment], mastering: MasterGain) -> None:
     """Export a mix."""
-    with Mixdown(segments, programme) as mix:
+    with Mixdown(segments, mastering) as mix:
         export(mix, path)
 
 
@@ -105,17 +105,17 @@ def main() -> None:
             return [measure_segment(segment) for segment in segments]
 
         loudness = timed("measure segments", length_s, measure)
-        programme, report = timed(
-            "choose programme", length_s, lambda: choose_programme(segments, loudness)
+        mastering, report = timed(
+            "choose mastering", length_s, lambda: choose_master_gain(segments, loudness)
         )
-        plain = Programme(0.0, limiting=False)
+        plain = MasterGain(0.0, limiting=False)
         timed("read, gain alone", length_s, lambda: read_through(segments, plain))
-        timed("read, limited", length_s, lambda: read_through(segments, programme))
-        timed("read 1 s ranges as WAV, limited", 50, lambda: read_ranges(segments, programme, 50))
-        timed("export WAV", length_s, lambda: export_to(folder / "a.wav", segments, programme))
-        timed("export FLAC", length_s, lambda: export_to(folder / "a.flac", segments, programme))
+        timed("read, limited", length_s, lambda: read_through(segments, mastering))
+        timed("read 1 s ranges as WAV, limited", 50, lambda: read_ranges(segments, mastering, 50))
+        timed("export WAV", length_s, lambda: export_to(folder / "a.wav", segments, mastering))
+        timed("export FLAC", length_s, lambda: export_to(folder / "a.flac", segments, mastering))
         tracemalloc.start()
-        export_to(folder / "a.wav", segments, programme)
+        export_to(folder / "a.wav", segments, mastering)
         _, most = tracemalloc.get_traced_memory()
     print(f"{'memory while exporting':<34}{most / 2**20:>9.1f} MiB")
     print(f"{length_s:g} s; {report.as_dict()}")

@@ -89,7 +89,7 @@ class Bench:
 
         async def work() -> None:
             database = self.studio.store.database
-            kept = {"figures": {}, "report": {}, "took_s": 0.1}
+            kept = {"measures": {}, "report": {}, "render_s": 0.1}
             for _ in range(self.scenes):
                 async with database.write() as session:
                     [clip] = await clips.claim(session, "bench", 60.0, ["tone"], 1)

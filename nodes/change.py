@@ -44,7 +44,7 @@ async def change(state: StoryState, services: Services) -> StateUpdate:
     async with services.database.read() as session:
         story = await stories.get(session, state["story_id"])
         run = await runs.get(session, state["run_id"])
-    if run.edits:
+    if run.pending_changes:
         try:
             await _make(story, run, services)
         except (BadInput, NotFound) as error:
@@ -53,7 +53,7 @@ async def change(state: StoryState, services: Services) -> StateUpdate:
 
 
 async def _make(story: Story, run: Run, services: Services) -> None:
-    asked = CHANGE.validate_python(run.edits[0])
+    asked = CHANGE.validate_python(run.pending_changes[0])
     if isinstance(asked, MoreTakes):
         await _queue_takes(run, asked, services)
         return
@@ -65,8 +65,8 @@ async def _make(story: Story, run: Run, services: Services) -> None:
         content = await _edit(story, run, asked, services)
     async with services.database.write() as session:
         held = await runs.lock(session, run.id)
-        if held.edits[:1] == run.edits[:1]:
-            held.edits = held.edits[1:]
+        if held.pending_changes[:1] == run.pending_changes[:1]:
+            held.pending_changes = held.pending_changes[1:]
             await revisions.add(session, run.id, run.revision_id, content)
             if isinstance(asked, Remark):
                 held.approved = []
@@ -75,7 +75,7 @@ async def _make(story: Story, run: Run, services: Services) -> None:
 async def _refuse(run: Run, error: str, services: Services) -> None:
     async with services.database.write() as session:
         held = await runs.lock(session, run.id)
-        if held.edits[:1] == run.edits[:1]:
+        if held.pending_changes[:1] == run.pending_changes[:1]:
             await runs.refuse(session, held, error)
 
 
@@ -238,9 +238,9 @@ async def _queue_takes(run: Run, asked: MoreTakes, services: Services) -> None:
                 clip=key,
             )
         held = await runs.lock(session, run.id)
-        if held.edits[:1] != run.edits[:1]:
+        if held.pending_changes[:1] != run.pending_changes[:1]:
             raise RunStopped  # another worker has queued them
-        held.edits = held.edits[1:]
+        held.pending_changes = held.pending_changes[1:]
 
 
 def _index(sub_event: int, planned: LoadedRevision) -> int:

@@ -1,10 +1,10 @@
-"""check: decide from each clip's figures whether it is accepted, made again, or flagged.
+"""check: decide from each clip's measures whether it is accepted, made again, or flagged.
 
 A clip is judged by its own samples and request alone, so that no neighbour can cause it to be
 made again; what compares neighbours (the seams) only informs.
 """
 
-from audiostory_core.quality.measures import Figures, verdict
+from audiostory_core.quality.measures import Measures, verdict
 from nodes.clip_request import key_of, with_seed
 from nodes.errors import RunStopped, StepFailed
 from nodes.plan import derive_seed
@@ -45,9 +45,9 @@ async def check(state: StoryState, services: Services) -> StateUpdate:
 
 def judge(clip: Clip) -> list[str]:
     """Say what is wrong with a finished clip; empty if nothing is."""
-    if clip.figures is None or clip.report is None:
+    if clip.measures is None or clip.engine_report is None:
         raise StepFailed(f"Clip {clip.key} was not measured; delete its row and resume.")
-    return list(verdict(Figures(**clip.figures), not clip.report["is_silence"]))
+    return list(verdict(Measures(**clip.measures), not clip.engine_report["is_silence"]))
 
 
 async def _settle(

@@ -1,4 +1,4 @@
-"""master: an accepted mix gets a programme of its own, instead of that of the mix it revises."""
+"""master: an accepted mix gets a mastering of its own, instead of that of the mix it revises."""
 
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
@@ -13,9 +13,9 @@ async def master(state: StoryState, services: Services) -> StateUpdate:
         if mix is None or mix.is_accepted:
             return {}
         revision = await revisions.get(session, state["revision_id"])
-        is_own = mix.programme["of_revision"] == revision.number
+        is_own = mix.mastering["of_revision"] == revision.number
         ordered = [] if is_own else await mixes.list_segments(session, mix)
-    programme = mix.programme if is_own else await choose(ordered, revision.number, services)
+    mastering = mix.mastering if is_own else await choose(ordered, revision.number, services)
     async with services.database.write() as session:
-        await mixes.accept(session, revision, programme)
+        await mixes.accept(session, revision, mastering)
     return {}

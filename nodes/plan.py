@@ -45,13 +45,13 @@ async def turn_to(state: StoryState, services: Services) -> StateUpdate:
         "scenes": len(revision.scenes),
         "cursor": 0,
         "waits_for": "",
-        "is_changed": bool(run.edits),
+        "is_changed": bool(run.pending_changes),
     }
 
 
 def is_changed(state: StoryState, run: Run) -> bool:
     """Tell whether the author wants something else than what the graph is at."""
-    return bool(run.edits) or run.revision_id != state["revision_id"]
+    return bool(run.pending_changes) or run.revision_id != state["revision_id"]
 
 
 def telling(run: Run, services: Services) -> OnSubEvent:

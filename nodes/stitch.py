@@ -1,4 +1,4 @@
-"""stitch: clips become the segments of a mix, and the mix gets its programme gain.
+"""stitch: clips become the segments of a mix, and the mix gets its master gain.
 
     clip k       |── opening ──|──────── body ────────|── tail ──|
     clip k+1                                          |─ opening ─|──── body …
@@ -19,8 +19,8 @@ from typing import Any
 from audiostory_core.audio.crossfade import overlap_samples
 from audiostory_core.audio.limiter import TARGET_DBTP
 from audiostory_core.audio.loudness import SegmentLoudness, measure_segment, measure_waveform
-from audiostory_core.audio.mastering import choose_programme
-from audiostory_core.audio.mixdown import Segment
+from audiostory_core.audio.mastering import choose_master_gain
+from audiostory_core.audio.mixdown import MixSegment
 from audiostory_core.audio.pcm import au_bytes
 from audiostory_core.audio.rendering import render_seam
 from audiostory_core.audio.seams import measure_seam
@@ -109,11 +109,11 @@ async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
     ]
     if made is not None and made.segments == ids:
         return {}
-    programme = await _programme(revision, revised, list(rendered.values()), ids, services)
+    mastering = await _mastering(revision, revised, list(rendered.values()), ids, services)
     async with services.database.write() as session:
         if made is not None:  # of clips that another version of their engine has made again
             await mixes.remove(session, revision)
-        await mixes.add(session, revision, ids, programme)
+        await mixes.add(session, revision, ids, mastering)
     return {}
 
 
@@ -128,10 +128,10 @@ def _find_damaged(pieces: Sequence[Piece], services: Services) -> dict[str, str]
     return services.audio.find_damaged(files)
 
 
-async def _programme(
+async def _mastering(
     revision: rows.Revision,
     revised: rows.Mix | None,
-    fresh: Sequence[rows.Segment],
+    fresh: Sequence[rows.SegmentRow],
     segment_ids: Sequence[int],
     services: Services,
 ) -> Json:
@@ -141,7 +141,7 @@ async def _programme(
             ordered = await mixes.list_some(session, segment_ids)
         return await choose(ordered, revision.number, services)
     peaks = [SegmentLoudness.from_bytes(row.samples, row.loudness).true_peak for row in fresh]
-    return keep_programme(revised.programme, max(peaks, default=0.0))
+    return keep_master_gain(revised.mastering, max(peaks, default=0.0))
 
 
 def lay_out(files: Sequence[str], lengths: Sequence[int], tail: int) -> Iterator[Piece]:
@@ -171,7 +171,7 @@ def _render_all(pieces: Sequence[Piece], services: Services) -> list[dict[str, A
 
 def _render(piece: Piece, services: Services) -> dict[str, Any]:
     if piece.left is None:
-        body = Segment(services.audio.path(piece.file), piece.offset, piece.samples)
+        body = MixSegment(services.audio.path(piece.file), piece.offset, piece.samples)
         loudness = measure_segment(body)
         return {
             "file": piece.file,
@@ -187,18 +187,18 @@ def _render_seam(piece: Piece, left_file: str, left_end: int, services: Services
     path = services.audio.path
     seam = render_seam(path(left_file), left_end, path(piece.file), piece.samples)
     loudness = measure_waveform(seam.waveform, seam.before, seam.after)
-    figures = measure_seam(seam.left, seam.right, seam.waveform, seam.before, seam.after)
+    measures = measure_seam(seam.left, seam.right, seam.waveform, seam.before, seam.after)
     return {
         "file": services.audio.add(".au", au_bytes(seam.waveform)),
         "offset": 0,
         "samples": piece.samples,
         "loudness": loudness.as_bytes(),
-        "seam": figures.as_dict(),
+        "seam": measures.as_dict(),
     }
 
 
-async def choose(ordered: Sequence[rows.Segment], revision: int, services: Services) -> Json:
-    """Choose the programme of a mix that is a revision's own."""
+async def choose(ordered: Sequence[rows.SegmentRow], revision: int, services: Services) -> Json:
+    """Choose the mastering of a mix that is a revision's own."""
     files = sorted({row.file for row in ordered if row.seam is None})
     async with services.database.read() as session:
         may_raise = await clips.is_any_audible(session, files)
@@ -206,28 +206,30 @@ async def choose(ordered: Sequence[rows.Segment], revision: int, services: Servi
 
 
 def _choose(
-    ordered: Sequence[rows.Segment], revision: int, services: Services, *, may_raise: bool
+    ordered: Sequence[rows.SegmentRow], revision: int, services: Services, *, may_raise: bool
 ) -> Json:
-    segments = [Segment(services.audio.path(row.file), row.offset, row.samples) for row in ordered]
+    segments = [
+        MixSegment(services.audio.path(row.file), row.offset, row.samples) for row in ordered
+    ]
     loudness = [SegmentLoudness.from_bytes(row.samples, row.loudness) for row in ordered]
-    programme, report = choose_programme(segments, loudness, may_raise=may_raise)
-    return {"limiting": programme.limiting, "of_revision": revision} | report.as_dict()
+    mastering, report = choose_master_gain(segments, loudness, may_raise=may_raise)
+    return {"limiting": mastering.limiting, "of_revision": revision} | report.as_dict()
 
 
-def keep_programme(programme: Json, true_peak: float) -> Json:
-    """Return another mix's programme for one that revises it.
+def keep_master_gain(mastering: Json, true_peak: float) -> Json:
+    """Return another mix's mastering for one that revises it.
 
     Args:
-        programme: of the mix that is revised.
+        mastering: of the mix that is revised.
         true_peak: linear, of what is new; the limiter acts if that would be too loud.
     """
-    over_db = 20 * math.log10(max(true_peak, 1e-9)) + programme["gain_db"] - TARGET_DBTP
-    reduction_db = max(programme["reduction_db"], over_db, 0.0)
-    return programme | {
-        "limiting": bool(programme["limiting"]) or over_db > 0,
+    over_db = 20 * math.log10(max(true_peak, 1e-9)) + mastering["gain_db"] - TARGET_DBTP
+    reduction_db = max(mastering["reduction_db"], over_db, 0.0)
+    return mastering | {
+        "limiting": bool(mastering["limiting"]) or over_db > 0,
         "reduction_db": reduction_db,
         "loudness_lufs": None,
         "true_peak_dbtp": None,
         "reached": False,
-        "reason": f"heard under the gain of revision {programme['of_revision']} until accepted",
+        "reason": f"heard under the gain of revision {mastering['of_revision']} until accepted",
     }

@@ -71,10 +71,10 @@ async def make_clips(claimed: Sequence[Clip], services: Services) -> int:
         watch.lose()  # whatever ended this, the engine's thread ends too
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-    took_s = (time.monotonic() - started) / len(claimed)
+    render_s = (time.monotonic() - started) / len(claimed)
     completed = 0
     for clip, request, result in zip(claimed, requests, results, strict=True):
-        completed += await _store(clip, request, result, took_s, services)
+        completed += await _store(clip, request, result, render_s, services)
     return completed
 
 
@@ -156,9 +156,9 @@ async def _load_request(clip: Clip, services: Services) -> ClipRequest:
 
 
 async def _store(
-    clip: Clip, request: ClipRequest, result: ClipResult, took_s: float, services: Services
+    clip: Clip, request: ClipRequest, result: ClipResult, render_s: float, services: Services
 ) -> bool:
-    figures = await asyncio.to_thread(measure, result.waveform, request.samples)
+    measures = await asyncio.to_thread(measure, result.waveform, request.samples)
     playable = make_playable(result.waveform, request.samples)
     encoded = await asyncio.to_thread(flac_bytes, playable)
     file = await asyncio.to_thread(services.audio.add, ".flac", encoded)
@@ -168,7 +168,12 @@ async def _store(
         "warnings": list(result.warnings),
         "is_silence": result.is_silence,
     }
-    kept = {"file": file, "figures": figures.as_dict(), "report": report, "took_s": took_s}
+    kept = {
+        "file": file,
+        "measures": measures.as_dict(),
+        "engine_report": report,
+        "render_s": render_s,
+    }
     return await patiently(lambda: _complete(clip, kept, services), services)
 
 

@@ -27,7 +27,7 @@ from storage.models import (
     Run,
     RunState,
     SceneVersion,
-    Segment,
+    SegmentRow,
     Story,
     SubEvent,
     Table,
@@ -43,17 +43,26 @@ TABLES: Final[dict[str, type[Table]]] = {
     "take": Take,
     "clip": Clip,
     "condition": Condition,  # those whose tensors are in a file
-    "segment": Segment,
+    "segment": SegmentRow,
     "mix": Mix,
     "run": Run,
     "event": Event,
 }
 LEFT_OUT: Final[dict[str, frozenset[str]]] = {
     "story": frozenset({"owner_key", "branched_from", "idempotency_key", "request_digest"}),
-    "clip": frozenset({"owner", "attempt", "expires_at", "nice", "turn", "progress"}),
+    "clip": frozenset({"owner", "attempt", "expires_at", "priority", "start_tag", "progress"}),
     "condition": frozenset({"data"}),
     "run": frozenset(
-        {"owner", "attempt", "expires_at", "nice", "turn", "edits", "waits_for", "queued_at"}
+        {
+            "owner",
+            "attempt",
+            "expires_at",
+            "priority",
+            "start_tag",
+            "pending_changes",
+            "waits_for",
+            "queued_at",
+        }
     ),
 }
 SETTLED = (ClipState.FINISHED, ClipState.FAILED)
@@ -91,7 +100,7 @@ async def gather(session: AsyncSession, story_id: str) -> StoryRows:
     mixes = await list_by(session, Mix, Mix.revision_id, [revision.id for revision in revisions])
     mixes.sort(key=lambda mix: mix.revision_id)
     segment_ids = sorted({segment_id for mix in mixes for segment_id in mix.segments})
-    segments = await list_by(session, Segment, Segment.id, segment_ids)
+    segments = await list_by(session, SegmentRow, SegmentRow.id, segment_ids)
     segments.sort(key=lambda segment: segment.id)
     conditions = {scene.condition_id for scene in scenes if scene.condition_id is not None}
     conditions |= set(await _conditions_of(session, clips))
@@ -174,7 +183,7 @@ async def _put_clips(session: AsyncSession, clips: Sequence[Json]) -> None:
     adopted: list[str] = []
     for told in sorted(clips, key=lambda clip: str(clip["key"])):
         values = told if told["state"] in SETTLED else told | {"state": ClipState.WITHDRAWN}
-        unmade = {"attempt": 0, "nice": 0, "turn": 0}
+        unmade = {"attempt": 0, "priority": 0, "start_tag": 0}
         is_new = await insert_new(session, Clip, **(values | unmade))
         if not is_new and told["state"] == ClipState.FINISHED:
             adopted += await _adopt(session, told)
@@ -189,7 +198,10 @@ async def _put_clips(session: AsyncSession, clips: Sequence[Json]) -> None:
 
 
 async def _adopt(session: AsyncSession, told: Json) -> Sequence[str]:
-    made = {name: told[name] for name in ("file", "figures", "report", "took_s", "finished_at")}
+    made = {
+        name: told[name]
+        for name in ("file", "measures", "engine_report", "render_s", "finished_at")
+    }
     idle = {"owner": None, "expires_at": None, "progress": None, "error": None}
     updated = await session.scalars(
         update(Clip)
@@ -262,9 +274,9 @@ async def _put_segment(session: AsyncSession, told: Json) -> int:
     shape = {name: told[name] for name in ("file", "offset", "samples")}
     beside = hashlib.sha256(repr((told["key"], *shape.values())).encode()).hexdigest()
     for key in (told["key"], beside):
-        await insert_new(session, Segment, **values | {"key": key})
-        equal = [getattr(Segment, name) == value for name, value in shape.items()]
-        found = await session.scalar(select(Segment.id).where(Segment.key == key, *equal))
+        await insert_new(session, SegmentRow, **values | {"key": key})
+        equal = [getattr(SegmentRow, name) == value for name, value in shape.items()]
+        found = await session.scalar(select(SegmentRow.id).where(SegmentRow.key == key, *equal))
         if found is not None:
             return found
     raise RuntimeError(f"segment {told['key']} was changed within the transaction")
@@ -287,7 +299,7 @@ def _run(story: Story, told: Json, new: _NewIds) -> Run:
     if values["state"] in ACTIVE:
         values["state"] = RunState.CANCELLED
     values |= {"story_id": story.id, "revision_id": new.revisions.get(told["revision_id"])}
-    return Run(**values, edits=[], attempt=0, nice=-story.priority, turn=0)
+    return Run(**values, pending_changes=[], attempt=0, priority=story.priority, start_tag=0)
 
 
 def _event_data(data: Json, new: _NewIds) -> Json:

@@ -62,12 +62,17 @@ async def want_all(session: AsyncSession, run: Run, wanted: Sequence[Wanted]) ->
     """
     keys = sorted({one.key for one in wanted})
     known = set(await session.scalars(select(Clip.key).where(Clip.key.in_(keys))))
-    turn = run.turn
+    start_tag = run.start_tag
     rows: dict[str, Json] = {}
     for one in wanted:
         if one.key not in known and one.key not in rows:
-            turn += 1
-            state = {"state": ClipState.QUEUED, "attempt": 0, "nice": run.nice, "turn": turn}
+            start_tag += 1
+            state = {
+                "state": ClipState.QUEUED,
+                "attempt": 0,
+                "priority": run.priority,
+                "start_tag": start_tag,
+            }
             rows[one.key] = asdict(one) | state
     # By key, here and below: two that want the same clips then never wait for each other.
     await insert_all_new(session, Clip, [rows[key] for key in keys if key in rows])
@@ -89,10 +94,11 @@ async def want_all(session: AsyncSession, run: Run, wanted: Sequence[Wanted]) ->
         if clip.state == ClipState.WITHDRAWN or (
             clip.state == ClipState.FAILED and key in new_wants
         ):
-            turn += 1
-            clip.state, clip.attempt, clip.error, clip.turn = ClipState.QUEUED, 0, None, turn
-        clip.nice = min(clip.nice, run.nice)
-    run.turn = turn
+            start_tag += 1
+            clip.state, clip.attempt, clip.error = ClipState.QUEUED, 0, None
+            clip.start_tag = start_tag
+        clip.priority = max(clip.priority, run.priority)
+    run.start_tag = start_tag
     return found
 
 
@@ -205,7 +211,7 @@ async def claim(
     claimable = (
         select(Clip)
         .where(_is_claimable(engines, story_id))
-        .order_by(Clip.nice, Clip.turn, Clip.queued_at, Clip.key)
+        .order_by(Clip.priority.desc(), Clip.start_tag, Clip.queued_at, Clip.key)
         .limit(most)
         .with_for_update(skip_locked=True)
     )
@@ -238,14 +244,20 @@ async def renew(session: AsyncSession, keys: Sequence[str], owner: str, ttl_s: f
 async def is_any_audible(session: AsyncSession, files: Sequence[str]) -> bool:
     """Tell whether any of these files has a sound that was asked for; silence is none."""
     for some in in_parts(files):
-        for report in await session.scalars(select(Clip.report).where(Clip.file.in_(some))):
+        for report in await session.scalars(select(Clip.engine_report).where(Clip.file.in_(some))):
             if report and report["matched"] and not report.get("is_silence"):
                 return True
     return False
 
 
 async def complete(
-    session: AsyncSession, claimed: Clip, *, file: str, figures: Json, report: Json, took_s: float
+    session: AsyncSession,
+    claimed: Clip,
+    *,
+    file: str,
+    measures: Json,
+    engine_report: Json,
+    render_s: float,
 ) -> bool:
     """Finish a clip whose file is in place; False if another worker has taken it over."""
     completed = await session.execute(
@@ -262,10 +274,10 @@ async def complete(
             expires_at=None,
             finished_at=now_s(),
             progress=None,
-            took_s=took_s,
+            render_s=render_s,
             file=file,
-            figures=figures,
-            report=report,
+            measures=measures,
+            engine_report=engine_report,
             error=None,
         )
         .returning(Clip.key)

@@ -27,7 +27,7 @@ from storage.models import (
     Run,
     RunState,
     SceneVersion,
-    Segment,
+    SegmentRow,
     Take,
     now_s,
 )
@@ -126,7 +126,7 @@ async def _sweep_segments(
             return [], busy
         found = await _loose_segments(session, audio, min_age_s)
         for some in in_parts(found):
-            await session.execute(delete(Segment).where(Segment.id.in_(some)))
+            await session.execute(delete(SegmentRow).where(SegmentRow.id.in_(some)))
     return found, 0
 
 
@@ -161,7 +161,7 @@ async def _remove_files(
         async with database.read() as session:
             names = [path.name for path in some]
             kept = set(await session.scalars(select(Clip.file).where(Clip.file.in_(names))))
-            for column in (Segment.file, Condition.file):
+            for column in (SegmentRow.file, Condition.file):
                 kept |= set(await session.scalars(select(column).where(column.in_(names))))
         for path in some:
             if path.name not in kept and await asyncio.to_thread(
@@ -195,7 +195,7 @@ async def _loose_segments(session: AsyncSession, audio: AudioFiles, min_age_s: f
     loose = [
         (segment_id, file)
         async for segment_id, file in await session.stream(
-            select(Segment.id, Segment.file).order_by(Segment.id)
+            select(SegmentRow.id, SegmentRow.file).order_by(SegmentRow.id)
         )
         if segment_id not in named
     ]
@@ -237,7 +237,7 @@ async def _named_files(
         async for key, file in await session.stream(select(Clip.key, Clip.file))
         if file is not None and key not in leaving_clips
     }
-    async for segment_id, file in await session.stream(select(Segment.id, Segment.file)):
+    async for segment_id, file in await session.stream(select(SegmentRow.id, SegmentRow.file)):
         if segment_id not in leaving_segments:
             named.add(file)
     large = select(Condition.id, Condition.file).where(Condition.file.is_not(None))

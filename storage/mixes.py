@@ -8,20 +8,22 @@ from sqlalchemy import BigInteger, cast, delete, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events
-from storage.models import Json, Mix, Revision, Segment
+from storage.models import Json, Mix, Revision, SegmentRow
 from storage.upsert import expand, in_parts, insert_new, list_by
 
 
-async def find_segments(session: AsyncSession, keys: Sequence[str]) -> dict[str, Segment]:
+async def find_segments(session: AsyncSession, keys: Sequence[str]) -> dict[str, SegmentRow]:
     """Find the segments that are already rendered, by key."""
-    found = await list_by(session, Segment, Segment.key, keys)
+    found = await list_by(session, SegmentRow, SegmentRow.key, keys)
     return {segment.key: segment for segment in found}
 
 
-async def add_segment(session: AsyncSession, key: str, **values: Any) -> Segment:
+async def add_segment(session: AsyncSession, key: str, **values: Any) -> SegmentRow:
     """Store a rendered segment; one of the same key is rendered anew into its row."""
-    await insert_new(session, Segment, key=key, **values)
-    segment = await session.scalar(select(Segment).where(Segment.key == key).with_for_update())
+    await insert_new(session, SegmentRow, key=key, **values)
+    segment = await session.scalar(
+        select(SegmentRow).where(SegmentRow.key == key).with_for_update()
+    )
     if segment is None:
         raise RuntimeError(f"segment {key} vanished within a transaction")
     for name, value in values.items():
@@ -29,14 +31,14 @@ async def add_segment(session: AsyncSession, key: str, **values: Any) -> Segment
     return segment
 
 
-async def list_segments(session: AsyncSession, mix: Mix) -> list[Segment]:
+async def list_segments(session: AsyncSession, mix: Mix) -> list[SegmentRow]:
     """List the segments of a mix in the order they are heard."""
     return await list_some(session, mix.segments)
 
 
-async def list_some(session: AsyncSession, segment_ids: Sequence[int]) -> list[Segment]:
+async def list_some(session: AsyncSession, segment_ids: Sequence[int]) -> list[SegmentRow]:
     """List segments by id, in the order of the ids."""
-    found = await list_by(session, Segment, Segment.id, segment_ids)
+    found = await list_by(session, SegmentRow, SegmentRow.id, segment_ids)
     by_id = {segment.id: segment for segment in found}
     return [by_id[segment_id] for segment_id in segment_ids]
 
@@ -45,7 +47,7 @@ async def add(
     session: AsyncSession,
     revision: Revision,
     segments: Sequence[int],
-    programme: Json,
+    mastering: Json,
 ) -> None:
     """Store the mix of a revision, unless it is there; it is not accepted yet.
 
@@ -53,7 +55,7 @@ async def add(
         session: a writing session.
         revision: whose mix it is.
         segments: ids in the order they are heard.
-        programme: gain, limiter, what was reached, and the number of the revision whose it is.
+        mastering: gain, limiter, what was reached, and the number of the revision whose it is.
     """
     is_new = await insert_new(
         session,
@@ -61,7 +63,7 @@ async def add(
         revision_id=revision.id,
         segments=list(segments),
         samples=revision.samples,
-        programme=programme,
+        mastering=mastering,
         is_accepted=False,
     )
     if is_new:
@@ -78,11 +80,11 @@ async def remove(session: AsyncSession, revision: Revision) -> None:
     await session.execute(delete(Mix).where(Mix.revision_id == revision.id))
 
 
-async def accept(session: AsyncSession, revision: Revision, programme: Json) -> None:
-    """Note that a mix is accepted, and give it the programme that is its own."""
+async def accept(session: AsyncSession, revision: Revision, mastering: Json) -> None:
+    """Note that a mix is accepted, and give it the mastering that is its own."""
     mix = await session.get_one(Mix, revision.id, with_for_update=True)
     if not mix.is_accepted:
-        mix.programme, mix.is_accepted = programme, True
+        mix.mastering, mix.is_accepted = mastering, True
         await events.append(session, revision.story_id, "mix.accepted", revision=revision.number)
 
 
@@ -91,7 +93,7 @@ async def list_segment_files(session: AsyncSession, mix: Mix) -> dict[str, tuple
     found: dict[str, tuple[int, str]] = {}
     for some in in_parts(mix.segments):
         rows = await session.execute(
-            select(Segment.key, Segment.id, Segment.file).where(Segment.id.in_(some))
+            select(SegmentRow.key, SegmentRow.id, SegmentRow.file).where(SegmentRow.id.in_(some))
         )
         found |= {key: (segment_id, file) for key, segment_id, file in rows}
     return found
@@ -102,21 +104,23 @@ async def list_places(session: AsyncSession, mix: Mix) -> list[tuple[str, int, i
     found: dict[int, tuple[str, int, int]] = {}
     for some in in_parts(mix.segments):
         rows = await session.execute(
-            select(Segment.id, Segment.file, Segment.offset, Segment.samples).where(
-                Segment.id.in_(some)
+            select(SegmentRow.id, SegmentRow.file, SegmentRow.offset, SegmentRow.samples).where(
+                SegmentRow.id.in_(some)
             )
         )
         found |= {row[0]: (row[1], row[2], row[3]) for row in rows}
     return [found[segment_id] for segment_id in mix.segments]
 
 
-async def find_around(session: AsyncSession, file: str) -> tuple[Segment, Segment, Segment] | None:
+async def find_around(
+    session: AsyncSession, file: str
+) -> tuple[SegmentRow, SegmentRow, SegmentRow] | None:
     """Find the seam whose sound is a file, between the two bodies that it joins.
 
     Returns:
         The body before it, the seam, the body after it; None if no mix has such a seam.
     """
-    of_file = await session.scalars(select(Segment).where(Segment.file == file))
+    of_file = await session.scalars(select(SegmentRow).where(SegmentRow.file == file))
     named = {segment.id for segment in of_file if segment.seam is not None}
     if not named:
         return None
@@ -136,8 +140,8 @@ async def find_around(session: AsyncSession, file: str) -> tuple[Segment, Segmen
 async def rename_file(session: AsyncSession, file: str, now: str) -> None:
     """Let the segments of one file be those of another that sounds the same."""
     await session.execute(
-        update(Segment)
-        .where(Segment.file == file)
+        update(SegmentRow)
+        .where(SegmentRow.file == file)
         .values(file=now)
         .execution_options(synchronize_session=False)
     )
@@ -150,7 +154,7 @@ async def copy(session: AsyncSession, mix: Mix, revision: Revision) -> None:
             revision_id=revision.id,
             segments=mix.segments,
             samples=mix.samples,
-            programme=mix.programme | {"of_revision": revision.number},
+            mastering=mix.mastering | {"of_revision": revision.number},
             is_accepted=mix.is_accepted,
         )
     )

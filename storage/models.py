@@ -253,8 +253,8 @@ class Clip(Table):
         Index(
             "ix_clip_claimable",
             "engine",
-            "nice",
-            "turn",
+            text("priority DESC"),
+            "start_tag",
             "queued_at",
             sqlite_where=IS_OPEN_CLIP,
             postgresql_where=IS_OPEN_CLIP,
@@ -268,15 +268,15 @@ class Clip(Table):
     owner: Mapped[str | None]
     attempt: Mapped[int]
     expires_at: Mapped[float | None]
-    nice: Mapped[int]  # minus the priority of the story that wanted it first: an index runs one way
-    turn: Mapped[int]  # fair share: stories take turns, see clips.want
+    priority: Mapped[int]  # the highest of the stories that want it
+    start_tag: Mapped[int]  # its place among stories that share fairly, see clips.want_all
     queued_at: Mapped[float] = mapped_column(server_default=now_s())
     progress: Mapped[float | None]  # share of the attempt that is done, while it is claimed
-    took_s: Mapped[float | None]  # wall time of the attempt that made it, of its batch's share
+    render_s: Mapped[float | None]  # wall time of the attempt that made it, of its batch's share
     finished_at: Mapped[float | None]
     file: Mapped[str | None]  # content name in the audio folder
-    figures: Mapped[Json | None]  # measured in the clip job
-    report: Mapped[Json | None]  # matched, unmatched and warnings of the engine
+    measures: Mapped[Json | None]  # measured in the clip job
+    engine_report: Mapped[Json | None]  # matched, unmatched and warnings of the engine
     error: Mapped[str | None]
 
 
@@ -311,12 +311,14 @@ class Run(Table):
     state: Mapped[str] = mapped_column(index=True)
     waits_for: Mapped[str | None]  # why it is parked: "clips", "plan review", "mix review", …
     review: Mapped[bool]  # stops for the author after the plan and after the mix
-    edits: Mapped[list[Json]]  # changes the author asked for that are still to be made, in order
+    pending_changes: Mapped[
+        list[Json]
+    ]  # changes the author asked for that are still to be made, in order
     approved: Mapped[list[str]]  # the reviews the author, or `create` for him, has passed
     owner: Mapped[str | None]
     attempt: Mapped[int]  # times a worker took it since it last parked or moved on
-    nice: Mapped[int]  # minus the story's priority
-    turn: Mapped[int]  # of the clip it queued last
+    priority: Mapped[int]  # the story's
+    start_tag: Mapped[int]  # of the clip it queued last
     queued_at: Mapped[float] = mapped_column(server_default=now_s())
     expires_at: Mapped[float | None]
     error: Mapped[str | None]
@@ -325,8 +327,8 @@ class Run(Table):
     finished_at: Mapped[float | None]
 
 
-class Segment(Table):
-    """A piece of a mix before programme gain: a scene's body, or the seam of two scenes."""
+class SegmentRow(Table):
+    """A piece of a mix before master gain: a scene's body, or the seam of two scenes."""
 
     __tablename__ = "segment"
 
@@ -336,18 +338,18 @@ class Segment(Table):
     offset: Mapped[int]  # first sample within the file
     samples: Mapped[int]
     loudness: Mapped[bytes] = mapped_column(LargeBinary)  # SegmentLoudness.as_bytes
-    seam: Mapped[Json | None]  # figures of a seam; None for a body
+    seam: Mapped[Json | None]  # measures of a seam; None for a body
 
 
 class Mix(Table):
-    """The whole track of a revision: segments in order and one programme gain."""
+    """The whole track of a revision: segments in order and one master gain."""
 
     __tablename__ = "mix"
 
     revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"), primary_key=True)
     segments: Mapped[list[int]]
     samples: Mapped[int]
-    programme: Mapped[Json]  # gain, limiter, what was reached, and of which revision they are
+    mastering: Mapped[Json]  # gain, limiter, what was reached, and of which revision they are
     is_accepted: Mapped[bool]  # by the author; until then it has the gain of the mix it revises
     created_at: Mapped[float] = mapped_column(server_default=now_s())
 

@@ -93,7 +93,7 @@ class _Pace:
 
     samples_a_s: float | None = None
     idle_s: float = math.inf  # since the last of them was finished
-    took_s: float = 0.0  # from the beginning of the first one of the run to that
+    render_s: float = 0.0  # from the beginning of the first one of the run to that
 
 
 @dataclass(frozen=True)
@@ -191,24 +191,29 @@ def _heard(session: AsyncSession, story: Story) -> Select[int]:
 async def _speed(session: AsyncSession, engine: str) -> float | None:
     """Return seconds of sound per second of a worker, of the newest clips of an engine."""
     newest = (
-        select(SceneVersion.samples, Clip.took_s)
+        select(SceneVersion.samples, Clip.render_s)
         .select_from(Take)
         .join(SceneVersion, SceneVersion.id == Take.scene_id)
         .join(Clip, Clip.key == Take.clip_key)
-        .where(Clip.engine == engine, Clip.took_s > 0.0)
+        .where(Clip.engine == engine, Clip.render_s > 0.0)
         .order_by(desc(Take.id))
         .limit(CLIPS_MEASURED)
         .subquery()
     )
-    measured = await session.execute(select(func.sum(newest.c.samples), func.sum(newest.c.took_s)))
-    samples, took_s = measured.one()
-    return None if not took_s else float(samples) / SAMPLE_RATE / took_s
+    measured = await session.execute(
+        select(func.sum(newest.c.samples), func.sum(newest.c.render_s))
+    )
+    samples, render_s = measured.one()
+    return None if not render_s else float(samples) / SAMPLE_RATE / render_s
 
 
 async def _pace(session: AsyncSession, story: Story) -> _Pace:
     """Measure how fast the clips of the newest run were finished, however many made them."""
-    ended, took_s = cast(Clip.finished_at, Double), func.coalesce(cast(Clip.took_s, Double), 0.0)
-    began = case((Clip.queued_at < ended - took_s, Clip.queued_at), else_=ended - took_s)
+    ended, render_s = (
+        cast(Clip.finished_at, Double),
+        func.coalesce(cast(Clip.render_s, Double), 0.0),
+    )
+    began = case((Clip.queued_at < ended - render_s, Clip.queued_at), else_=ended - render_s)
     newest = await session.execute(
         _heard(session, story)
         .with_only_columns(SceneVersion.samples, cast(began, Double), ended, now_s())
@@ -232,7 +237,7 @@ async def _mixing(
     if run.state not in ACTIVE:  # what is still to be made then is clips alone
         return _Mixing(0.0, 1.0, 0.0)
     weight, s_a_sample = await _mixing_measured(session, story, run)
-    expected_s = s_a_sample * clips.samples or pace.took_s * weight / (1 - weight)
+    expected_s = s_a_sample * clips.samples or pace.render_s * weight / (1 - weight)
     mixed = select(Mix.created_at).where(Mix.revision_id == story.revision_id)
     if await session.scalar(mixed) is not None and not clips.samples_left:
         return _Mixing(weight, 1.0 if run.state == RunState.PARKED else MAX_MIXED, 0.0)

@@ -257,7 +257,7 @@ async def list_remarks(session: AsyncSession, scene_ids: Sequence[int]) -> list[
     found: dict[int, Row[Any]] = {}
     for some in in_parts(scene_ids):
         rows = await session.execute(
-            select(SceneVersion.id, SceneVersion.flags, Clip.state, Clip.report, Clip.error)
+            select(SceneVersion.id, SceneVersion.flags, Clip.state, Clip.engine_report, Clip.error)
             .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
             .where(SceneVersion.id.in_(some))
         )

@@ -57,7 +57,7 @@ async def claim(
         but: runs that are left for later.
     """
     candidate = select(Run).where(_is_claimable(story_id, but))
-    first = candidate.order_by(Run.nice, Run.turn, Run.queued_at, Run.id).limit(1)
+    first = candidate.order_by(Run.priority.desc(), Run.start_tag, Run.queued_at, Run.id).limit(1)
     run = await session.scalar(first.with_for_update(skip_locked=True))
     if run is None:
         return None
@@ -147,7 +147,7 @@ async def park(session: AsyncSession, run_id: int, owner: str, waits_for: str) -
         return
     run.owner = run.expires_at = None
     run.attempt = 0
-    is_ready = waits_for in run.approved or bool(run.edits)
+    is_ready = waits_for in run.approved or bool(run.pending_changes)
     if waits_for == "clips":
         is_ready |= not await session.scalar(select(_has_open_clips(run_id)))
     run.state = RunState.PARKED
@@ -181,7 +181,7 @@ async def approve(session: AsyncSession, run: Run, review: str) -> None:
 
 async def ask(session: AsyncSession, run: Run, edits: Sequence[Json]) -> None:
     """Ask an active run for changes; one that is parked is woken to make them."""
-    run.edits = [*run.edits, *edits]
+    run.pending_changes = [*run.pending_changes, *edits]
     forget_refusal(run)
     await events.append(session, run.story_id, "change.asked", run=run.number, edits=list(edits))
     if run.state == RunState.PARKED:
@@ -190,13 +190,13 @@ async def ask(session: AsyncSession, run: Run, edits: Sequence[Json]) -> None:
 
 async def drop_edit(session: AsyncSession, run: Run, edit: Json) -> None:
     """Take the first change off the list once it is made or refused, if it is still there."""
-    if run.edits[:1] == [edit]:
-        run.edits = run.edits[1:]
+    if run.pending_changes[:1] == [edit]:
+        run.pending_changes = run.pending_changes[1:]
 
 
 async def refuse(session: AsyncSession, run: Run, error: str) -> None:
     """Take the first change off the list and keep why, until the author asks for another."""
-    edit, *run.edits = run.edits
+    edit, *run.pending_changes = run.pending_changes
     run.error = error
     await events.append(
         session, run.story_id, "change.refused", run=run.number, edit=edit, error=error
@@ -223,7 +223,7 @@ async def cancel(session: AsyncSession, run: Run) -> None:
     await withdraw_unwanted(session, wanted)
     run = await lock(session, run.id)
     if run.state in ACTIVE:
-        run.edits = []
+        run.pending_changes = []
         await _end(session, run, RunState.CANCELLED)
 
 
@@ -265,7 +265,7 @@ async def finish(session: AsyncSession, run_id: int, owner: str) -> None:
     run = await _get_held(session, run_id, owner)
     if run is None:
         return
-    if run.edits:
+    if run.pending_changes:
         await wake(session, run)
     else:
         await _end(session, run, RunState.FINISHED)
@@ -329,15 +329,17 @@ async def wake(session: AsyncSession, run: Run) -> None:
     What its author took to decide is no time for which it may catch up.
     """
     if run.waits_for != "clips":
-        run.turn = max(run.turn, await serving(session, run.nice))
+        run.start_tag = max(run.start_tag, await serving(session, run.priority))
     run.state = RunState.QUEUED
     run.waits_for = None
     run.queued_at = await _now(session)
 
 
-async def serving(session: AsyncSession, nice: int) -> int:
-    """Return the last turn that clips of a priority have all had."""
-    least = await session.scalar(select(func.min(Clip.turn)).where(IS_OPEN_CLIP, Clip.nice == nice))
+async def serving(session: AsyncSession, priority: int) -> int:
+    """Return the last start tag that clips of a priority have all had."""
+    least = await session.scalar(
+        select(func.min(Clip.start_tag)).where(IS_OPEN_CLIP, Clip.priority == priority)
+    )
     return max((least or 0) - 1, 0)
 
 

@@ -1,4 +1,4 @@
-"""Figures of the whole store at one moment."""
+"""Measures of the whole store at one moment."""
 
 from dataclasses import dataclass
 

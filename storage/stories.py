@@ -23,11 +23,11 @@ async def add(session: AsyncSession, **values: Any) -> Story:
         number=1,
         state=RunState.QUEUED,
         review=story.review,
-        edits=[],
+        pending_changes=[],
         approved=[],
         attempt=0,
-        nice=-story.priority,
-        turn=await runs.serving(session, -story.priority),
+        priority=story.priority,
+        start_tag=await runs.serving(session, story.priority),
     )
     session.add(run)
     await events.append_all(
@@ -73,11 +73,11 @@ async def queue_run(
         revision_id=story.revision_id,
         state=RunState.QUEUED,
         review=review,
-        edits=list(edits),
+        pending_changes=list(edits),
         approved=list(approved),
         attempt=0,
-        nice=-story.priority,
-        turn=await runs.serving(session, -story.priority),
+        priority=story.priority,
+        start_tag=await runs.serving(session, story.priority),
     )
     session.add(run)
     await session.flush()

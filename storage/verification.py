@@ -19,7 +19,7 @@ from storage.models import (
     Mix,
     Revision,
     SceneVersion,
-    Segment,
+    SegmentRow,
     now_s,
 )
 from storage.upsert import in_parts, insert_new
@@ -123,7 +123,7 @@ async def _segment_files(session: AsyncSession, story_id: str | None) -> set[str
         named.update(segments)
     files: set[str] = set()
     for some in in_parts(sorted(named)):
-        files.update(await session.scalars(select(Segment.file).where(Segment.id.in_(some))))
+        files.update(await session.scalars(select(SegmentRow.file).where(SegmentRow.id.in_(some))))
     return files
 
 

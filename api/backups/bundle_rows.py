@@ -20,7 +20,7 @@ from pydantic import (
 from api.stories.creation import MAX_GUIDANCE, MAX_STEPS
 from audiostory_core.audio.loudness import SegmentLoudness
 from audiostory_core.audio.seams import SeamFigures
-from audiostory_core.quality.measures import Figures
+from audiostory_core.quality.measures import Measures
 from audiostory_core.story.plan import (
     CastMember,
     SubEvent,
@@ -108,8 +108,8 @@ class Report(BaseModel):
     is_silence: bool
 
 
-class Programme(BaseModel):
-    """What reading and showing a mix needs of its programme."""
+class MasterGain(BaseModel):
+    """What reading and showing a mix needs of its mastering."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -141,7 +141,7 @@ class Recipe(BaseModel):
     parameters: Tail
 
 
-FIGURES: TypeAdapter[Figures] = TypeAdapter(Figures)
+FIGURES: TypeAdapter[Measures] = TypeAdapter(Measures)
 SEAM: TypeAdapter[SeamFigures] = TypeAdapter(SeamFigures)
 
 
@@ -266,10 +266,10 @@ def _check_clips(rows: Rows, files: Mapping[str, int]) -> None:
         named = condition_of(request)
         _need(not named or bool(DIGEST.fullmatch(named)), "condition of a clip")
         _need(clip["state"] in set(ClipState), "state of a clip")
-        if clip["report"] is not None:
-            Report.model_validate(clip["report"])
-        if clip["figures"] is not None:
-            FIGURES.validate_json(json.dumps(clip["figures"]), strict=True)
+        if clip["engine_report"] is not None:
+            Report.model_validate(clip["engine_report"])
+        if clip["measures"] is not None:
+            FIGURES.validate_json(json.dumps(clip["measures"]), strict=True)
         is_made = clip["state"] == ClipState.FINISHED
         _need(clip["file"] in files if is_made else True, "file of a clip")
         _need(clip["file"] is None or bool(NAME.fullmatch(clip["file"])), "file of a clip")
@@ -293,7 +293,7 @@ def _check_mixes(rows: Rows, files: Mapping[str, int]) -> None:
         _need(set(mix["segments"]) <= segments.keys(), "segment")
         whole = sum(segments[segment_id]["samples"] for segment_id in mix["segments"])
         _need(whole == mix["samples"] == revisions[mix["revision_id"]]["samples"], "mix length")
-        Programme.model_validate(mix["programme"])
+        MasterGain.model_validate(mix["mastering"])
 
 
 def _numbered(rows: Rows, table: str) -> dict[int, Json]:

@@ -20,7 +20,7 @@ from api.maintenance.repair import read_mended
 from api.store import OpenStore
 from api.stories.views import TakeView, load_story, open_mix, view_takes
 from audiostory_core.audio.export import export, wav_bytes
-from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.audio.pcm import wav_length
 from audiostory_core.errors import BadInput, UnreadableAudio
 from storage import clips, revisions
@@ -69,7 +69,7 @@ async def get_clip(
 ) -> Response:
     """Return the clip of a sub-event, its tail included; 404 until it is made.
 
-    A clip is as the engine made it, before the programme gain.
+    A clip is as the engine made it, before the master gain.
     """
     told = CLIP_NAME.fullmatch(index)
     if told is None:
@@ -81,7 +81,7 @@ async def get_clip(
     if kind is AudioKind.FLAC:
         await asyncio.to_thread(_check, path, state.store.audio)
         return await respond(request, _file_body(path, etag, name))
-    segment = await asyncio.to_thread(Segment.whole, path)
+    segment = await asyncio.to_thread(MixSegment.whole, path)
     clip = Mixdown([segment], is_intact=state.store.audio.is_intact)
     return await respond(request, _wav_body(clip, etag, name))
 
@@ -117,8 +117,8 @@ async def get_take(
     if found is None or file is None:
         raise NotFound(f"take of story {story_id} at sub-event {index}", take)
     gain_db = found.matched_gain_db if matched else 0.0
-    segment = await asyncio.to_thread(Segment.whole, state.store.audio.path(file))
-    mix = Mixdown([segment], Programme(gain_db, limiting=False), state.store.audio.is_intact)
+    segment = await asyncio.to_thread(MixSegment.whole, state.store.audio.path(file))
+    mix = Mixdown([segment], MasterGain(gain_db, limiting=False), state.store.audio.is_intact)
     etag = f'"{found.clip[:32]}-{gain_db:.3f}"'
     return await respond(request, _wav_body(mix, etag, f"{story_id}-{index}-take-{take}.wav"))
 
@@ -134,7 +134,7 @@ async def _answer_with_mix(
     async with state.store.database.read() as session:
         mix = await open_mix(session, state.store.audio, story_id)
     parts = [f"{part.path.name}:{part.offset}:{part.samples}" for part in mix.segments]
-    digest = hashlib.sha256(f"{parts}{mix.programme}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{parts}{mix.mastering}".encode()).hexdigest()
     etag, name = f'"{digest[:32]}-{kind}"', f"{story_id}.{kind}"
     if kind is AudioKind.WAV:
         return await respond(request, _wav_body(mix, etag, name))

@@ -11,7 +11,7 @@ from audiostory_core.audio.rendering import render_seam
 from audiostory_core.errors import UnreadableAudio
 from storage import mixes, revisions, runs, stories
 from storage.audio_files import AudioFiles
-from storage.models import ACTIVE, Segment
+from storage.models import ACTIVE, SegmentRow
 
 Result = TypeVar("Result")
 
@@ -81,7 +81,9 @@ async def read_mended(store: OpenStore, read: Callable[[], Awaitable[Result]]) -
             mended.add(file)
 
 
-def _render(before: Segment, seam: Segment, after: Segment, audio: AudioFiles) -> str | None:
+def _render(
+    before: SegmentRow, seam: SegmentRow, after: SegmentRow, audio: AudioFiles
+) -> str | None:
     """Fade from what follows the first body in its clip to what precedes the second in its own."""
     if audio.find_damaged({before.file, after.file}):
         return None

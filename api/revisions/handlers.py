@@ -153,10 +153,10 @@ def _make_folder(folder: Path) -> None:
 
 def _write_take(audio: AudioFiles, file: str, gain_db: float, path: Path) -> None:
     from audiostory_core.audio.export import export  # noqa: PLC0415 - numpy takes a moment
-    from audiostory_core.audio.mixdown import Mixdown, Programme, Segment  # noqa: PLC0415
+    from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment  # noqa: PLC0415
 
-    clip, programme = Segment.whole(audio.path(file)), Programme(gain_db, limiting=False)
-    with Mixdown([clip], programme, audio.is_intact) as take:
+    clip, mastering = MixSegment.whole(audio.path(file)), MasterGain(gain_db, limiting=False)
+    with Mixdown([clip], mastering, audio.is_intact) as take:
         export(take, path)
 
 

@@ -355,7 +355,7 @@ async def _movable(session: AsyncSession, story_id: str) -> tuple[Story, Revisio
     story, revision = await _read(session, story_id)
     _, latest, _ = await load_story(session, story_id)
     run = await runs.lock(session, latest.id)
-    is_busy = run.state == RunState.RUNNING or run.waits_for == "clips" or bool(run.edits)
+    is_busy = run.state == RunState.RUNNING or run.waits_for == "clips" or bool(run.pending_changes)
     if is_busy and run.state in ACTIVE:
         raise Conflict("The story is being worked on. Wait until it is done, or cancel it first.")
     return story, revision

@@ -34,7 +34,7 @@ def show_takes(listed: Sequence[TakeView]) -> None:
     table.add_column("made from", ratio=1)
     table.add_column("status", no_wrap=True)
     for take in listed:
-        loudness = (take.figures or {}).get("loudness_lufs")
+        loudness = (take.measures or {}).get("loudness_lufs")
         seed, engine = take.recipe["seed"], take.recipe["engine"]
         table.add_row(
             str(take.take),

@@ -249,8 +249,8 @@ async def _report(
     for note in detail.notes:
         console.show_note(note)
     console.show_seams(seams)
-    if detail.programme is not None:
-        console.out.print(console.programme_line(detail.programme), markup=False)
+    if detail.mastering is not None:
+        console.out.print(console.mastering_line(detail.mastering), markup=False)
     console.show_degradations(detail.degradations)
     if target is not None:
         console.show_written(target, detail)

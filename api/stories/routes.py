@@ -67,7 +67,7 @@ async def get_stories(
 
 @router.get("/{story_id}", summary="One story")
 async def get_story(story_id: str, state: AppStateDep) -> StoryDetail:
-    """Return a story with its plan's remarks and its mix's figures."""
+    """Return a story with its plan's remarks and its mix's measures."""
     async with state.store.database.read() as session:
         return await describe_story(session, story_id)
 

@@ -22,7 +22,7 @@ from storage.runs import CLIP_REVIEW
 if TYPE_CHECKING:
     from audiostory_core.audio.mixdown import Mixdown
 
-TAKE_LUFS = -16.0  # takes are compared as loud as programmes are made
+TAKE_LUFS = -16.0  # takes are compared as loud as master gains are made
 TAKE_PEAK_DBTP = -1.0
 AT_ONCE = 500  # sub-events that are viewed before others get their turn
 
@@ -78,7 +78,7 @@ class SceneView(BaseModel):
     unmatched: list[str]
     warnings: list[str]
     flags: list[str]
-    figures: dict[str, Any] | None
+    measures: dict[str, Any] | None
     error: str | None
 
 
@@ -105,10 +105,10 @@ class TakeView(BaseModel):
     duration_s: float
     recipe: dict[str, Any]  # engine and revision, layers, seed, parameters: all the engine read
     clip: str
-    figures: dict[str, Any] | None
+    measures: dict[str, Any] | None
     warnings: list[str]
     matched_gain_db: float  # brings it to the loudness of the others, for comparing
-    took_s: float | None  # wall time of making it
+    render_s: float | None  # wall time of making it
     error: str | None
     created_at: float
 
@@ -127,14 +127,14 @@ class RevisionView(BaseModel):
 
 
 class StoryDetail(StoryView):
-    """A story with its plan's remarks and its mix's figures."""
+    """A story with its plan's remarks and its mix's measures."""
 
     reasoning: str
     directions: list[str]
     notes: list[str]
     revision_name: str | None
     is_accepted: bool | None  # the mix; until then it has the gain of the mix it revises
-    programme: dict[str, Any] | None  # gain, loudness and peak of the mix
+    mastering: dict[str, Any] | None  # gain, loudness and peak of the mix
     degradations: list[str]  # what was asked for and could not be made
 
 
@@ -186,7 +186,7 @@ async def detail_story(session: AsyncSession, story_id: str) -> tuple[StoryDetai
 
 
 async def describe_story(session: AsyncSession, story_id: str) -> StoryDetail:
-    """Return a story with its plan's remarks and its mix's figures, without its sub-events.
+    """Return a story with its plan's remarks and its mix's measures, without its sub-events.
 
     Raises:
         NotFound: if there is none of that id.
@@ -199,7 +199,7 @@ async def describe_story(session: AsyncSession, story_id: str) -> StoryDetail:
             status=_status_of(row.state),
             flags=row.flags,
             error=row.error,
-            **_reported(row.report, "unmatched", "warnings"),
+            **_reported(row.engine_report, "unmatched", "warnings"),
         )
         for index, row in enumerate(rows, 1)
     ]
@@ -225,7 +225,7 @@ async def _detail(
         reasoning=plan.get("reasoning", ""),
         directions=plan.get("directions", []),
         notes=plan.get("notes", []),
-        programme=mix.programme if mix else None,
+        mastering=mix.mastering if mix else None,
         degradations=list_degradations(scenes),
     )
 
@@ -285,7 +285,7 @@ async def view_revisions(
 
 
 async def list_seams(session: AsyncSession, revision_id: int) -> list[dict[str, Any]]:
-    """List the figures of a mix's seams in order, each with where it begins, `at_s`."""
+    """List the measures of a mix's seams in order, each with where it begins, `at_s`."""
     mix = await revisions.find_mix(session, revision_id)
     seams, start = [], 0
     for segment in await mixes.list_segments(session, mix) if mix else []:
@@ -296,7 +296,7 @@ async def list_seams(session: AsyncSession, revision_id: int) -> list[dict[str, 
 
 
 async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> "Mixdown":
-    """Open the mix of a story's current revision with its programme.
+    """Open the mix of a story's current revision with its mastering.
 
     Raises:
         NotFound: if there is no such story, or its mix is not made yet.
@@ -304,8 +304,8 @@ async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> "
             found out by reading.
     """
     from audiostory_core.audio.mixdown import (  # noqa: PLC0415 - most views need no numpy
+        MasterGain,
         Mixdown,
-        Programme,
         Segment,
     )
 
@@ -323,8 +323,8 @@ async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> "
         problem = audio.find_problem(segment.path)
         if problem is not None:
             raise UnreadableAudio(segment.path, problem)
-    programme = Programme(mix.programme["gain_db"], mix.programme["limiting"])
-    return Mixdown(segments, programme, audio.is_intact)
+    mastering = MasterGain(mix.mastering["gain_db"], mix.mastering["limiting"])
+    return Mixdown(segments, mastering, audio.is_intact)
 
 
 async def view_takes(
@@ -347,23 +347,23 @@ async def view_takes(
 def matched_loudness(made: Sequence[Clip]) -> float | None:
     """Return the loudness in LUFS at which takes are compared; None if none has one.
 
-    It is the target of programmes, or as near to it as leaves every take's true peak below
+    It is the target of master gains, or as near to it as leaves every take's true peak below
     `TAKE_PEAK_DBTP`.
     """
     reachable = [TAKE_LUFS]
     for clip in made:
-        figures = clip.figures or {}
-        if figures.get("loudness_lufs") is not None and figures["true_peak"] > 0:
-            peak_dbtp = 20 * math.log10(figures["true_peak"])
-            reachable.append(figures["loudness_lufs"] + TAKE_PEAK_DBTP - peak_dbtp)
+        measures = clip.measures or {}
+        if measures.get("loudness_lufs") is not None and measures["true_peak"] > 0:
+            peak_dbtp = 20 * math.log10(measures["true_peak"])
+            reachable.append(measures["loudness_lufs"] + TAKE_PEAK_DBTP - peak_dbtp)
     return min(reachable) if len(reachable) > 1 else None
 
 
 def _view_take(
     take: Take, version: SceneVersion, clip: Clip, scene: SceneVersion, target: float | None
 ) -> TakeView:
-    figures, report = clip.figures or {}, clip.report or {}
-    loudness = figures.get("loudness_lufs")
+    measures, report = clip.measures or {}, clip.engine_report or {}
+    loudness = measures.get("loudness_lufs")
     return TakeView(
         take=take.number,
         is_heard=clip.key == scene.clip_key,
@@ -373,10 +373,10 @@ def _view_take(
         duration_s=seconds_of(version.samples),
         recipe=json.loads(clip.request),
         clip=clip.key,
-        figures=clip.figures,
+        measures=clip.measures,
         warnings=report.get("warnings", []),
         matched_gain_db=0.0 if target is None or loudness is None else target - loudness,
-        took_s=clip.took_s,
+        render_s=clip.render_s,
         error=clip.error,
         created_at=take.created_at,
     )
@@ -399,9 +399,9 @@ def _view_scene(index: int, start: int, version: SceneVersion, clip: Clip | None
             "status": _status_of(clip.state if clip else None),
             "clip": version.clip_key,
             "flags": version.flags,
-            "figures": clip.figures if clip else None,
+            "measures": clip.measures if clip else None,
             "error": clip.error if clip else None,
-            **_reported(clip.report if clip else None, "matched", "unmatched", "warnings"),
+            **_reported(clip.engine_report if clip else None, "matched", "unmatched", "warnings"),
         }
     )
 

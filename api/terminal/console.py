@@ -189,28 +189,28 @@ def show_story(detail: StoryDetail) -> None:
         out.print(f"[red]error[/] {escape(detail.error)}")
     if detail.refusal:
         out.print(f"[yellow]not changed[/] {escape(detail.refusal)}")
-    if detail.programme:
-        out.print(escape(programme_line(detail.programme)))
+    if detail.mastering:
+        out.print(escape(mastering_line(detail.mastering)))
     if detail.status == Status.IN_REVIEW:
         show_review(detail)
     if detail.status == Status.WAITING:
         out.print(f"go on with: audiostory resume {detail.id}", soft_wrap=True)
 
 
-def programme_line(programme: dict[str, Any]) -> str:
+def mastering_line(mastering: dict[str, Any]) -> str:
     """Return loudness and peak of a mix in one line."""
-    loudness, peak = programme["loudness_lufs"], programme["true_peak_dbtp"]
-    if loudness is peak is None and programme["reason"] and "until accepted" in programme["reason"]:
-        return f"gain {programme['gain_db']:+.1f} dB; {programme['reason']}"
+    loudness, peak = mastering["loudness_lufs"], mastering["true_peak_dbtp"]
+    if loudness is peak is None and mastering["reason"] and "until accepted" in mastering["reason"]:
+        return f"gain {mastering['gain_db']:+.1f} dB; {mastering['reason']}"
     parts = [
         "loudness undefined" if loudness is None else f"loudness {loudness:.1f} LUFS",
         "silence" if peak is None else f"true peak {peak:.1f} dBTP",
-        f"gain {programme['gain_db']:+.1f} dB",
+        f"gain {mastering['gain_db']:+.1f} dB",
     ]
-    if programme["reduction_db"] > 0:
-        parts.append(f"limited by up to {programme['reduction_db']:.1f} dB")
+    if mastering["reduction_db"] > 0:
+        parts.append(f"limited by up to {mastering['reduction_db']:.1f} dB")
     line = ", ".join(parts)
-    return line if programme["reached"] else f"{line}; {programme['reason']}"
+    return line if mastering["reached"] else f"{line}; {mastering['reason']}"
 
 
 def show_seams(seams: list[dict[str, Any]]) -> None:

@@ -25,7 +25,7 @@ CEILING_DBTP = -1.0  # promised
 METER_MARGIN_DB = 0.7
 TARGET_DBTP = CEILING_DBTP - METER_MARGIN_DB  # limited to
 MAX_REDUCTION_DB = 6.0
-# The programme's gain keeps within MAX_REDUCTION_DB; peaks across a seam may exceed what its two
+# The mastering's gain keeps within MAX_REDUCTION_DB; peaks across a seam may exceed what its two
 # sides were measured at by a hair.
 DEEPEST_DB = MAX_REDUCTION_DB + 1.0
 RELEASE_DB_S = 40.0  # dB per second

@@ -1,7 +1,7 @@
 """Loudness after ITU-R BS.1770-4, kept so that a mix is measured once per segment.
 
 A segment's loudness is K-weighted energies in bins of 10 ms counted from the segment's own start.
-They belong to the segment wherever it stands; a programme's loudness is made from those of its
+They belong to the segment wherever it stands; a mastering's loudness is made from those of its
 segments alone. Imports scipy: not for the HTTP process.
 """
 
@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from audiostory_core.audio.mixdown import Mixdown, Segment
+from audiostory_core.audio.mixdown import Mixdown, MixSegment
 from audiostory_core.audio.pcm import Waveform
 from audiostory_core.audio.truepeak import REACH, leading_true_peaks
 from audiostory_core.story.plan import CHANNELS, SAMPLE_RATE
 
-# Segments start anywhere on the programme's grid and energy is taken as even within their bins:
+# Segments start anywhere on the mastering's grid and energy is taken as even within their bins:
 # bins of 100 ms would misread sparse clicks by up to 0.6 LU, 20 ms by 0.06, 10 ms by 0.02.
 ENERGY_BIN = SAMPLE_RATE // 100  # samples
-BIN = 10 * ENERGY_BIN  # of a programme, 100 ms: the hop of 400 ms blocks that overlap by 75 %
+BIN = 10 * ENERGY_BIN  # of a mastering, 100 ms: the hop of 400 ms blocks that overlap by 75 %
 MOMENTARY_BINS = 4  # 400 ms, also the gating block
 SHORT_TERM_BINS = 30  # 3 s
 ABSOLUTE_GATE_LUFS = -70.0
@@ -62,7 +62,7 @@ K_WEIGHTING = _k_weighting()
 
 @dataclass(frozen=True)
 class SegmentLoudness:
-    """What a programme needs to know of one segment, wherever it stands.
+    """What a mastering needs to know of one segment, wherever it stands.
 
     Attributes:
         samples: length of the segment.
@@ -133,7 +133,7 @@ def measure_waveform(
     return measure_blocks(parts, before, after)
 
 
-def measure_segment(segment: Segment) -> SegmentLoudness:
+def measure_segment(segment: MixSegment) -> SegmentLoudness:
     """Measure a slice of a file, streaming; what surrounds it in the file is its context.
 
     Right for the body of a scene, whose clip goes on into both seams; give a seam to
@@ -142,11 +142,11 @@ def measure_segment(segment: Segment) -> SegmentLoudness:
     Raises:
         UnreadableAudio: if the file is missing, damaged or too short.
     """
-    length = Segment.whole(segment.path).samples
+    length = MixSegment.whole(segment.path).samples
     first = max(segment.offset - SETTLING, 0)
     stop = segment.offset + segment.samples
     last = max(min(stop + REACH, length), stop)
-    with Mixdown([Segment(segment.path, first, last - first)]) as clip:
+    with Mixdown([MixSegment(segment.path, first, last - first)]) as clip:
         start, end = segment.offset - first, stop - first
         after = clip.read(end, last - first)
         before = clip.read(0, start)
@@ -155,7 +155,7 @@ def measure_segment(segment: Segment) -> SegmentLoudness:
 
 
 def bin_energies(loudness: Sequence[SegmentLoudness]) -> NDArray[np.float64]:
-    """Return the energies of a programme's whole 100 ms bins, counted from its start."""
+    """Return the energies of a mastering's whole 100 ms bins, counted from its start."""
     start, so_far = 0, 0.0
     totals = [np.zeros(1)]
     for part in loudness:
@@ -168,7 +168,7 @@ def bin_energies(loudness: Sequence[SegmentLoudness]) -> NDArray[np.float64]:
 
 
 def integrated_lufs(energies: NDArray[np.float64]) -> float | None:
-    """Return the gated loudness of a programme's 100 ms bins, or None where it is undefined.
+    """Return the gated loudness of a mastering's 100 ms bins, or None where it is undefined.
 
     Undefined: shorter than 400 ms, or nothing above the absolute gate of -70 LUFS.
     """

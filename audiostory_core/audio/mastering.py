@@ -30,7 +30,7 @@ from audiostory_core.audio.loudness import (
     integrated_lufs,
     measure_blocks,
 )
-from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.audio.truepeak import REACH
 
 TARGET_LUFS = -16.0
@@ -43,8 +43,8 @@ FAINTEST_PEAK = 10 ** (-100 / 20)  # raised to the target, 24 bits' own noise wo
 
 
 @dataclass(frozen=True)
-class ProgrammeReport:
-    """What the programme of a mix reached, and why not more.
+class MasteringReport:
+    """What the mastering of a mix reached, and why not more.
 
     Attributes:
         loudness_lufs: integrated; None where undefined (silence, or shorter than 400 ms).
@@ -67,12 +67,12 @@ class ProgrammeReport:
         return asdict(self)
 
 
-def choose_programme(
-    segments: Sequence[Segment],
+def choose_master_gain(
+    segments: Sequence[MixSegment],
     loudness: Sequence[SegmentLoudness],
     *,
     may_raise: bool = True,
-) -> tuple[Programme, ProgrammeReport]:
+) -> tuple[MasterGain, MasteringReport]:
     """Choose the gain that brings a mix to `TARGET_LUFS` under `CEILING_DBTP`.
 
     Reads audio only where the limiter acts, for limiting takes away loudness that the gain has
@@ -114,12 +114,12 @@ def choose_programme(
 
 
 def _limited(
-    segments: Sequence[Segment],
+    segments: Sequence[MixSegment],
     loudness: Sequence[SegmentLoudness],
     gain_db: float,
     peak_dbtp: float,
     most_gain_db: float,
-) -> tuple[Programme, ProgrammeReport]:
+) -> tuple[MasterGain, MasteringReport]:
     """Give back by gain what limiting takes away, until it is close or the limiter at its end."""
     tried: list[tuple[float, float]] = []  # gain in dB and the loudness it reached
     for again in reversed(range(PASSES)):
@@ -149,13 +149,13 @@ def _yield(tried: Sequence[tuple[float, float]]) -> float:
 
 
 def _measure_limited(
-    segments: Sequence[Segment], loudness: Sequence[SegmentLoudness], gain_db: float
+    segments: Sequence[MixSegment], loudness: Sequence[SegmentLoudness], gain_db: float
 ) -> tuple[float, float]:
     """Return loudness and linear true peak of the limited mix, reading only where limiting acts."""
     gain = 10 ** (gain_db / 20)
     energies = bin_energies(loudness) * gain**2
     highest = 0.0
-    with Mixdown(segments, Programme(gain_db, limiting=True)) as mix:
+    with Mixdown(segments, MasterGain(gain_db, limiting=True)) as mix:
         for first, last in _limited_stretches(loudness, gain, len(energies)):
             start, stop = first * BIN, last * BIN
             before = mix.read(max(start - SETTLING, 0), start)
@@ -174,7 +174,7 @@ def _measure_limited(
 def _limited_stretches(
     loudness: Sequence[SegmentLoudness], gain: float, bins: int
 ) -> list[tuple[int, int]]:
-    """Find the runs of whole programme bins, [first, last), that the limiter may touch."""
+    """Find the runs of whole mastering bins, [first, last), that the limiter may touch."""
     starts = [0, *accumulate(part.samples for part in loudness)]
     touched = np.zeros(bins, bool)
     for start, part in zip(starts, loudness, strict=False):
@@ -196,11 +196,11 @@ def _finished(
     true_peak_dbtp: float | None,
     reduction_db: float,
     reason: str | None,
-) -> tuple[Programme, ProgrammeReport]:
-    report = ProgrammeReport(
+) -> tuple[MasterGain, MasteringReport]:
+    report = MasteringReport(
         gain_db, loudness_lufs, true_peak_dbtp, reduction_db, TARGET_LUFS, reason is None, reason
     )
-    return Programme(gain_db, limiting=reduction_db > 0), report
+    return MasterGain(gain_db, limiting=reduction_db > 0), report
 
 
 def _db(linear: float) -> float:

@@ -1,6 +1,6 @@
 """A mix read from its segments: never whole in memory, any stretch as good as any other.
 
-A mix is stored un-normalised, as slices of clip files and of rendered seams. Its programme, one
+A mix is stored un-normalised, as slices of clip files and of rendered seams. Its mastering, one
 gain and perhaps a limiter, is applied while reading.
 """
 
@@ -24,7 +24,7 @@ OPEN_FILES = 4  # a body, its seam and the next body, and one to spare
 
 
 @dataclass(frozen=True)
-class Segment:
+class MixSegment:
     """A slice of an audio file: the body of a scene or a seam."""
 
     path: Path
@@ -45,7 +45,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Programme:
+class MasterGain:
     """What makes the mix as loud as it should be."""
 
     gain_db: float
@@ -57,20 +57,20 @@ class Mixdown:
 
     Args:
         segments: in order; they follow each other without gap or overlap.
-        programme: None reads the segments as they are stored.
+        mastering: None reads the segments as they are stored.
         is_intact: asked of every file before it is opened; float seams have no checksum of their
             own. None trusts the files.
     """
 
     def __init__(
         self,
-        segments: Sequence[Segment],
-        programme: Programme | None = None,
+        segments: Sequence[MixSegment],
+        mastering: MasterGain | None = None,
         is_intact: Callable[[Path], bool] | None = None,
     ) -> None:
         self._is_intact = is_intact
         self.segments = tuple(segment for segment in segments if segment.samples)
-        self.programme = programme
+        self.mastering = mastering
         self._starts = np.array([0, *accumulate(s.samples for s in self.segments)], np.int64)
         self._files: OrderedDict[Path, soundfile.SoundFile] = OrderedDict()
         self._held_start = 0
@@ -92,10 +92,10 @@ class Mixdown:
         """
         if not 0 <= start <= stop <= self.samples:
             raise ValueError(f"samples {start} to {stop} are not within 0 to {self.samples}")
-        if self.programme is None:
+        if self.mastering is None:
             return self._stored(start, stop)
-        gain = np.float32(10 ** (self.programme.gain_db / 20))
-        if not self.programme.limiting:
+        gain = np.float32(10 ** (self.mastering.gain_db / 20))
+        if not self.mastering.limiting:
             return self._stored(start, stop) * gain
         blocks = [
             self._limited(block, gain)[:, max(start - block, 0) : stop - block]
@@ -154,7 +154,7 @@ class Mixdown:
             at, index = until, index + 1
         return stretch
 
-    def _slice(self, segment: Segment, start: int, samples: int) -> Waveform:
+    def _slice(self, segment: MixSegment, start: int, samples: int) -> Waveform:
         try:
             file = self._open(segment.path)
             if file.tell() != segment.offset + start:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiostory_core.audio.crossfade import crossfade
-from audiostory_core.audio.mixdown import Mixdown, Segment
+from audiostory_core.audio.mixdown import Mixdown, MixSegment
 from audiostory_core.audio.pcm import Waveform
 
 
@@ -47,5 +47,5 @@ def render_seam(left: Path, left_end: int, right: Path, overlap: int) -> Rendere
 def _around(path: Path, border: int, samples: int) -> tuple[Waveform, Waveform]:
     """Read up to `samples` of a clip before a border within it, and `samples` after it."""
     start = max(border - samples, 0)
-    with Mixdown([Segment(path, start, border - start + samples)]) as clip:
+    with Mixdown([MixSegment(path, start, border - start + samples)]) as clip:
         return clip.read(0, border - start), clip.read(border - start, clip.samples)

@@ -1,6 +1,6 @@
 """What is measured of a seam: does it sound like the two scenes it joins.
 
-Levels are RMS over 400 ms, both channels, in dBFS before any programme gain.
+Levels are RMS over 400 ms, both channels, in dBFS before any master gain.
 """
 
 import math

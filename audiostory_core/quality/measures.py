@@ -27,7 +27,7 @@ FLOOR_DB = -200.0  # stands for silence where JSON has no -inf
 
 
 @dataclass(frozen=True)
-class Figures:
+class Measures:
     """Measures of one clip; those of level are 0 or the floor where it cannot be measured.
 
     Attributes:
@@ -53,19 +53,19 @@ class Figures:
     loudness_lufs: float | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures for JSON; `Figures(**kept)` reads them."""
+        """Return the measures for JSON; `Measures(**kept)` reads them."""
         return asdict(self)
 
 
-def measure(waveform: Waveform, expected_samples: int) -> Figures:
+def measure(waveform: Waveform, expected_samples: int) -> Measures:
     """Measure a clip, [2, N]; `expected_samples` is what its request asked for."""
     exact = waveform.shape == (CHANNELS, expected_samples)
     finite = bool(np.isfinite(waveform).all())
     if not finite or not waveform.size or waveform.shape[0] != CHANNELS:
-        return Figures(finite, exact, 0.0, 0.0, FLOOR_DB, FLOOR_DB, 0.0, 0, 1.0, None)
+        return Measures(finite, exact, 0.0, 0.0, FLOOR_DB, FLOOR_DB, 0.0, 0, 1.0, None)
     loudness = measure_waveform(waveform)
     powers, counts = _bin_powers(waveform)
-    return Figures(
+    return Measures(
         finite=True,
         exact_length=exact,
         peak=float(np.abs(waveform).max()),
@@ -79,23 +79,23 @@ def measure(waveform: Waveform, expected_samples: int) -> Figures:
     )
 
 
-def verdict(figures: Figures, sound_expected: bool) -> tuple[str, ...]:
+def verdict(measures: Measures, sound_expected: bool) -> tuple[str, ...]:
     """Say what is wrong with a clip; empty if nothing is.
 
     Args:
-        figures: of the clip.
+        measures: of the clip.
         sound_expected: False for a scene that asks for silence.
     """
-    if not figures.finite:
+    if not measures.finite:
         return ("it holds values that are not numbers",)
-    if not figures.exact_length:
+    if not measures.exact_length:
         return ("it has the wrong length",)
     wrongs = []
-    if sound_expected and figures.loudest_db < FAINT_DBFS:
+    if sound_expected and measures.loudest_db < FAINT_DBFS:
         wrongs.append("it is silent where sound is expected")
-    if figures.peak > 1.0 or figures.clipped_samples:
+    if measures.peak > 1.0 or measures.clipped_samples:
         wrongs.append("it is clipped")
-    if figures.dc > MAX_DC:
+    if measures.dc > MAX_DC:
         wrongs.append("it has a constant offset")
     return tuple(wrongs)
 

@@ -37,8 +37,8 @@ def test_instruction_becomes_a_story_of_exactly_its_length_and_loudness(audiosto
     assert (rate, len(waveform)) == (44_100, round(duration_s * 44_100))
     assert _true_peak_dbtp(waveform) <= CEILING_DBTP
     loudness_lufs = pyloudnorm.Meter(rate).integrated_loudness(waveform)
-    if line["id"] in MAY_BE_QUIETER and not story["programme"]["reached"]:
-        assert story["programme"]["reason"]
+    if line["id"] in MAY_BE_QUIETER and not story["mastering"]["reached"]:
+        assert story["mastering"]["reason"]
         assert loudness_lufs < TARGET_LUFS
     else:
         assert loudness_lufs == pytest.approx(TARGET_LUFS, abs=TOLERANCE_LU)

@@ -16,7 +16,7 @@ from nodes.plan import derive_seed, plan
 from nodes.state import fresh_state
 from storage import clips, revisions, runs, stories
 from storage.errors import StoreUnusable
-from storage.models import Mix, RunState, Segment
+from storage.models import Mix, RunState, SegmentRow
 from tests.conftest import ON_BOTH_DATABASES
 
 
@@ -166,7 +166,7 @@ async def test_lost_files_are_made_again_before_they_are_mixed(studio, harm):
     async with studio.store.database.write() as session:
         await session.execute(delete(Mix))
         if harm != "deleted":  # what was measured before is not read again
-            await session.execute(delete(Segment))
+            await session.execute(delete(SegmentRow))
         await stories.queue_run(session, await stories.get(session, first.id), review=False)
 
     run = await asyncio.wait_for(studio.run(first.id), 20)

@@ -19,7 +19,7 @@ from api.revisions import service as revision_service
 from audiostory_core.engines.foley.engine import SOUND, Foley
 from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, ClipResult, ProgressListener
 from audiostory_core.planners.clauses.planner import Clauses
-from storage.models import Clip, ClipState, Mix, RunState, Segment, Story
+from storage.models import Clip, ClipState, Mix, RunState, SegmentRow, Story
 from storage.schema import migrate
 from tests.conftest import Studio
 from tests.support.author import Author
@@ -124,7 +124,7 @@ async def test_planned_story_is_made_under_the_number_of_the_sound(old_studio, f
 async def test_takes_are_heard_and_undone_without_a_clip_made_again(old_studio, foley):
     author = await _author(old_studio, REVISED)
     before = await _finished(old_studio)
-    mixes, segments = await _rows(old_studio, Mix), await _rows(old_studio, Segment)
+    mixes, segments = await _rows(old_studio, Mix), await _rows(old_studio, SegmentRow)
     revised = await author.heard()
 
     await revision_service.undo(old_studio.store.database, author.story_id)
@@ -135,7 +135,7 @@ async def test_takes_are_heard_and_undone_without_a_clip_made_again(old_studio, 
     assert "a distant bell" not in foley.made()
     assert before.items() <= after.items()
     assert (original != revised).any()
-    assert [row for row in await _rows(old_studio, Segment) if row in segments] == segments
+    assert [row for row in await _rows(old_studio, SegmentRow) if row in segments] == segments
     assert [row for row in await _rows(old_studio, Mix) if row in mixes] == mixes
     assert (await author.captions())[1] == "a distant bell"
     assert ((await author.heard()) == revised).all()

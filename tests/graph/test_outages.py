@@ -153,7 +153,7 @@ async def _fill_log(studio):
     """Write until the database's log, too, has no room left that it could write over."""
     for number in count():
         async with studio.store.database.write() as session:
-            withdrawn = {"state": ClipState.WITHDRAWN, "attempt": 0, "nice": 0, "turn": 0}
+            withdrawn = {"state": ClipState.WITHDRAWN, "attempt": 0, "priority": 0, "start_tag": 0}
             session.add(Clip(key=f"{number}", engine="none", request="{}" * 9000, **withdrawn))
 
 

@@ -44,10 +44,10 @@ async def test_story_is_raised_only_where_something_that_was_asked_for_is_heard(
 
     async with studio.store.database.read() as session:
         story = await stories.get(session, story.id)
-        programme = (await revisions.find_mix(session, story.revision_id)).programme
+        mastering = (await revisions.find_mix(session, story.revision_id)).mastering
     if is_raised:
-        assert programme["gain_db"] > 20
-        assert programme["reached"]
+        assert mastering["gain_db"] > 20
+        assert mastering["reached"]
     else:
-        assert (programme["gain_db"], programme["reason"]) == (0.0, LEFT_QUIET)
-        assert programme["loudness_lufs"] < -40
+        assert (mastering["gain_db"], mastering["reason"]) == (0.0, LEFT_QUIET)
+        assert mastering["loudness_lufs"] < -40

@@ -81,8 +81,8 @@ async def test_until_it_is_accepted_only_the_new_scene_and_its_seams_sound_diffe
     assert np.array_equal(after[:, last:], before[:, last:])
     assert not np.array_equal(after[:, first:last], before[:, first:last])
     assert not mix.is_accepted
-    assert mix.programme["gain_db"] == old.programme["gain_db"]
-    assert mix.programme["of_revision"] == 1
+    assert mix.mastering["gain_db"] == old.mastering["gain_db"]
+    assert mix.mastering["of_revision"] == 1
 
 
 async def test_accepting_recomputes_the_gain(studio):
@@ -95,8 +95,8 @@ async def test_accepting_recomputes_the_gain(studio):
     mix = await author.mix_row()
     assert run.state == RunState.FINISHED
     assert mix.is_accepted
-    assert mix.programme["of_revision"] == 2
-    assert mix.programme["gain_db"] != heard.programme["gain_db"]
+    assert mix.mastering["of_revision"] == 2
+    assert mix.mastering["gain_db"] != heard.mastering["gain_db"]
     assert mix.segments == heard.segments
     assert (await _kinds(author))[-2:] == ["mix.accepted", "run.finished"]
 
@@ -107,7 +107,7 @@ async def test_change_asked_for_as_accepted_does_not_stop_for_the_author(studio)
     run = await author.edit(_reword(3, "an owl"), accept=True)
 
     assert run.state == RunState.FINISHED
-    assert (await author.mix_row()).programme["of_revision"] == 2
+    assert (await author.mix_row()).mastering["of_revision"] == 2
 
 
 @pytest.mark.parametrize(("scene", "seams"), [(1, 1), (5, 1)])
@@ -512,7 +512,7 @@ async def test_revision_that_was_not_accepted_is_reviewed_when_undo_leads_back_t
     assert author.made() == []
     run = await author.approve()
     assert run.state == RunState.FINISHED
-    assert (await author.mix_row()).programme["of_revision"] == 2
+    assert (await author.mix_row()).mastering["of_revision"] == 2
 
 
 async def _drive(studio) -> None:

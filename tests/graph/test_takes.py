@@ -162,7 +162,7 @@ async def test_every_clip_ever_made_stays_a_take_with_its_recipe(studio):
         assert take.recipe["engine_revision"] == "1"
         assert take.recipe["caption"] == take.caption
         assert take.recipe["parameters"] == {"story_seed": 7, "tail_samples": SECOND}
-        assert take.figures
+        assert take.measures
     assert takes[3].recipe["seed"] == 123
 
 

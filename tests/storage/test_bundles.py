@@ -23,7 +23,7 @@ from storage.models import (
     Run,
     RunState,
     SceneVersion,
-    Segment,
+    SegmentRow,
     Story,
     Take,
 )
@@ -143,7 +143,7 @@ async def test_story_restored_twice_is_a_second_story_that_shares_its_sound(
     assert second.was == story.id
     assert await hear(elsewhere, second.story_id) == await hear(elsewhere, first.story_id)
     assert len(list(elsewhere.audio.find_names())) == files
-    assert await count(elsewhere, Segment) == 5
+    assert await count(elsewhere, SegmentRow) == 5
     assert await count(elsewhere, Clip) == 3
 
 
@@ -195,7 +195,7 @@ async def test_restored_mix_keeps_its_seam_beside_another_of_the_same_key(
     heard = await hear(store, story.id)
     await shelve(elsewhere, "rain", "thunder \N{LINE SEPARATOR} 雷", "silence")
     async with elsewhere.database.write() as session:
-        rendered = await session.scalar(select(Segment).where(Segment.file.endswith(".au")))
+        rendered = await session.scalar(select(SegmentRow).where(SegmentRow.file.endswith(".au")))
         rendered.file = elsewhere.audio.add(
             ".au", store.audio.path(rendered.file).read_bytes()[:-8]
         )
@@ -203,7 +203,7 @@ async def test_restored_mix_keeps_its_seam_beside_another_of_the_same_key(
     restored = await restore(elsewhere, bundle)
 
     assert await hear(elsewhere, restored.story_id) == heard
-    assert await count(elsewhere, Segment) == 6
+    assert await count(elsewhere, SegmentRow) == 6
 
 
 @ON_BOTH_DATABASES
@@ -388,15 +388,15 @@ def set_to(table, column, value):
         ("clip", "state", "lost"),
         ("clip", "file", "../../../etc/passwd"),
         ("clip", "file", None),
-        ("clip", "figures", {"peak": float("inf")}),
-        ("clip", "report", {"matched": 1}),
+        ("clip", "measures", {"peak": float("inf")}),
+        ("clip", "engine_report", {"matched": 1}),
         ("segment", "file", "/etc/passwd"),
         ("segment", "offset", -1),
         ("segment", "samples", 10**9),
         ("segment", "loudness", "AAAA"),
         ("segment", "loudness", "not base64!"),
         ("mix", "segments", []),
-        ("mix", "programme", {"gain_db": "loud"}),
+        ("mix", "mastering", {"gain_db": "loud"}),
         ("run", "state", "dancing"),
         ("event", "kind", "x\n\ndata: evil"),
     ],

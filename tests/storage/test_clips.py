@@ -30,7 +30,9 @@ async def _claim(studio, owner: str, lease_s: float = LEASE_S) -> list[Clip]:
 
 async def _complete(studio, clip: Clip) -> bool:
     async with studio.store.database.write() as session:
-        return await clips.complete(session, clip, file="f", figures={}, report={}, took_s=1.0)
+        return await clips.complete(
+            session, clip, file="f", measures={}, engine_report={}, render_s=1.0
+        )
 
 
 async def test_clip_wanted_by_two_stories_is_queued_once(studio, queued):

@@ -16,7 +16,7 @@ from storage.models import (
     Run,
     RunState,
     SceneVersion,
-    Segment,
+    SegmentRow,
     Story,
     SubEvent,
     Take,
@@ -100,11 +100,11 @@ async def test_survey_changes_nothing(store):
     gone = await shelve(store, "rain", "thunder")
     await delete(store, gone.id)
     age_files(store)
-    before = names(store), await count(store, Clip), await count(store, Segment)
+    before = names(store), await count(store, Clip), await count(store, SegmentRow)
 
     await survey_all(store)
 
-    assert (names(store), await count(store, Clip), await count(store, Segment)) == before
+    assert (names(store), await count(store, Clip), await count(store, SegmentRow)) == before
 
 
 async def test_clip_that_only_an_old_take_names_is_kept(store):

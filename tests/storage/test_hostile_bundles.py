@@ -70,7 +70,7 @@ async def is_restored(store, bundle) -> bool:
             _, takes = await view_takes(session, restored.story_id, scene.index)
             tables.show_takes(takes)
             console.print_json([take.model_dump(mode="json") for take in takes])
-        if detail.programme is not None:
+        if detail.mastering is not None:
             (await open_mix(session, store.audio, restored.story_id)).close()
         console.show_seams(await list_seams(session, revision.id) if revision else [])
     return True
@@ -176,7 +176,7 @@ async def test_tensors_with_a_header_that_is_none_are_refused(elsewhere, bundle,
 async def test_mix_without_its_loudness_is_refused(elsewhere, bundle):
     def change(table, row):
         if table == "mix":
-            del row["programme"]["loudness_lufs"]
+            del row["mastering"]["loudness_lufs"]
 
     with pytest.raises(BadInput, match="loudness_lufs"):
         await restore(elsewhere, with_rows(bundle, change))

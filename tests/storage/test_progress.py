@@ -62,12 +62,12 @@ async def test_progress_of_an_unknown_story_is_an_error(studio):
 @ON_BOTH_DATABASES
 async def test_share_counts_what_is_done_of_clips_in_the_making(studio):
     story, keys = await _made(studio)
-    await _set(studio, keys, took_s=0.5)  # four times as fast as it sounds
+    await _set(studio, keys, render_s=0.5)  # four times as fast as it sounds
     _, second, third, fourth = keys
     lease = {"state": ClipState.CLAIMED, "expires_at": now_s() + 60.0}
-    await _set(studio, [second], owner="one", progress=0.5, took_s=None, **lease)
-    await _set(studio, [third], owner="two", progress=None, took_s=None, **lease)
-    await _set(studio, [fourth], state=ClipState.QUEUED, took_s=None)
+    await _set(studio, [second], owner="one", progress=0.5, render_s=None, **lease)
+    await _set(studio, [third], owner="two", progress=None, render_s=None, **lease)
+    await _set(studio, [fourth], state=ClipState.QUEUED, render_s=None)
 
     told = await _measure(studio, story)
 
@@ -102,9 +102,9 @@ async def test_nobody_knows_how_long_while_nobody_works(studio):
 
 async def test_clips_made_together_count_as_one_worker(studio):
     story, keys = await _made(studio)
-    await _set(studio, keys[:1], took_s=1.0)
+    await _set(studio, keys[:1], render_s=1.0)
     lease = {"state": ClipState.CLAIMED, "expires_at": now_s() + 60.0}
-    await _set(studio, keys[1:], owner="one", progress=0.0, took_s=None, **lease)
+    await _set(studio, keys[1:], owner="one", progress=0.0, render_s=None, **lease)
 
     told = await _measure(studio, story)
 
@@ -156,7 +156,7 @@ async def test_story_is_not_done_while_it_is_mixed(studio):
 async def test_mixing_counts_as_it_was_measured_of_earlier_stories(studio):
     _, keys = await _made(studio, scenes=3)
     began = 1_000_000.0
-    await _set(studio, keys, queued_at=began, finished_at=began + 60.0, took_s=20.0)
+    await _set(studio, keys, queued_at=began, finished_at=began + 60.0, render_s=20.0)
     async with studio.store.database.write() as session:
         await session.execute(update(Mix).values(created_at=began + 90.0))
         await session.execute(update(Story).values(created_at=began - 1.0))
@@ -181,8 +181,8 @@ async def test_mixing_counts_as_it_was_measured_of_earlier_stories(studio):
 async def test_pace_is_that_of_all_who_make_clips_and_known_between_two(studio):
     story, keys = await _made(studio)
     now = now_s()
-    await _set(studio, keys[:3], took_s=3.0, queued_at=now - 4.0, finished_at=now - 1.0)
-    await _set(studio, keys[3:], state=ClipState.QUEUED, took_s=None)
+    await _set(studio, keys[:3], render_s=3.0, queued_at=now - 4.0, finished_at=now - 1.0)
+    await _set(studio, keys[3:], state=ClipState.QUEUED, render_s=None)
 
     told = await _measure(studio, story)
 

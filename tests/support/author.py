@@ -13,12 +13,11 @@ from api.engines import catalog
 from api.revisions import approval
 from api.revisions import service as revision_service
 from api.stories.views import SceneView, TakeView, open_mix, view_scenes, view_takes
-from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes
 from audiostory_core.story.edits import read_edits
 from storage import mixes, revisions, stories
-from storage.models import Mix, Revision, Run, SceneVersion, Take
-from storage.models import Segment as SegmentRow
+from storage.models import Mix, Revision, Run, SceneVersion, SegmentRow, Take
 from tests.conftest import Studio
 from tests.support.fakes import ToneEngine
 
@@ -165,9 +164,9 @@ class Author:
         async with self.studio.store.database.read() as session:
             row = await revisions.find_mix(session, revision_id)
             listed = await mixes.list_segments(session, row)
-        parts = [Segment(audio.path(one.file), one.offset, one.samples) for one in listed]
-        programme = Programme(row.programme["gain_db"], row.programme["limiting"])
-        with Mixdown(parts, programme) as mix:
+        parts = [MixSegment(audio.path(one.file), one.offset, one.samples) for one in listed]
+        mastering = MasterGain(row.mastering["gain_db"], row.mastering["limiting"])
+        with Mixdown(parts, mastering) as mix:
             return hashlib.sha256(mix.read(0, mix.samples).tobytes()).hexdigest()
 
     async def kept(self) -> Kept:

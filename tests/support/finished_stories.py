@@ -9,8 +9,8 @@ import numpy as np
 from api.store import OpenStore
 from audiostory_core.audio.crossfade import crossfade
 from audiostory_core.audio.loudness import SegmentLoudness, measure_segment
-from audiostory_core.audio.mastering import choose_programme
-from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.audio.mastering import choose_master_gain
+from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.audio.pcm import Waveform, au_bytes, flac_bytes
 from audiostory_core.audio.seams import SeamFigures
 from audiostory_core.quality.measures import measure
@@ -93,7 +93,7 @@ async def branch(store: OpenStore, origin: Shelved) -> str:
         session.add(revision)
         await session.flush()
         values = {
-            name: getattr(mix, name) for name in ("segments", "samples", "programme", "is_accepted")
+            name: getattr(mix, name) for name in ("segments", "samples", "mastering", "is_accepted")
         }
         session.add(rows.Mix(revision_id=revision.id, **values))
         session.add(_finished_run(story.id, revision.id))
@@ -102,14 +102,14 @@ async def branch(store: OpenStore, origin: Shelved) -> str:
 
 
 async def hear(store: OpenStore, story_id: str) -> bytes:
-    """Return the samples of a story's mix with its programme."""
+    """Return the samples of a story's mix with its mastering."""
     async with store.database.read() as session:
         story = await stories.get(session, story_id)
         mix = await session.get_one(rows.Mix, story.revision_id)
-        found = [await session.get_one(rows.Segment, at) for at in mix.segments]
-    segments = [Segment(store.audio.path(row.file), row.offset, row.samples) for row in found]
-    programme = Programme(mix.programme["gain_db"], mix.programme["limiting"])
-    with Mixdown(segments, programme) as whole:
+        found = [await session.get_one(rows.SegmentRow, at) for at in mix.segments]
+    segments = [MixSegment(store.audio.path(row.file), row.offset, row.samples) for row in found]
+    mastering = MasterGain(mix.mastering["gain_db"], mix.mastering["limiting"])
+    with Mixdown(segments, mastering) as whole:
         return whole.read(0, whole.samples).tobytes()
 
 
@@ -146,13 +146,13 @@ async def _add_clip(session, store, caption, tail):
             request=request,
             state=rows.ClipState.FINISHED,
             attempt=1,
-            nice=0,
-            turn=1,
+            priority=0,
+            start_tag=1,
             finished_at=1.0,
             queued_at=1.0,
             file=store.audio.add(".flac", flac_bytes(sound(caption, tail))),
-            figures=measure(sound(caption, tail), SAMPLES + tail).as_dict(),
-            report={"matched": [], "unmatched": [], "warnings": [], "is_silence": False},
+            measures=measure(sound(caption, tail), SAMPLES + tail).as_dict(),
+            engine_report={"matched": [], "unmatched": [], "warnings": [], "is_silence": False},
         )
         session.add(clip)
         await session.flush()
@@ -203,10 +203,10 @@ async def _mix(session, store, revision, files):
         made.append((file, begin, SAMPLES - begin, None))
     ids, parts, loudness = [], [], []
     for file, offset, samples, seam in made:
-        part = Segment(store.audio.path(file), offset, samples)
+        part = MixSegment(store.audio.path(file), offset, samples)
         measured = measure_segment(part)
         key = hashlib.sha256(f"{file} {offset} {samples}".encode()).hexdigest()
-        row = rows.Segment(
+        row = rows.SegmentRow(
             key=key,
             file=file,
             offset=offset,
@@ -214,25 +214,27 @@ async def _mix(session, store, revision, files):
             loudness=measured.as_bytes(),
             seam=seam,
         )
-        known = await session.scalar(rows.Segment.__table__.select().where(rows.Segment.key == key))
+        known = await session.scalar(
+            rows.SegmentRow.__table__.select().where(rows.SegmentRow.key == key)
+        )
         if known is None:
             session.add(row)
             await session.flush()
         ids.append(known or row.id)
         parts.append(part)
         loudness.append(SegmentLoudness.from_bytes(samples, measured.as_bytes()))
-    programme, report = choose_programme(parts, loudness)
+    mastering, report = choose_master_gain(parts, loudness)
     return rows.Mix(
         revision_id=revision.id,
         segments=ids,
         samples=revision.samples,
-        programme={"limiting": programme.limiting, "of_revision": 1} | report.as_dict(),
+        mastering={"limiting": mastering.limiting, "of_revision": 1} | report.as_dict(),
         is_accepted=True,
     )
 
 
 def _read(store, file, start, samples):
-    with Mixdown([Segment(store.audio.path(file), start, samples)]) as part:
+    with Mixdown([MixSegment(store.audio.path(file), start, samples)]) as part:
         return part.read(0, samples)
 
 
@@ -243,9 +245,9 @@ def _finished_run(story_id, revision_id):
         revision_id=revision_id,
         state=rows.RunState.FINISHED,
         review=False,
-        edits=[],
+        pending_changes=[],
         approved=[],
         attempt=0,
-        nice=0,
-        turn=0,
+        priority=0,
+        start_tag=0,
     )

@@ -23,7 +23,7 @@ from api.stories.views import open_mix
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.edits import Reword
 from storage import runs, stories
-from storage.models import Clip, ClipState, Mix, Revision, RunState, SceneVersion, Segment
+from storage.models import Clip, ClipState, Mix, Revision, RunState, SceneVersion, SegmentRow
 from tests.conftest import Studio
 from tests.support import tone_process
 
@@ -249,7 +249,7 @@ async def list_segments(studio: Studio, revision_id: int) -> list[str]:
     async with studio.store.database.read() as session:
         mix = await session.get_one(Mix, revision_id)
         rows = await session.execute(
-            select(Segment.id, Segment.key).where(Segment.id.in_(mix.segments))
+            select(SegmentRow.id, SegmentRow.key).where(SegmentRow.id.in_(mix.segments))
         )
         keys = {row.id: row.key for row in rows}
     return [keys[segment_id] for segment_id in mix.segments]

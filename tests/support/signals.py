@@ -7,7 +7,7 @@ import numpy as np
 from scipy import signal
 
 from audiostory_core.audio.crossfade import crossfade, overlap_samples
-from audiostory_core.audio.mixdown import Segment
+from audiostory_core.audio.mixdown import MixSegment
 from audiostory_core.audio.pcm import Waveform, au_bytes, flac_bytes
 from audiostory_core.story.plan import SAMPLE_RATE
 
@@ -33,31 +33,31 @@ def spiky(seed: int, samples: int, spikes: int, level: float = 0.03) -> Waveform
     return waveform.clip(-1, 1).astype(np.float32)
 
 
-def kept(folder: Path, name: str, waveform: Waveform) -> Segment:
+def kept(folder: Path, name: str, waveform: Waveform) -> MixSegment:
     """Store a waveform as a clip is stored and return all of it as a segment."""
     path = folder / f"{name}.flac"
     path.write_bytes(flac_bytes(waveform))
-    return Segment(path, 0, waveform.shape[1])
+    return MixSegment(path, 0, waveform.shape[1])
 
 
 def stitched(
     folder: Path, clips: Sequence[Waveform], scenes: Sequence[int], tail: int
-) -> list[Segment]:
+) -> list[MixSegment]:
     """Lay clips out as a story does: bodies are slices of the clips, seams are files.
 
     Each clip has its scene's samples and, but for the last, `tail` more.
     """
-    segments: list[Segment] = []
+    segments: list[MixSegment] = []
     opening = 0
     for k, (clip, samples) in enumerate(zip(clips, scenes, strict=True)):
         whole = kept(folder, f"clip{k}", clip)
-        segments.append(Segment(whole.path, opening, samples - opening))
+        segments.append(MixSegment(whole.path, opening, samples - opening))
         if k + 1 < len(clips):
             opening = overlap_samples(tail, samples, scenes[k + 1])
             seam = crossfade(clip[:, samples : samples + opening], clips[k + 1][:, :opening])
             path = folder / f"seam{k}.au"
             path.write_bytes(au_bytes(seam))
-            segments.append(Segment(path, 0, opening))
+            segments.append(MixSegment(path, 0, opening))
     return segments
 
 

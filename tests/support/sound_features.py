@@ -21,7 +21,7 @@ SHORTEST = SAMPLE_RATE // 2
 
 
 def features(waveform: Array) -> Array:
-    """Return about 60 figures of a waveform [N] or [C, N]; stereo is mixed to mono first.
+    """Return about 60 measures of a waveform [N] or [C, N]; stereo is mixed to mono first.
 
     Log band energies (mean and spread over time), centroid, flatness, roll-off, zero crossings,
     periodicity and pitch, onset rate, envelope modulation, impulsiveness and length.
@@ -38,7 +38,7 @@ def features(waveform: Array) -> Array:
         mono = np.pad(mono, (0, SHORTEST - mono.size))
     mono = mono / max(float(np.sqrt(np.mean(mono**2))), 1e-12)
     envelope = envelope_of(mono)
-    figures = np.concatenate(
+    measures = np.concatenate(
         [
             _spectral(mono),
             _periodicity(mono),
@@ -46,8 +46,8 @@ def features(waveform: Array) -> Array:
             [_impulsiveness(mono), np.log2(max(length_s, 0.05))],
         ]
     )
-    assert np.isfinite(figures).all()
-    return figures
+    assert np.isfinite(measures).all()
+    return measures
 
 
 def leave_one_out(samples: Array, labels: list[str] | NDArray[np.str_]) -> float:

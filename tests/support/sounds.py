@@ -1,4 +1,4 @@
-"""Sounds of foley rendered alone, dry and near, and the plainest figures of a waveform."""
+"""Sounds of foley rendered alone, dry and near, and the plainest measures of a waveform."""
 
 from functools import cache
 from typing import Any

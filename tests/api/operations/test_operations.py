@@ -21,7 +21,7 @@ from api.operations import logs
 from api.settings import LogFormat, LogLevel, Settings
 from nodes.context import bind, bound
 from storage import events, keys
-from storage.models import Clip, ClipState, ClipWant, Run, RunState, Segment
+from storage.models import Clip, ClipState, ClipWant, Run, RunState, SegmentRow
 from storage.verification import repair, verify
 from storage.worker_lock import WorkerLock
 from tests.support.finished_stories import branch, hear, shelve
@@ -346,7 +346,7 @@ async def test_damaged_seam_is_mended_to_the_same_bytes(studio):
     story = await shelve(store, "rain", "wind")
     heard = await hear(store, story.id)
     async with store.database.read() as session:
-        seam = await session.scalar(select(Segment.file).where(Segment.file.endswith(".au")))
+        seam = await session.scalar(select(SegmentRow.file).where(SegmentRow.file.endswith(".au")))
     store.audio.path(seam).write_bytes(b"damage")
 
     told = audiostory(studio, "verify", story.id, "--repair", "--json", exit_code=1)

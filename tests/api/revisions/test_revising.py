@@ -151,7 +151,7 @@ async def test_approval_accepts_the_mix_and_only_what_waits_is_approved(story):
     assert approved.status_code == 200
     told = await story.json()
     assert (told["status"], told["is_accepted"]) == ("finished", True)
-    assert told["programme"]["of_revision"] == 2
+    assert told["mastering"]["of_revision"] == 2
     assert_problem(await story.post("/approve"), 409)
 
 

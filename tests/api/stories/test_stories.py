@@ -198,7 +198,7 @@ async def test_story_tells_its_plan_and_its_mix(client, studio):
     scenes = (await client.get(f"/v1/stories/{finished}/sub-events")).json()
 
     assert (story["status"], story["sub_events"], story["duration_s"]) == ("finished", 3, 6.0)
-    assert story["programme"]["target_lufs"] == -16.0
+    assert story["mastering"]["target_lufs"] == -16.0
     assert [scene["caption"] for scene in scenes] == ["rain", "thunder", "birds"]
     assert [scene["start_s"] for scene in scenes] == [0.0, 2.0, 4.0]
     assert {scene["status"] for scene in scenes} == {"finished"}

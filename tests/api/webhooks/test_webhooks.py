@@ -389,10 +389,10 @@ async def test_sender_that_breaks_off_begins_again_and_readiness_tells(
 
     async def look():
         ready = (await client.get("/v1/health/ready")).json()["checks"]
-        figures = (await client.get("/v1/metrics")).text
+        measures = (await client.get("/v1/metrics")).text
         is_ready = next(check["is_ok"] for check in ready if check["name"] == "webhooks")
         return is_ready, re.search(
-            r"^audiostory_webhook_sender_running (\S+)", figures, re.MULTILINE
+            r"^audiostory_webhook_sender_running (\S+)", measures, re.MULTILINE
         )[1]
 
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:

@@ -10,17 +10,17 @@ import soundfile
 
 from audiostory_core.audio.export import check_destination, export, wav_bytes
 from audiostory_core.audio.limiter import BLOCK
-from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.audio.pcm import FRAME_BYTES, au_bytes, flac_bytes, wav_header, wav_length
 from audiostory_core.errors import BadInput, StudioError
 from tests.support.permissions import respect_permissions
 from tests.support.signals import kept, noise, spiky, stitched
 
-PROGRAMME = Programme(4.0, limiting=True)
+PROGRAMME = MasterGain(4.0, limiting=True)
 
 
 @pytest.fixture(scope="module")
-def segments(tmp_path_factory) -> tuple[Segment, ...]:
+def segments(tmp_path_factory) -> tuple[MixSegment, ...]:
     scenes, tail = [70_001, 90_007, 50_000], 30_000
     clips = [spiky(k, n + (tail if k < 2 else 0), 4) for k, n in enumerate(scenes)]
     return tuple(stitched(tmp_path_factory.mktemp("clips"), clips, scenes, tail))
@@ -60,11 +60,11 @@ def test_export_tells_its_progress_to_the_end(tmp_path, segments) -> None:
     assert told == [(BLOCK, 210_008), (2 * BLOCK, 210_008), (3 * BLOCK, 210_008), (210_008,) * 2]
 
 
-def test_export_clips_what_no_programme_has_limited(tmp_path) -> None:
+def test_export_clips_what_no_mastering_has_limited(tmp_path) -> None:
     path = tmp_path / "loud.au"
     path.write_bytes(au_bytes(3 * noise(1, 1000, 1.0)))
 
-    with Mixdown([Segment(path, 0, 1000)]) as mix:
+    with Mixdown([MixSegment(path, 0, 1000)]) as mix:
         export(mix, tmp_path / "loud.wav")
 
     read, _ = soundfile.read(tmp_path / "loud.wav")
@@ -138,7 +138,7 @@ def test_stored_clips_and_seams_have_the_same_bytes_twice() -> None:
 def test_export_replaces_a_file_only_when_it_is_whole(tmp_path, segments) -> None:
     path = tmp_path / "story.wav"
     path.write_bytes(b"the old one")
-    missing = Segment(tmp_path / "gone.flac", 0, 1000)
+    missing = MixSegment(tmp_path / "gone.flac", 0, 1000)
 
     with Mixdown([*segments, missing]) as mix, pytest.raises(StudioError, match=r"gone\.flac"):
         export(mix, path)
@@ -219,10 +219,10 @@ EXPORT = """
 import sys
 from pathlib import Path
 from audiostory_core.audio.export import export
-from audiostory_core.audio.mixdown import Mixdown, Segment
+from audiostory_core.audio.mixdown import Mixdown, MixSegment
 from audiostory_core.errors import BadInput
 try:
-    with Mixdown([Segment(Path(sys.argv[1]), 0, 200_000)]) as mix:
+    with Mixdown([MixSegment(Path(sys.argv[1]), 0, 200_000)]) as mix:
         export(mix, Path(sys.argv[2]))
 except BadInput as error:
     sys.exit(f"{error.field}|{error}")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audiostory_core.audio.pcm import Waveform
-from audiostory_core.quality.measures import Figures, measure, verdict
+from audiostory_core.quality.measures import Measures, measure, verdict
 from tests.support.signals import noise, tone
 
 SAMPLES = 100_003
@@ -53,38 +53,38 @@ def test_figures_of_a_bad_clip_say_what_is_wrong(waveform, wrong: str) -> None:
 
 
 def test_figures_let_silence_pass_where_none_is_expected() -> None:
-    figures = measure(np.zeros((2, SAMPLES), np.float32), SAMPLES)
+    measures = measure(np.zeros((2, SAMPLES), np.float32), SAMPLES)
 
-    assert verdict(figures, sound_expected=False) == ()
-    assert figures.silent_fraction == 1.0
-    assert figures.loudness_lufs is None
+    assert verdict(measures, sound_expected=False) == ()
+    assert measures.silent_fraction == 1.0
+    assert measures.loudness_lufs is None
 
 
 def test_figures_hear_one_short_sound_in_silence() -> None:
     waveform = np.zeros((2, SAMPLES), np.float32)
     waveform[:, 50_000:52_000] = noise(2, 2000, 0.02)
 
-    figures = measure(waveform, SAMPLES)
+    measures = measure(waveform, SAMPLES)
 
-    assert verdict(figures, sound_expected=True) == ()
-    assert 0.9 < figures.silent_fraction < 1.0
-    assert figures.loudest_db == pytest.approx(
+    assert verdict(measures, sound_expected=True) == ()
+    assert 0.9 < measures.silent_fraction < 1.0
+    assert measures.loudest_db == pytest.approx(
         20 * np.log10(0.02) - 10 * np.log10(17640 / 2000), abs=1
     )
 
 
 def test_figures_measure_level_and_offset() -> None:
-    figures = measure(tone(1000, SAMPLES, level=0.5) + np.float32(0.01), SAMPLES)
+    measures = measure(tone(1000, SAMPLES, level=0.5) + np.float32(0.01), SAMPLES)
 
-    assert figures.rms_db == pytest.approx(-9.03, abs=0.05)
-    assert figures.peak == pytest.approx(0.51, abs=0.001)
-    assert figures.true_peak == pytest.approx(0.51, abs=0.005)
-    assert figures.dc == pytest.approx(0.01, abs=1e-4)
-    assert figures.loudness_lufs == pytest.approx(-6.0, abs=0.2)
+    assert measures.rms_db == pytest.approx(-9.03, abs=0.05)
+    assert measures.peak == pytest.approx(0.51, abs=0.001)
+    assert measures.true_peak == pytest.approx(0.51, abs=0.005)
+    assert measures.dc == pytest.approx(0.01, abs=1e-4)
+    assert measures.loudness_lufs == pytest.approx(-6.0, abs=0.2)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 30, 5000])
 def test_figures_of_hardly_any_sound_are_plain_data(samples: int) -> None:
-    figures = measure(noise(1, samples), samples)
+    measures = measure(noise(1, samples), samples)
 
-    assert Figures(**json.loads(json.dumps(figures.as_dict(), allow_nan=False))) == figures
+    assert Measures(**json.loads(json.dumps(measures.as_dict(), allow_nan=False))) == measures

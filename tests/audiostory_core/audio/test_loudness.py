@@ -15,7 +15,7 @@ from audiostory_core.audio.loudness import (
     measure_waveform,
     sliding_lufs,
 )
-from audiostory_core.audio.mixdown import Mixdown, Segment
+from audiostory_core.audio.mixdown import Mixdown, MixSegment
 from audiostory_core.audio.pcm import Waveform
 from audiostory_core.story.plan import SAMPLE_RATE
 from tests.support.signals import kept, noise, spiky, stitched, tone
@@ -56,7 +56,7 @@ def test_loudness_of_segments_is_that_of_the_whole(tmp_path, name: str) -> None:
     waveform = PROGRAMMES[name]
     whole = kept(tmp_path, name, waveform)
     cuts = [0, 70_001, 70_500, 250_003, 350_111, waveform.shape[1]]
-    parts = [Segment(whole.path, a, b - a) for a, b in pairwise(cuts)]
+    parts = [MixSegment(whole.path, a, b - a) for a, b in pairwise(cuts)]
 
     measured = integrated_lufs(bin_energies([measure_segment(part) for part in parts]))
 

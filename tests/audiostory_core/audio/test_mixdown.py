@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from audiostory_core.audio.limiter import BLOCK
-from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.errors import StudioError
 from audiostory_core.story.plan import SAMPLE_RATE
 from tests.support.signals import kept, noise, spiky, stitched
 
-LIMITED = Programme(gain_db=5.0, limiting=True)
+LIMITED = MasterGain(gain_db=5.0, limiting=True)
 
 
 @pytest.fixture(scope="module")
-def long_mix(tmp_path_factory) -> tuple[Segment, ...]:
+def long_mix(tmp_path_factory) -> tuple[MixSegment, ...]:
     """A story of odd lengths, about 9 s, that is loud in places only."""
     folder = tmp_path_factory.mktemp("mix")
     scenes = [100_003, 7, 150_001, 22_051, 130_777]
@@ -51,9 +51,9 @@ def test_mixdown_places_every_scene_at_its_start(tmp_path) -> None:
         np.testing.assert_allclose(body, clip[:, opening:samples], atol=1e-7)
 
 
-@pytest.mark.parametrize("programme", [None, Programme(-3.3, limiting=False), LIMITED])
-def test_mixdown_reads_any_range_as_a_slice_of_the_whole(long_mix, programme) -> None:
-    with Mixdown(long_mix, programme) as mix:
+@pytest.mark.parametrize("mastering", [None, MasterGain(-3.3, limiting=False), LIMITED])
+def test_mixdown_reads_any_range_as_a_slice_of_the_whole(long_mix, mastering) -> None:
+    with Mixdown(long_mix, mastering) as mix:
         whole = np.concatenate(list(mix.blocks()), axis=1)
         assert whole.dtype == np.float32
         end = mix.samples
@@ -63,7 +63,7 @@ def test_mixdown_reads_any_range_as_a_slice_of_the_whole(long_mix, programme) ->
     ]
 
     for start, stop in ranges:
-        with Mixdown(long_mix, programme) as mix:
+        with Mixdown(long_mix, mastering) as mix:
             assert np.array_equal(mix.read(start, stop), whole[:, start:stop])
 
 
@@ -87,8 +87,8 @@ def test_mixdown_limits_only_where_it_must(long_mix) -> None:
 
 def test_mixdown_unlimited_equals_limited_where_no_peak_needs_it(long_mix) -> None:
     with (
-        Mixdown(long_mix, Programme(-20.0, limiting=True)) as limiting,
-        Mixdown(long_mix, Programme(-20.0, limiting=False)) as plain,
+        Mixdown(long_mix, MasterGain(-20.0, limiting=True)) as limiting,
+        Mixdown(long_mix, MasterGain(-20.0, limiting=False)) as plain,
     ):
         assert np.array_equal(limiting.read(0, plain.samples), plain.read(0, plain.samples))
 
@@ -110,10 +110,10 @@ def test_mixdown_says_which_file_is_missing_short_or_damaged(tmp_path) -> None:
     damaged.write_bytes(b"fLaC not really")
 
     for segment in (
-        Segment(short.path, 0, 1001),
-        Segment(short.path, 2000, 10),
-        Segment(damaged, 0, 10),
-        Segment(tmp_path / "missing.flac", 0, 10),
+        MixSegment(short.path, 0, 1001),
+        MixSegment(short.path, 2000, 10),
+        MixSegment(damaged, 0, 10),
+        MixSegment(tmp_path / "missing.flac", 0, 10),
     ):
         with Mixdown([segment]) as mix, pytest.raises(StudioError, match=segment.path.name):
             mix.read(0, segment.samples)

@@ -4,7 +4,7 @@ import sys
 import pytest
 from matplotlib import image
 
-from audiostory_core.audio.mixdown import Mixdown, Programme
+from audiostory_core.audio.mixdown import MasterGain, Mixdown
 from audiostory_core.audio.plot import draw
 from audiostory_core.errors import BadInput
 from audiostory_core.story.plan import SAMPLE_RATE
@@ -16,7 +16,7 @@ CAPTIONS = ["Rain on $5 tin_roofs^2, then a\nlong silence", "消防车离开车�
 def test_plot_draws_captions_of_any_script_without_a_warning(tmp_path) -> None:
     clip = kept(tmp_path, "clip", spiky(1, 4 * SAMPLE_RATE, 5))
 
-    with Mixdown([clip], Programme(6.0, limiting=True)) as mix:
+    with Mixdown([clip], MasterGain(6.0, limiting=True)) as mix:
         draw(mix, [0, 2, 3.5, 3.6], CAPTIONS, [(2, 0.5)], tmp_path / "mix.png", "Ein Märchen 😀")
 
     picture = image.imread(tmp_path / "mix.png")

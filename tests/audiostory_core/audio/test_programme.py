@@ -11,10 +11,10 @@ from audiostory_core.audio.loudness import measure_segment
 from audiostory_core.audio.mastering import (
     LEFT_QUIET,
     TARGET_LUFS,
-    ProgrammeReport,
-    choose_programme,
+    MasteringReport,
+    choose_master_gain,
 )
-from audiostory_core.audio.mixdown import Mixdown, Programme, Segment
+from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.audio.pcm import Waveform
 from audiostory_core.story.plan import SAMPLE_RATE
 from tests.support.signals import independent_peak_dbtp, kept, noise, spiky, stitched, tone
@@ -22,14 +22,14 @@ from tests.support.signals import independent_peak_dbtp, kept, noise, spiky, sti
 SECONDS_7 = 7 * SAMPLE_RATE
 
 
-def cut(segment: Segment) -> list[Segment]:
+def cut(segment: MixSegment) -> list[MixSegment]:
     edges = [0, segment.samples // 3 + 11, segment.samples // 2, segment.samples]
-    return [Segment(segment.path, a, b - a) for a, b in pairwise(edges)]
+    return [MixSegment(segment.path, a, b - a) for a, b in pairwise(edges)]
 
 
-def heard(segments: Sequence[Segment]) -> tuple[Waveform, ProgrammeReport]:
-    programme, report = choose_programme(segments, [measure_segment(s) for s in segments])
-    with Mixdown(segments, programme) as mix:
+def heard(segments: Sequence[MixSegment]) -> tuple[Waveform, MasteringReport]:
+    mastering, report = choose_master_gain(segments, [measure_segment(s) for s in segments])
+    with Mixdown(segments, mastering) as mix:
         return mix.read(0, mix.samples), report
 
 
@@ -63,7 +63,7 @@ REACHABLE = {
 
 
 @pytest.mark.parametrize("name", REACHABLE)
-def test_programme_reaches_loudness_and_peak_by_other_meters(tmp_path: Path, name: str) -> None:
+def test_mastering_reaches_loudness_and_peak_by_other_meters(tmp_path: Path, name: str) -> None:
     waveform, report = heard(cut(kept(tmp_path, name, REACHABLE[name])))
 
     assert report.reached
@@ -74,7 +74,7 @@ def test_programme_reaches_loudness_and_peak_by_other_meters(tmp_path: Path, nam
     assert 0 <= report.reduction_db <= 6
 
 
-def test_programme_of_peaks_limits_them(tmp_path: Path) -> None:
+def test_mastering_of_peaks_limits_them(tmp_path: Path) -> None:
     _, report = heard(cut(kept(tmp_path, "limited", REACHABLE["limited"])))
 
     assert report.reduction_db > 2
@@ -83,7 +83,7 @@ def test_programme_of_peaks_limits_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("level", [0.0003, 0.01])
-def test_programme_that_needs_too_much_limiting_keeps_the_peak_rule(tmp_path, level) -> None:
+def test_mastering_that_needs_too_much_limiting_keeps_the_peak_rule(tmp_path, level) -> None:
     waveform, report = heard(cut(kept(tmp_path, "clicky", spiky(11, SECONDS_7, 12, level))))
 
     assert not report.reached
@@ -95,7 +95,7 @@ def test_programme_that_needs_too_much_limiting_keeps_the_peak_rule(tmp_path, le
     assert report.loudness_lufs < TARGET_LUFS - 0.5
 
 
-def test_programme_of_silence_says_so(tmp_path: Path) -> None:
+def test_mastering_of_silence_says_so(tmp_path: Path) -> None:
     waveform, report = heard([kept(tmp_path, "silence", np.zeros((2, 50_000), np.float32))])
 
     assert not waveform.any()
@@ -104,7 +104,7 @@ def test_programme_of_silence_says_so(tmp_path: Path) -> None:
     assert report.true_peak_dbtp is None
 
 
-def test_programme_of_less_than_400_ms_is_decided_by_its_peak(tmp_path: Path) -> None:
+def test_mastering_of_less_than_400_ms_is_decided_by_its_peak(tmp_path: Path) -> None:
     waveform, report = heard([kept(tmp_path, "short", noise(1, 10_000))])
 
     assert report.loudness_lufs is None
@@ -113,14 +113,14 @@ def test_programme_of_less_than_400_ms_is_decided_by_its_peak(tmp_path: Path) ->
     assert np.abs(waveform).max() > 0.6
 
 
-def test_programme_of_nothing_is_silent() -> None:
-    programme, report = choose_programme([], [])
+def test_mastering_of_nothing_is_silent() -> None:
+    mastering, report = choose_master_gain([], [])
 
-    assert programme.gain_db == 0.0
+    assert mastering.gain_db == 0.0
     assert not report.reached
 
 
-def test_programme_of_a_stitched_story_holds_across_seams(tmp_path: Path) -> None:
+def test_mastering_of_a_stitched_story_holds_across_seams(tmp_path: Path) -> None:
     scenes, tail = [88_200, 60_001, 120_000, 90_000], 66_150
     levels = [0.02, 0.2, 0.05, 0.1]
     clips = [
@@ -136,27 +136,27 @@ def test_programme_of_a_stitched_story_holds_across_seams(tmp_path: Path) -> Non
     assert independent_peak_dbtp(waveform) <= CEILING_DBTP
 
 
-def test_programme_report_is_plain_data(tmp_path: Path) -> None:
+def test_mastering_report_is_plain_data(tmp_path: Path) -> None:
     _, report = heard([kept(tmp_path, "noise", noise(1, 50_000))])
 
-    assert ProgrammeReport(**report.as_dict()) == report
+    assert MasteringReport(**report.as_dict()) == report
 
 
 @pytest.mark.parametrize("waveform", [noise(1, SECONDS_7, 0.003), noise(1, 10_000, 0.003)])
-def test_programme_that_may_not_raise_leaves_a_quiet_mix_quiet(tmp_path: Path, waveform) -> None:
+def test_mastering_that_may_not_raise_leaves_a_quiet_mix_quiet(tmp_path: Path, waveform) -> None:
     segment = kept(tmp_path, "hiss", waveform)
 
-    programme, report = choose_programme([segment], [measure_segment(segment)], may_raise=False)
+    mastering, report = choose_master_gain([segment], [measure_segment(segment)], may_raise=False)
 
-    assert programme == Programme(0.0, limiting=False)
+    assert mastering == MasterGain(0.0, limiting=False)
     assert (report.gain_db, report.reason, report.reached) == (0.0, LEFT_QUIET, False)
     assert report.true_peak_dbtp == pytest.approx(independent_peak_dbtp(waveform), abs=0.1)
 
 
-def test_programme_that_may_not_raise_still_lowers_what_is_loud(tmp_path: Path) -> None:
+def test_mastering_that_may_not_raise_still_lowers_what_is_loud(tmp_path: Path) -> None:
     segment = kept(tmp_path, "loud", REACHABLE["loud"])
 
-    lowered = choose_programme([segment], [measure_segment(segment)], may_raise=False)
+    lowered = choose_master_gain([segment], [measure_segment(segment)], may_raise=False)
 
-    assert lowered == choose_programme([segment], [measure_segment(segment)])
+    assert lowered == choose_master_gain([segment], [measure_segment(segment)])
     assert lowered[1].reached
