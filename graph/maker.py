@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from nodes.context import bind
+from nodes.jobs.clip import make_clips
+from nodes.patience import patiently
 from nodes.services import Services
-from nodes.synthesize import make_clips, patiently
 from storage import clips, events, runs
 from storage.errors import StoreUnusable
 from storage.models import Clip, Run

@@ -17,18 +17,11 @@ from audiostory_core.story.plan import SubEvent
 from audiostory_core.story.resolving import resolve
 from nodes.clip_request import has_tail, key_of, seed_of, with_seed
 from nodes.errors import RunStopped
-from nodes.plan import (
-    derive_seed,
-    longest_scene_s,
-    make_plan,
-    new_revision,
-    planner_of,
-    scene_columns,
-    telling,
-    turn_to,
-)
+from nodes.planning import event_notifier, longest_scene_s, make_plan, planner_of
+from nodes.rows import MAX_REROLLS, derive_seed, new_revision, scene_columns
 from nodes.services import LoadedRevision, Services
 from nodes.state import StateUpdate, StoryState
+from nodes.waits import turn_to
 from storage import clips, events, revisions, runs, stories, takes
 from storage.errors import NotFound
 from storage.models import ClipState, Json, Run, SceneVersion, Story
@@ -36,7 +29,6 @@ from storage.revisions import NewRevision, Scene
 
 KEPT = ("engine", "cast", "condition_id", "clip_key", "rerolls", "is_judged", "flags")
 WORDING = ("caption", "tone", "samples", "continues", "layers", "engine", "cast", "condition_id")
-MAX_REROLLS = 2  # of the check; seeds of takes that are asked for come after those
 
 
 async def change(state: StoryState, services: Services) -> StateUpdate:
@@ -83,8 +75,8 @@ async def _replan(story: Story, run: Run, asked: Remark, services: Services) -> 
     async with services.database.read() as session:
         revision = await revisions.get(session, run.revision_id or 0)
     remarks = [*revision.plan.get("remarks", []), asked.remark]
-    tell = telling(run, services)
-    planned = await asyncio.to_thread(make_plan, story, services, remarks, tell)
+    notify = event_notifier(run, services)
+    planned = await asyncio.to_thread(make_plan, story, services, remarks, notify)
     return new_revision(planned, story, remarks)
 
 

@@ -7,14 +7,12 @@ made again; what compares neighbours (the seams) only informs.
 from audiostory_core.quality.measures import Measures, verdict
 from nodes.clip_request import key_of, with_seed
 from nodes.errors import RunStopped, StepFailed
-from nodes.plan import derive_seed
+from nodes.rows import MAX_REROLLS, derive_seed
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from nodes.synthesize import WAITS_FOR_CLIPS
+from nodes.waits import WAITS_FOR_CLIPS
 from storage import clips, events, revisions, runs, takes
 from storage.models import Clip, RunState, SceneVersion
-
-MAX_REROLLS = 2
 
 
 async def check(state: StoryState, services: Services) -> StateUpdate:

@@ -14,9 +14,9 @@ from itertools import groupby, takewhile
 from audiostory_core.engines.protocol import Condition
 from nodes.clip_request import describe, key_of
 from nodes.errors import RunStopped
-from nodes.plan import is_changed
 from nodes.services import LoadedRevision, Services
 from nodes.state import StateUpdate, StoryState
+from nodes.waits import is_changed
 from storage import clips, events, revisions, runs, takes
 from storage.clips import Wanted
 from storage.models import ClipState, RunState, SceneVersion

@@ -1,8 +1,8 @@
 """review: the author approves the plan, and later the mix; a run without review approves for him."""
 
-from nodes.plan import is_changed
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
+from nodes.waits import is_changed
 from storage import revisions, runs
 
 PLAN_REVIEW = "plan review"

@@ -156,7 +156,7 @@ class Story(Table):
     redo: Mapped[list[int]]  # revisions that were undone, the last one last
     branched_from: Mapped[int | None]  # the revision of another story that this one began as
     next_revision: Mapped[int]  # number of the next revision
-    next_ordinal: Mapped[int]  # of the next sub-event, for its seed; see nodes.plan.derive_seed
+    next_ordinal: Mapped[int]  # of the next sub-event, for its seed; see nodes.rows.derive_seed
     next_event: Mapped[int]  # number of the next event row; counts commits, not inserts
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
     request_digest: Mapped[str | None]  # sha256 of the request that took the idempotency key

@@ -12,7 +12,8 @@ from audiostory_core.engines.protocol import UNWATCHED
 from graph.maker import while_held
 from nodes.errors import RunStopped
 from nodes.interleave import interleave
-from nodes.plan import derive_seed, plan
+from nodes.plan import plan
+from nodes.rows import derive_seed
 from nodes.state import fresh_state
 from storage import clips, revisions, runs, stories
 from storage.errors import StoreUnusable

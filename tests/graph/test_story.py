@@ -6,7 +6,7 @@ import pytest
 
 from api.stories.views import list_degradations, open_mix, view_scenes
 from graph.drive import RECURSION_LIMIT
-from nodes.plan import derive_seed
+from nodes.rows import derive_seed
 from storage import clips, revisions, runs, stories
 from storage.models import RunState
 
