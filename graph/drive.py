@@ -16,7 +16,7 @@ from nodes.errors import RunStopped, StepFailed
 from nodes.services import Services
 from nodes.state import StoryState, fresh_state
 from storage import runs
-from storage.models import ACTIVE, Run
+from storage.models import ACTIVE, Run, Wait
 
 LEASE_S = 30.0
 RENEW_S = LEASE_S / 3
@@ -59,7 +59,7 @@ async def _advance(run: Run, graph: Graph, services: Services, control: RunContr
         return
     async with services.database.write() as session:
         if waits_for:
-            await runs.park(session, run.id, owner, waits_for)
+            await runs.park(session, run.id, owner, Wait(waits_for))
         else:
             await runs.finish(session, run.id, owner)
 

@@ -24,7 +24,7 @@ from nodes.state import StateUpdate, StoryState
 from nodes.waits import turn_to
 from storage import clips, events, revisions, runs, stories, takes
 from storage.errors import NotFound
-from storage.models import ClipState, Json, Run, SceneVersion, Story
+from storage.models import ClipState, Json, Run, SceneVersion, Story, TakeOrigin
 from storage.revisions import NewRevision, Scene
 
 KEPT = ("engine", "cast", "condition_id", "clip_key", "rerolls", "is_judged", "flags")
@@ -219,7 +219,7 @@ async def _queue_takes(run: Run, asked: MoreTakes, services: Services) -> None:
                 continue
             queued += 1
             clip = await clips.want(session, run, key, told.engine, request)
-            take = await takes.add(session, scene, key, takes.ASKED)
+            take = await takes.add(session, scene, key, TakeOrigin.REQUESTED)
             kind = "clip.finished" if clip.state == ClipState.FINISHED else "clip.queued"
             await events.append(
                 session,

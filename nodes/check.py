@@ -10,9 +10,9 @@ from nodes.errors import RunStopped, StepFailed
 from nodes.rows import MAX_REROLLS, derive_seed
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from nodes.waits import WAITS_FOR_CLIPS
+from nodes.waits import wait_for
 from storage import clips, events, revisions, runs, takes
-from storage.models import Clip, RunState, SceneVersion
+from storage.models import Clip, RunState, SceneVersion, TakeOrigin, Wait
 
 
 async def check(state: StoryState, services: Services) -> StateUpdate:
@@ -38,7 +38,7 @@ async def check(state: StoryState, services: Services) -> StateUpdate:
     is_waiting = False
     for scene, clip, reasons in failing:
         is_waiting |= await _settle(state, scene.id, clip, reasons, services)
-    return {"waits_for": WAITS_FOR_CLIPS if is_waiting else ""}
+    return wait_for(Wait.CLIPS if is_waiting else None)
 
 
 def judge(clip: Clip) -> list[str]:
@@ -67,7 +67,7 @@ async def _settle(
             kind, key = "clip.rerolled", key_of(request)
             scene.clip_key = key
             await clips.want(session, run, key, clip.engine, request)
-            await takes.add(session, scene, key, takes.REROLLED)
+            await takes.add(session, scene, key, TakeOrigin.REROLLED)
         await events.append(
             session, state["story_id"], kind, scene=scene.sub_event_id, clip=key, reasons=reasons
         )

@@ -27,10 +27,10 @@ from nodes.errors import RunStopped
 from nodes.mastering import choose_for_revision, keep_master_gain
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from nodes.waits import WAITS_FOR_CLIPS
+from nodes.waits import wait_for
 from storage import clips, mixes, revisions, runs
 from storage import models as rows
-from storage.models import Json
+from storage.models import Json, Wait
 
 CHUNK = 32  # segments measured between two commits
 
@@ -61,7 +61,7 @@ async def stitch(state: StoryState, services: Services) -> StateUpdate:
         async with services.database.write() as session:
             run = await runs.get(session, state["run_id"])
             await clips.make_again(session, run, lost)
-    return {"waits_for": WAITS_FOR_CLIPS if lost else ""}
+    return wait_for(Wait.CLIPS if lost else None)
 
 
 async def _stitch(state: StoryState, services: Services) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from nodes.waits import WAITS_FOR_CLIPS, is_changed
+from nodes.waits import is_changed, wait_for
 from storage import clips, revisions, runs
+from storage.models import Wait
 
 
 async def synthesize(state: StoryState, services: Services) -> StateUpdate:
@@ -13,7 +14,7 @@ async def synthesize(state: StoryState, services: Services) -> StateUpdate:
         if is_changed(state, run):
             return {"waits_for": "", "is_changed": True}
         if await clips.is_waited_for(session, run.id):
-            return {"waits_for": WAITS_FOR_CLIPS}
+            return wait_for(Wait.CLIPS)
         planned = await services.planned(state["revision_id"])
         is_unmade = await revisions.find_unmade(session, planned.scene_ids) is not None
-    return {"waits_for": runs.CLIP_REVIEW if is_unmade else ""}
+    return wait_for(Wait.CLIP_REVIEW if is_unmade else None)

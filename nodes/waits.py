@@ -3,9 +3,12 @@
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
 from storage import revisions, runs
-from storage.models import Run
+from storage.models import Run, Wait
 
-WAITS_FOR_CLIPS = "clips"
+
+def wait_for(wait: Wait | None) -> StateUpdate:
+    """Park for something, or go on; the checkpoint holds plain strings, whose enums may move."""
+    return {"waits_for": "" if wait is None else wait.value}
 
 
 async def turn_to(state: StoryState, services: Services) -> StateUpdate:

@@ -22,11 +22,11 @@ from storage.models import (
     Json,
     Run,
     RunState,
+    Wait,
     now_s,
 )
 from storage.upsert import in_parts
 
-CLIP_REVIEW = "clip review"  # waits for its author, for a clip failed in all its attempts
 MAX_ATTEMPTS = 3  # a run that kills its worker this often is failed
 
 
@@ -140,7 +140,7 @@ async def give_up(session: AsyncSession, owner: str, table: type[Run | Clip]) ->
     return story_ids
 
 
-async def park(session: AsyncSession, run_id: int, owner: str, waits_for: str) -> None:
+async def park(session: AsyncSession, run_id: int, owner: str, waits_for: Wait) -> None:
     """Release a run that waits; it is queued at once if what it waits for has happened."""
     run = await _get_held(session, run_id, owner)
     if run is None:
@@ -148,7 +148,7 @@ async def park(session: AsyncSession, run_id: int, owner: str, waits_for: str) -
     run.owner = run.expires_at = None
     run.attempt = 0
     is_ready = waits_for in run.approved or bool(run.pending_changes)
-    if waits_for == "clips":
+    if waits_for == Wait.CLIPS:
         is_ready |= not await session.scalar(select(_has_open_clips(run_id)))
     run.state = RunState.PARKED
     run.waits_for = waits_for
@@ -165,7 +165,7 @@ async def wake_waiting(session: AsyncSession, run_ids: Collection[int]) -> None:
     """
     waiting = select(Run).where(Run.id.in_(run_ids)).order_by(Run.id).with_for_update()
     for run in list(await session.scalars(waiting)):
-        is_waiting = run.state == RunState.PARKED and run.waits_for == "clips"
+        is_waiting = run.state == RunState.PARKED and run.waits_for == Wait.CLIPS
         if is_waiting and not await session.scalar(select(_has_open_clips(run.id))):
             await wake(session, run)
 
@@ -309,7 +309,7 @@ async def retry(session: AsyncSession, run: Run) -> None:
         await wake(session, run)
         run.error = run.finished_at = None
         await events.append(session, run.story_id, "run.queued", run=run.number)
-    elif run.state == RunState.PARKED and run.waits_for == CLIP_REVIEW:
+    elif run.state == RunState.PARKED and run.waits_for == Wait.CLIP_REVIEW:
         await wake(session, run)
 
 
@@ -328,7 +328,7 @@ async def wake(session: AsyncSession, run: Run) -> None:
 
     What its author took to decide is no time for which it may catch up.
     """
-    if run.waits_for != "clips":
+    if run.waits_for != Wait.CLIPS:
         run.start_tag = max(run.start_tag, await serving(session, run.priority))
     run.state = RunState.QUEUED
     run.waits_for = None

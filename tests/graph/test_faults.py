@@ -17,7 +17,7 @@ from nodes.rows import derive_seed
 from nodes.state import fresh_state
 from storage import clips, revisions, runs, stories
 from storage.errors import StoreUnusable
-from storage.models import Mix, RunState, SegmentRow
+from storage.models import Mix, RunState, SegmentRow, Wait
 from tests.conftest import ON_BOTH_DATABASES
 
 
@@ -183,7 +183,7 @@ async def test_clip_whose_file_is_lost_each_time_is_brought_before_the_author(st
 
     run = await asyncio.wait_for(studio.run(story.id), 20)
 
-    assert (run.state, run.waits_for) == (RunState.PARKED, runs.CLIP_REVIEW)
+    assert (run.state, run.waits_for) == (RunState.PARKED, Wait.CLIP_REVIEW)
     async with studio.store.database.read() as session:
         [failed] = await clips.list_failed(session, run.id)
     assert "lost or damaged each time" in failed.error
