@@ -102,12 +102,6 @@ async def want_all(session: AsyncSession, run: Run, wanted: Sequence[Wanted]) ->
     return found
 
 
-async def want_again(session: AsyncSession, run: Run, key: str) -> Clip:
-    """Note that another run wants a clip that was queued before."""
-    clip = await session.get_one(Clip, key)
-    return await want(session, run, key, clip.engine, clip.request)
-
-
 async def has_interest(session: AsyncSession, keys: Sequence[str]) -> bool:
     """Tell whether anybody still waits for one of the clips."""
     return bool(await session.scalar(select(exists().where(ClipWant.clip_key.in_(keys)))))
@@ -355,17 +349,6 @@ async def is_attended(session: AsyncSession, story_id: str) -> bool:
         Clip.expires_at > now_s(),
     )
     return bool(await session.scalar(select(or_(run_is_driven, clip_is_made))))
-
-
-async def list_failed(session: AsyncSession, run_id: int) -> list[Clip]:
-    """List the clips that a run wants and that failed in all their attempts."""
-    found = await session.scalars(
-        select(Clip)
-        .join(ClipWant, ClipWant.clip_key == Clip.key)
-        .where(ClipWant.run_id == run_id, Clip.state == ClipState.FAILED)
-        .order_by(Clip.queued_at, Clip.key)
-    )
-    return list(found)
 
 
 def _is_claimable(engines: Sequence[str], story_id: str | None) -> ColumnElement[bool]:

@@ -188,15 +188,18 @@ async def ask(session: AsyncSession, run: Run, edits: Sequence[Json]) -> None:
         await wake(session, run)
 
 
-async def drop_edit(session: AsyncSession, run: Run, edit: Json) -> None:
-    """Take the first change off the list once it is made or refused, if it is still there."""
-    if run.pending_changes[:1] == [edit]:
-        run.pending_changes = run.pending_changes[1:]
+def drop_edit(run: Run, edit: Json) -> bool:
+    """Take a change off the list of a locked run; False if another worker has: it is settled."""
+    if run.pending_changes[:1] != [edit]:
+        return False
+    run.pending_changes = run.pending_changes[1:]
+    return True
 
 
-async def refuse(session: AsyncSession, run: Run, error: str) -> None:
-    """Take the first change off the list and keep why, until the author asks for another."""
-    edit, *run.pending_changes = run.pending_changes
+async def refuse(session: AsyncSession, run: Run, edit: Json, error: str) -> None:
+    """Take a change off the list of a locked run and keep why, until the author asks for another."""
+    if not drop_edit(run, edit):
+        return
     run.error = error
     await events.append(
         session, run.story_id, "change.refused", run=run.number, edit=edit, error=error

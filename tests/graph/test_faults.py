@@ -19,6 +19,7 @@ from storage import clips, revisions, runs, stories
 from storage.errors import StoreUnusable
 from storage.models import Mix, RunState, SegmentRow, Wait
 from tests.conftest import ON_BOTH_DATABASES
+from tests.support.failed_clips import list_failed
 
 
 class BrokenEngine(Exception):
@@ -185,7 +186,7 @@ async def test_clip_whose_file_is_lost_each_time_is_brought_before_the_author(st
 
     assert (run.state, run.waits_for) == (RunState.PARKED, Wait.CLIP_REVIEW)
     async with studio.store.database.read() as session:
-        [failed] = await clips.list_failed(session, run.id)
+        [failed] = await list_failed(session)
     assert "lost or damaged each time" in failed.error
     assert len(studio.engine.made) == clips.MAX_ATTEMPTS
 

@@ -7,8 +7,9 @@ import pytest
 from api.stories.views import list_degradations, open_mix, view_scenes
 from graph.drive import RECURSION_LIMIT
 from nodes.rows import derive_seed
-from storage import clips, revisions, runs, stories
+from storage import revisions, runs, stories
 from storage.models import RunState, Wait
+from tests.support.failed_clips import list_failed
 
 
 async def _mix(studio, story_id: str) -> np.ndarray:
@@ -126,7 +127,7 @@ async def test_clip_that_cannot_be_made_waits_for_the_author_and_resume_tries_ag
     run = await studio.run(story.id)
     assert (run.state, run.waits_for) == (RunState.PARKED, Wait.CLIP_REVIEW)
     async with studio.store.database.read() as session:
-        [failed] = await clips.list_failed(session, run.id)
+        [failed] = await list_failed(session)
     assert "cannot make 'fails'" in failed.error
     assert sum(r.caption == "rain" for r in studio.engine.made) == 1
 
