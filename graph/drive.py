@@ -11,7 +11,7 @@ from langgraph.types import Command
 from audiostory_core.errors import BadInput, LanguageModelAway, StudioError
 from audiostory_core.story.plan import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S
 from graph.build import Graph
-from graph.maker import while_held
+from graph.racing import first_of
 from nodes.errors import RunStopped, StepFailed
 from nodes.services import Services
 from nodes.state import StoryState, fresh_state
@@ -36,7 +36,7 @@ async def drive(
     Raises:
         LanguageModelAway: if a step needs it; the run is still held, at that step.
     """
-    await while_held(_advance(run, graph, services, control), _keep_lease(run, services))
+    await first_of(_advance(run, graph, services, control), _keep_lease(run, services))
     async with services.database.read() as session:
         state = (await runs.get(session, run.id)).state
     if state not in ACTIVE:

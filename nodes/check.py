@@ -27,7 +27,7 @@ async def check(state: StoryState, services: Services) -> StateUpdate:
         made = await clips.list_by_key(session, keys)
 
     good: list[int] = []
-    failing: list[tuple[SceneVersion, Clip, Sequence[Finding]]] = []
+    failing: list[tuple[SceneVersion, Clip, tuple[Finding, ...]]] = []
     for scene in scenes:
         clip = made[scene.clip_key or ""]
         findings = judge(clip)

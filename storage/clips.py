@@ -145,6 +145,39 @@ async def give_back(session: AsyncSession, claimed: Sequence[Clip]) -> None:
         )
 
 
+async def give_up(session: AsyncSession, owner: str) -> list[str]:
+    """Queue again the clips that a living owner cannot go on with; the attempts do not count.
+
+    Those that nobody waits for any more are withdrawn.
+
+    Returns:
+        The stories that are concerned.
+    """
+    is_claimed = and_(Clip.owner == owner, Clip.state == ClipState.CLAIMED)
+    is_wanted = exists().where(ClipWant.clip_key == Clip.key)
+    concerned = (
+        select(Run.story_id)
+        .join(ClipWant, ClipWant.run_id == Run.id)
+        .join(Clip, Clip.key == ClipWant.clip_key)
+        .where(is_claimed)
+        .distinct()
+        .order_by(Run.story_id)
+    )
+    story_ids = list(await session.scalars(concerned))
+    await session.execute(
+        update(Clip)
+        .where(is_claimed)
+        .values(
+            state=case((is_wanted, ClipState.QUEUED), else_=ClipState.WITHDRAWN),
+            owner=None,
+            expires_at=None,
+            attempt=case((Clip.attempt > 0, Clip.attempt - 1), else_=0),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return story_ids
+
+
 async def has_claimable(
     session: AsyncSession, engines: Sequence[str], story_id: str | None = None
 ) -> bool:

@@ -87,53 +87,34 @@ async def renew(session: AsyncSession, run_id: int, owner: str, ttl_s: float) ->
     return renewed.scalar_one_or_none() is not None
 
 
-async def release_owner(
-    session: AsyncSession,
-    owners: Collection[str],
-    tables: Sequence[type[Run | Clip]] = (Clip, Run),
-) -> None:
+async def release_owner(session: AsyncSession, owners: Collection[str]) -> None:
     """End the leases of owners that are known to be dead, or that gave up what they held."""
-    for table in tables:
-        held = RunState.RUNNING if table is Run else ClipState.CLAIMED
+    for table, state in ((Clip, ClipState.CLAIMED), (Run, RunState.RUNNING)):
         await session.execute(
             update(table)
-            .where(table.owner.in_(owners), table.state == held)
+            .where(table.owner.in_(owners), table.state == state)
             .values(expires_at=0.0)
             .execution_options(synchronize_session=False)
         )
 
 
-async def give_up(session: AsyncSession, owner: str, table: type[Run | Clip]) -> list[str]:
-    """Queue again what a living owner holds and cannot go on with; the attempts do not count.
-
-    Clips that nobody waits for any more are withdrawn.
+async def give_up(session: AsyncSession, owner: str) -> list[str]:
+    """Queue again the runs that a living owner cannot go on with; the attempts do not count.
 
     Returns:
         The stories that are concerned.
     """
-    if table is Run:
-        is_held = and_(Run.owner == owner, Run.state == RunState.RUNNING)
-        concerned = select(Run.story_id).where(is_held)
-        following: object = RunState.QUEUED
-    else:
-        is_held = and_(Clip.owner == owner, Clip.state == ClipState.CLAIMED)
-        is_wanted = exists().where(ClipWant.clip_key == Clip.key)
-        concerned = (
-            select(Run.story_id)
-            .join(ClipWant, ClipWant.run_id == Run.id)
-            .join(Clip, Clip.key == ClipWant.clip_key)
-            .where(is_held)
-        )
-        following = case((is_wanted, ClipState.QUEUED), else_=ClipState.WITHDRAWN)
-    story_ids = list(await session.scalars(concerned.distinct().order_by(Run.story_id)))
+    is_driven = and_(Run.owner == owner, Run.state == RunState.RUNNING)
+    concerned = select(Run.story_id).where(is_driven).distinct().order_by(Run.story_id)
+    story_ids = list(await session.scalars(concerned))
     await session.execute(
-        update(table)
-        .where(is_held)
+        update(Run)
+        .where(is_driven)
         .values(
-            state=following,
+            state=RunState.QUEUED,
             owner=None,
             expires_at=None,
-            attempt=case((table.attempt > 0, table.attempt - 1), else_=0),
+            attempt=case((Run.attempt > 0, Run.attempt - 1), else_=0),
         )
         .execution_options(synchronize_session=False)
     )

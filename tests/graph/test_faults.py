@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from api.maintenance.repair import find_damaged, mend_seam, queue_mending
 from api.stories.views import open_mix
 from audiostory_core.engines.protocol import UNWATCHED
-from graph.maker import while_held
+from graph.racing import first_of
 from nodes.errors import RunStopped
 from nodes.interleave import interleave
 from nodes.plan import plan
@@ -39,7 +39,7 @@ async def test_error_of_a_run_ends_the_renewal_of_its_lease(studio):
         raise BrokenEngine
 
     with pytest.raises(BrokenEngine):
-        await while_held(fail(), renew())
+        await first_of(fail(), renew())
     count = len(renewals)
     await asyncio.sleep(0.02)
 
@@ -51,7 +51,7 @@ async def test_error_while_a_lease_is_renewed_ends_the_work(studio):
         raise BrokenEngine
 
     with pytest.raises(BrokenEngine):
-        await while_held(asyncio.sleep(60), fail())
+        await first_of(asyncio.sleep(60), fail())
 
 
 async def test_unforeseen_error_of_an_engine_ends_the_worker_and_its_leases(studio):
