@@ -11,12 +11,12 @@ from langgraph.types import Command
 from audiostory_core.errors import BadInput, LanguageModelAway, StudioError
 from audiostory_core.story.plan import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S
 from graph.build import Graph
-from graph.maker import while_held
+from graph.racing import first_of
 from nodes.errors import RunStopped, StepFailed
 from nodes.services import Services
 from nodes.state import StoryState, fresh_state
 from storage import runs
-from storage.models import ACTIVE, Run
+from storage.models import ACTIVE, Run, Wait
 
 LEASE_S = 30.0
 RENEW_S = LEASE_S / 3
@@ -36,7 +36,7 @@ async def drive(
     Raises:
         LanguageModelAway: if a step needs it; the run is still held, at that step.
     """
-    await while_held(_advance(run, graph, services, control), _keep_lease(run, services))
+    await first_of(_advance(run, graph, services, control), _keep_lease(run, services))
     async with services.database.read() as session:
         state = (await runs.get(session, run.id)).state
     if state not in ACTIVE:
@@ -59,7 +59,7 @@ async def _advance(run: Run, graph: Graph, services: Services, control: RunContr
         return
     async with services.database.write() as session:
         if waits_for:
-            await runs.park(session, run.id, owner, waits_for)
+            await runs.park(session, run.id, owner, Wait(waits_for))
         else:
             await runs.finish(session, run.id, owner)
 

@@ -9,12 +9,16 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from graph.racing import all_of, first_of
 from nodes.context import bind
+from nodes.jobs.clip import make_clips
+from nodes.patience import patiently
 from nodes.services import Services
-from nodes.synthesize import make_clips, patiently
 from storage import clips, events, runs
 from storage.errors import StoreUnusable
-from storage.models import Clip, Run
+from storage.models import Clip
 from storage.worker_lock import WorkerLock
 
 LOOK_S = 5.0  # the longest between two looks for work; what is committed is seen at once
@@ -31,6 +35,24 @@ PROGRESS = (
 )  # an outage is told again after these
 
 log = logging.getLogger(__name__)
+
+
+GiveUp = Callable[[AsyncSession, str], Awaitable[list[str]]]
+
+
+@dataclass(frozen=True)
+class Duty:
+    """A kind of work that is looked for and done, time and again.
+
+    Args:
+        attempt: does some of it; False if there was none.
+        give_up: queues again, uncounted, what an owner holds of it; returns the stories concerned.
+        look_s: how long to wait at most before looking for it again.
+    """
+
+    attempt: Callable[[], Awaitable[bool]]
+    give_up: GiveUp
+    look_s: Callable[[], float] = lambda: LOOK_S
 
 
 @dataclass
@@ -71,7 +93,7 @@ class ClipMaker:
         await self.take_over_dead()
         is_blameless = False
         try:
-            await _all_or_none(*self._loops())
+            await all_of(*self._loops())
             is_blameless = True
         except (StoreUnusable, asyncio.CancelledError):
             is_blameless = True
@@ -94,15 +116,15 @@ class ClipMaker:
                 self.presence.forget(owner)
 
     def _loops(self) -> list[Coroutine[None, None, None]]:
-        return [self._loop(self._make_batch, Clip), self._watch_the_dead()]
+        return [self._loop(Duty(self._make_batch, clips.give_up)), self._watch_the_dead()]
 
     async def _leave(self, is_blameless: bool) -> None:
         owner, leaves_leases = self.presence.owner, True
         try:
             async with self.services.database.write() as session:
                 if is_blameless:
-                    await runs.give_up(session, owner, Clip)
-                    await runs.give_up(session, owner, Run)
+                    await clips.give_up(session, owner)
+                    await runs.give_up(session, owner)
                 else:
                     await runs.release_owner(session, [owner])
             leaves_leases = False
@@ -111,44 +133,34 @@ class ClipMaker:
         finally:
             self.presence.close(leaves_leases=leaves_leases)
 
-    async def _loop(self, attempt: Callable[[], Awaitable[bool]], held: type[Run | Clip]) -> None:
+    async def _loop(self, duty: Duty) -> None:
         """Attempt again and again; wait where there is nothing to do.
 
-        A database that is away, or a disk that is full, ends nothing: what this worker held of
-        `held` is given back uncounted, and claimed again when the store can be used.
+        A database that is away, or a disk that is full, ends nothing: what this worker held is
+        given back uncounted, and claimed again when the store can be used.
         """
         wait_s = self.retry_s
         while not self._stopping.is_set():
             seen = self.services.database.changes()
             try:
-                if not await attempt():
-                    await self._wait(seen, self._look_s(held))
+                if not await duty.attempt():
+                    await self._wait(seen, duty.look_s())
                 wait_s = self.retry_s
             except StoreUnusable as error:
                 if self.story_id is not None and not error.is_passing:
                     raise
-                wait_s = await self._outlast(error, held, wait_s)
-
-    def _look_s(self, table: type[Run | Clip]) -> float:
-        """Return how long to wait at most for work of a table."""
-        return LOOK_S
+                wait_s = await self._outlast(error, duty, wait_s)
 
     async def _wait(self, seen: int, look_s: float) -> None:
-        waiting = [
-            asyncio.create_task(self.services.database.wait_for_change(seen, look_s)),
-            asyncio.create_task(self._stopping.wait()),
-        ]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        database = self.services.database
+        await first_of(database.wait_for_change(seen, look_s), self._stopping.wait())
 
-    async def _outlast(self, error: StoreUnusable, held: type[Run | Clip], wait_s: float) -> float:
+    async def _outlast(self, error: StoreUnusable, duty: Duty, wait_s: float) -> float:
         """Wait until the store can be used; return how long to wait if it then cannot after all."""
         log.warning("%s", error)
         lacking_bytes = error.lacking_bytes
         with suppress(StoreUnusable):  # else it is given up below
-            await self._give_up(held, None if error.is_passing else str(error))
+            await self._give_up(duty.give_up, None if error.is_passing else str(error))
         while not self._stopping.is_set():
             if error.is_passing:
                 await self._rest(RETRY_S)
@@ -157,7 +169,7 @@ class ClipMaker:
                 wait_s = min(2 * wait_s, LONGEST_RETRY_S)
             try:
                 await asyncio.to_thread(self.services.audio.probe, lacking_bytes)
-                await self._give_up(held)
+                await self._give_up(duty.give_up)
             except StoreUnusable as still:
                 if self.story_id is not None and not still.is_passing:
                     raise
@@ -168,10 +180,10 @@ class ClipMaker:
         return wait_s
 
     async def _give_up(
-        self, held: type[Run | Clip], problem: str | None = None, kind: str = UNUSABLE
+        self, give_up: GiveUp, problem: str | None = None, kind: str = UNUSABLE
     ) -> None:
         async with self.services.database.write() as session:
-            for story_id in await runs.give_up(session, self.presence.owner, held):
+            for story_id in await give_up(session, self.presence.owner):
                 if problem is not None:
                     await events.append_once(session, story_id, kind, PROGRESS, problem=problem)
 
@@ -180,12 +192,21 @@ class ClipMaker:
             await asyncio.wait_for(self._stopping.wait(), wait_s)
 
     async def _make_batch(self) -> bool:
+        claimed = await self._claim_batch()
+        if not claimed:
+            return False
+        with bind(clip=claimed[0].key):
+            log.info("making %d clip(s) with %s", len(claimed), claimed[0].engine)
+            await first_of(make_clips(claimed, self.services), self._keep_leases(claimed))
+        return True
+
+    async def _claim_batch(self) -> list[Clip]:
         engines = list(self.engines or self.services.engines)
         async with self.services.database.read() as session:
             if not await clips.has_claimable(session, engines, self.story_id):
-                return False
+                return []
         async with self.services.database.write() as session:
-            claimed = await clips.claim(
+            return await clips.claim(
                 session,
                 self.presence.owner,
                 CLIP_LEASE_S,
@@ -193,12 +214,6 @@ class ClipMaker:
                 self.batch,
                 self.story_id,
             )
-        if not claimed:
-            return False
-        with bind(clip=claimed[0].key):
-            log.info("making %d clip(s) with %s", len(claimed), claimed[0].engine)
-            await while_held(make_clips(claimed, self.services), self._keep_leases(claimed))
-        return True
 
     async def _keep_leases(self, claimed: list[Clip]) -> None:
         keys = [clip.key for clip in claimed]
@@ -217,31 +232,3 @@ class ClipMaker:
                 await self.take_over_dead()
             except StoreUnusable as error:
                 log.warning("%s", error)
-
-
-async def while_held(
-    work: Coroutine[None, None, object], lease: Coroutine[None, None, None]
-) -> None:
-    """Do work until it is done, or until the coroutine that keeps its lease ends."""
-    tasks = [asyncio.create_task(work), asyncio.create_task(lease)]
-    try:
-        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in ended:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _all_or_none(*loops: Coroutine[None, None, None]) -> None:
-    """Run loops until all end; the first that fails ends the others, and its error is raised."""
-    tasks = [asyncio.create_task(loop) for loop in loops]
-    try:
-        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in ended:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -11,10 +11,10 @@ from langgraph.runtime import RunControl
 from audiostory_core.errors import LanguageModelAway
 from graph.build import Graph
 from graph.drive import LEASE_S, drive
-from graph.maker import LONGEST_RETRY_S, LOOK_S, ClipMaker
+from graph.maker import LONGEST_RETRY_S, LOOK_S, ClipMaker, Duty
 from nodes.context import bind
 from storage import runs
-from storage.models import Clip, Run
+from storage.models import Run
 
 WAITING = "llm.waiting"
 
@@ -43,16 +43,11 @@ class Worker(ClipMaker):
         self._control.request_drain()
 
     def _loops(self) -> list[Coroutine[None, None, None]]:
-        return [self._loop(self._drive_one, Run), *super()._loops()]
+        driving = Duty(self._drive_one, runs.give_up, self._until_next_run_s)
+        return [self._loop(driving), *super()._loops()]
 
     async def _drive_one(self) -> bool:
-        resting = self._list_resting()
-        async with self.services.database.read() as session:
-            if not await runs.has_claimable(session, self.story_id, resting):
-                return False
-        owner = self.presence.owner
-        async with self.services.database.write() as session:
-            run = await runs.claim(session, owner, LEASE_S, self.story_id, resting)
+        run = await self._claim_run()
         if run is None:
             return False
         self._control = RunControl()
@@ -68,10 +63,17 @@ class Worker(ClipMaker):
                 self._rest_s = 0.0
         return True
 
-    def _look_s(self, table: type[Run | Clip]) -> float:
-        """Until the next look for runs: that of the first one that rests, if it is sooner."""
-        if table is Clip:
-            return LOOK_S
+    async def _claim_run(self) -> Run | None:
+        resting = self._list_resting()
+        async with self.services.database.read() as session:
+            if not await runs.has_claimable(session, self.story_id, resting):
+                return None
+        owner = self.presence.owner
+        async with self.services.database.write() as session:
+            return await runs.claim(session, owner, LEASE_S, self.story_id, resting)
+
+    def _until_next_run_s(self) -> float:
+        """Return how long to wait at most: for the first run that rests, if it is sooner."""
         soonest_s = min(self._resting.values(), default=math.inf) - time.monotonic()
         return max(min(LOOK_S, soonest_s), 0.0)
 
@@ -85,4 +87,4 @@ class Worker(ClipMaker):
         log.warning("%s", error)
         self._rest_s = min(max(self.retry_s, 2 * self._rest_s), LONGEST_RETRY_S)
         self._resting[run.id] = time.monotonic() + self._rest_s
-        await self._give_up(Run, str(error), WAITING)
+        await self._give_up(runs.give_up, str(error), WAITING)

@@ -17,26 +17,18 @@ from audiostory_core.story.plan import SubEvent
 from audiostory_core.story.resolving import resolve
 from nodes.clip_request import has_tail, key_of, seed_of, with_seed
 from nodes.errors import RunStopped
-from nodes.plan import (
-    derive_seed,
-    longest_scene_s,
-    make_plan,
-    new_revision,
-    planner_of,
-    scene_columns,
-    telling,
-    turn_to,
-)
+from nodes.planning import event_notifier, longest_scene_s, make_plan, planner_of
+from nodes.rows import MAX_REROLLS, derive_seed, new_revision, scene_columns
 from nodes.services import LoadedRevision, Services
 from nodes.state import StateUpdate, StoryState
+from nodes.waits import turn_to
 from storage import clips, events, revisions, runs, stories, takes
 from storage.errors import NotFound
-from storage.models import ClipState, Json, Run, SceneVersion, Story
+from storage.models import ClipState, Json, Run, SceneVersion, Story, TakeOrigin
 from storage.revisions import NewRevision, Scene
 
 KEPT = ("engine", "cast", "condition_id", "clip_key", "rerolls", "is_judged", "flags")
 WORDING = ("caption", "tone", "samples", "continues", "layers", "engine", "cast", "condition_id")
-MAX_REROLLS = 2  # of the check; seeds of takes that are asked for come after those
 
 
 async def change(state: StoryState, services: Services) -> StateUpdate:
@@ -53,45 +45,43 @@ async def change(state: StoryState, services: Services) -> StateUpdate:
 
 
 async def _make(story: Story, run: Run, services: Services) -> None:
-    asked = CHANGE.validate_python(run.pending_changes[0])
-    if isinstance(asked, MoreTakes):
-        await _queue_takes(run, asked, services)
-        return
-    if isinstance(asked, Remark):
-        content = await _replan(story, run, asked, services)
-    elif isinstance(asked, ChooseTake):
-        content = await _choose(run, asked, services)
-    else:
-        content = await _edit(story, run, asked, services)
+    edit = run.pending_changes[0]
+    match requested := CHANGE.validate_python(edit):
+        case MoreTakes():
+            await _queue_takes(run, requested, services)
+            return
+        case Remark():
+            content = await _replan(story, run, requested, services)
+        case ChooseTake():
+            content = await _choose(run, requested, services)
+        case Edits():
+            content = await _edit(story, run, requested, services)
     async with services.database.write() as session:
-        held = await runs.lock(session, run.id)
-        if held.pending_changes[:1] == run.pending_changes[:1]:
-            held.pending_changes = held.pending_changes[1:]
+        locked = await runs.lock(session, run.id)
+        if runs.drop_edit(locked, edit):
             await revisions.add(session, run.id, run.revision_id, content)
-            if isinstance(asked, Remark):
-                held.approved = []
+            if isinstance(requested, Remark):
+                locked.approved = []
 
 
 async def _refuse(run: Run, error: str, services: Services) -> None:
     async with services.database.write() as session:
-        held = await runs.lock(session, run.id)
-        if held.pending_changes[:1] == run.pending_changes[:1]:
-            await runs.refuse(session, held, error)
+        await runs.refuse(session, await runs.lock(session, run.id), run.pending_changes[0], error)
 
 
-async def _replan(story: Story, run: Run, asked: Remark, services: Services) -> NewRevision:
+async def _replan(story: Story, run: Run, rejection: Remark, services: Services) -> NewRevision:
     async with services.database.read() as session:
         revision = await revisions.get(session, run.revision_id or 0)
-    remarks = [*revision.plan.get("remarks", []), asked.remark]
-    tell = telling(run, services)
-    planned = await asyncio.to_thread(make_plan, story, services, remarks, tell)
+    remarks = [*revision.plan.get("remarks", []), rejection.remark]
+    notify = event_notifier(run, services)
+    planned = await asyncio.to_thread(make_plan, story, services, remarks, notify)
     return new_revision(planned, story, remarks)
 
 
-async def _edit(story: Story, run: Run, asked: Edits, services: Services) -> NewRevision:
+async def _edit(story: Story, run: Run, edits: Edits, services: Services) -> NewRevision:
     planned = await services.planned(run.revision_id or 0)
-    drafts = await asyncio.to_thread(_draft, story, planned, asked, services)
-    reasons = [line.reason for line in preview(planned.plan, drafts, follow=asked.follow)]
+    drafts = await asyncio.to_thread(_draft, story, planned, edits, services)
+    reasons = [line.reason for line in preview(planned.plan, drafts, follow=edits.follow)]
     changed = [
         place
         for place, draft in enumerate(drafts)
@@ -116,7 +106,7 @@ async def _edit(story: Story, run: Run, asked: Edits, services: Services) -> New
         samples=sum(draft.event.samples for draft in drafts),
         plan=revision.plan | {"notes": _notes(story, planned, drafts, changed, services)},
         scenes=scenes,
-        summary=summary_of(asked),
+        summary=summary_of(edits),
         ordinals=born,
     )
 
@@ -141,14 +131,14 @@ def _notes(
     return list(dict.fromkeys((*planned.plan.notes, *more)))
 
 
-def _draft(story: Story, planned: LoadedRevision, asked: Edits, services: Services) -> list[Draft]:
+def _draft(story: Story, planned: LoadedRevision, edits: Edits, services: Services) -> list[Draft]:
     """Return the edited sub-events, plain words resolved by the planner."""
     longest_s = longest_scene_s(story, services)
 
     def revise(event: SubEvent, change: str, language: str) -> SubEvent:
         return planner_of(story, services).revise(event, change, language)
 
-    return resolve(planned.plan, asked, revise, longest_s)
+    return resolve(planned.plan, edits, revise, longest_s)
 
 
 async def _list_before(
@@ -159,8 +149,8 @@ async def _list_before(
         {place for draft in drafts for place in (draft.origin, draft.inherits) if place is not None}
     )
     ids = [planned.scene_ids[place] for place in places]
-    found = await revisions.list_scenes_by_id(session, ids)
-    return dict(zip(places, found, strict=True))
+    versions = await revisions.list_scenes_by_id(session, ids)
+    return dict(zip(places, versions, strict=True))
 
 
 def _new_version(draft: Draft, before: dict[int, SceneVersion], reason: Reason | None) -> Json:
@@ -181,18 +171,18 @@ def _new_version(draft: Draft, before: dict[int, SceneVersion], reason: Reason |
     return scene
 
 
-async def _choose(run: Run, asked: ChooseTake, services: Services) -> NewRevision:
+async def _choose(run: Run, choice: ChooseTake, services: Services) -> NewRevision:
     """Hear a sub-event as a take; made again only if the take has a tail where none may be."""
     planned = await services.planned(run.revision_id or 0)
-    index = _index(asked.sub_event, planned)
+    index = _index(choice.sub_event, planned)
     async with services.database.read() as session:
         revision = await revisions.get(session, planned.revision_id)
         current = await revisions.get_scene(session, planned.scene_ids[index])
-        take = await takes.get(session, current.sub_event_id, asked.take)
+        take = await takes.get(session, current.sub_event_id, choice.take)
         version = await revisions.get_scene(session, take.scene_id)
         clip = (await clips.list_by_key(session, [take.clip_key]))[take.clip_key]
     if clip.state != ClipState.FINISHED:
-        raise BadInput("take", asked.take, f"is {clip.state}", "Choose one that is finished.")
+        raise BadInput("take", choice.take, f"is {clip.state}", "Choose one that is finished.")
     worded = {name: getattr(version, name) for name in WORDING}
     scene = worded | {"sub_event_id": current.sub_event_id, "seed": seed_of(clip.request)}
     if has_tail(clip.request) == (index < len(planned.scene_ids) - 1):
@@ -204,30 +194,30 @@ async def _choose(run: Run, asked: ChooseTake, services: Services) -> NewRevisio
         samples=revision.samples - current.samples + version.samples,
         plan=revision.plan,
         scenes=scenes,
-        summary=summary_of(asked),
+        summary=summary_of(choice),
     )
 
 
-async def _queue_takes(run: Run, asked: MoreTakes, services: Services) -> None:
+async def _queue_takes(run: Run, order: MoreTakes, services: Services) -> None:
     planned = await services.planned(run.revision_id or 0)
-    scene_id = planned.scene_ids[_index(asked.sub_event, planned)]
+    scene_id = planned.scene_ids[_index(order.sub_event, planned)]
     async with services.database.write() as session:
         scene = await revisions.get_scene(session, scene_id)
         if scene.clip_key is None:
             raise BadInput(
-                "sub_event", asked.sub_event, "has no take yet", "Wait until its clip is queued."
+                "sub_event", order.sub_event, "has no take yet", "Wait until its clip is queued."
             )
-        told = (await clips.list_by_key(session, [scene.clip_key]))[scene.clip_key]
+        current = (await clips.list_by_key(session, [scene.clip_key]))[scene.clip_key]
         number, queued = 0, 0
-        while queued < asked.count:
+        while queued < order.count:
             number += 1
-            request = with_seed(told.request, derive_seed(scene.seed, MAX_REROLLS + number))
+            request = with_seed(current.request, derive_seed(scene.seed, MAX_REROLLS + number))
             key = key_of(request)
             if await takes.find_by_clip(session, scene.sub_event_id, key) is not None:
                 continue
             queued += 1
-            clip = await clips.want(session, run, key, told.engine, request)
-            take = await takes.add(session, scene, key, takes.ASKED)
+            clip = await clips.want(session, run, key, current.engine, request)
+            take = await takes.add(session, scene, key, TakeOrigin.REQUESTED)
             kind = "clip.finished" if clip.state == ClipState.FINISHED else "clip.queued"
             await events.append(
                 session,
@@ -237,10 +227,8 @@ async def _queue_takes(run: Run, asked: MoreTakes, services: Services) -> None:
                 take=take.number,
                 clip=key,
             )
-        held = await runs.lock(session, run.id)
-        if held.pending_changes[:1] != run.pending_changes[:1]:
+        if not runs.drop_edit(await runs.lock(session, run.id), run.pending_changes[0]):
             raise RunStopped  # another worker has queued them
-        held.pending_changes = held.pending_changes[1:]
 
 
 def _index(sub_event: int, planned: LoadedRevision) -> int:

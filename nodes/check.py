@@ -1,20 +1,21 @@
-"""check: decide from each clip's measures whether it is accepted, made again, or flagged.
+"""check: decide from what is found of each clip whether it is accepted, made again, or flagged.
 
 A clip is judged by its own samples and request alone, so that no neighbour can cause it to be
 made again; what compares neighbours (the seams) only informs.
 """
 
-from audiostory_core.quality.measures import Measures, verdict
+from collections.abc import Sequence
+
+from audiostory_core.quality.checks import Expectation, Finding, examine
+from audiostory_core.quality.measures import Measures
 from nodes.clip_request import key_of, with_seed
 from nodes.errors import RunStopped, StepFailed
-from nodes.plan import derive_seed
+from nodes.rows import MAX_REROLLS, derive_seed
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from nodes.synthesize import WAITS_FOR_CLIPS
+from nodes.waits import wait_for
 from storage import clips, events, revisions, runs, takes
-from storage.models import Clip, RunState, SceneVersion
-
-MAX_REROLLS = 2
+from storage.models import Clip, RunState, SceneVersion, TakeOrigin, Wait
 
 
 async def check(state: StoryState, services: Services) -> StateUpdate:
@@ -26,33 +27,36 @@ async def check(state: StoryState, services: Services) -> StateUpdate:
         made = await clips.list_by_key(session, keys)
 
     good: list[int] = []
-    failing: list[tuple[SceneVersion, Clip, list[str]]] = []
+    failing: list[tuple[SceneVersion, Clip, tuple[Finding, ...]]] = []
     for scene in scenes:
         clip = made[scene.clip_key or ""]
-        reasons = judge(clip)
-        if reasons:
-            failing.append((scene, clip, reasons))
+        findings = judge(clip)
+        if findings:
+            failing.append((scene, clip, findings))
         else:
             good.append(scene.id)
     if good:
         async with services.database.write() as session:
             await revisions.touch_scenes(session, good, is_judged=True)
     is_waiting = False
-    for scene, clip, reasons in failing:
-        is_waiting |= await _settle(state, scene.id, clip, reasons, services)
-    return {"waits_for": WAITS_FOR_CLIPS if is_waiting else ""}
+    for scene, clip, findings in failing:
+        is_waiting |= await _settle(state, scene.id, clip, findings, services)
+    return wait_for(Wait.CLIPS if is_waiting else None)
 
 
-def judge(clip: Clip) -> list[str]:
-    """Say what is wrong with a finished clip; empty if nothing is."""
+def judge(clip: Clip) -> tuple[Finding, ...]:
+    """Find what is wrong with a finished clip, measured by whichever version."""
     if clip.measures is None or clip.engine_report is None:
         raise StepFailed(f"Clip {clip.key} was not measured; delete its row and resume.")
-    return list(verdict(Measures(**clip.measures), not clip.engine_report["is_silence"]))
+    expectation = Expectation(is_silence=clip.engine_report["is_silence"])
+    return examine(Measures.from_stored(clip.measures), expectation)
 
 
 async def _settle(
-    state: StoryState, scene_id: int, clip: Clip, reasons: list[str], services: Services
+    state: StoryState, scene_id: int, clip: Clip, findings: Sequence[Finding], services: Services
 ) -> bool:
+    """Have a clip made again, or flag it; whether there is a clip to wait for."""
+    reasons = [finding.sentence for finding in findings]
     async with services.database.write() as session:
         run = await runs.get(session, state["run_id"])
         if run.state != RunState.RUNNING:
@@ -69,8 +73,14 @@ async def _settle(
             kind, key = "clip.rerolled", key_of(request)
             scene.clip_key = key
             await clips.want(session, run, key, clip.engine, request)
-            await takes.add(session, scene, key, takes.REROLLED)
+            await takes.add(session, scene, key, TakeOrigin.REROLLED)
         await events.append(
-            session, state["story_id"], kind, scene=scene.sub_event_id, clip=key, reasons=reasons
+            session,
+            state["story_id"],
+            kind,
+            scene=scene.sub_event_id,
+            clip=key,
+            reasons=reasons,
+            codes=[finding.code for finding in findings],
         )
     return kind == "clip.rerolled"

@@ -14,12 +14,12 @@ from itertools import groupby, takewhile
 from audiostory_core.engines.protocol import Condition
 from nodes.clip_request import describe, key_of
 from nodes.errors import RunStopped
-from nodes.plan import is_changed
 from nodes.services import LoadedRevision, Services
 from nodes.state import StateUpdate, StoryState
+from nodes.waits import is_changed
 from storage import clips, events, revisions, runs, takes
 from storage.clips import Wanted
-from storage.models import ClipState, RunState, SceneVersion
+from storage.models import ClipState, RunState, SceneVersion, TakeOrigin
 
 MAX_A_TURN = 36  # sub-events, three windows of a language model
 TURN_S = 0.25  # no further part is begun after so long; a language model reads one a turn
@@ -127,7 +127,7 @@ async def _queue(
         await session.flush()
         found = await clips.want_all(session, run, wanted)
         if fresh:
-            taken = await takes.add_all(session, fresh, takes.MADE)
+            taken = await takes.add_all(session, fresh, TakeOrigin.MADE)
             told = [
                 (
                     "clip.finished" if found[key].state == ClipState.FINISHED else "clip.queued",

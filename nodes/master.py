@@ -1,8 +1,8 @@
 """master: an accepted mix gets a mastering of its own, instead of that of the mix it revises."""
 
+from nodes.mastering import choose_for_revision
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from nodes.stitch import choose
 from storage import mixes, revisions
 
 
@@ -15,7 +15,9 @@ async def master(state: StoryState, services: Services) -> StateUpdate:
         revision = await revisions.get(session, state["revision_id"])
         is_own = mix.mastering["of_revision"] == revision.number
         ordered = [] if is_own else await mixes.list_segments(session, mix)
-    mastering = mix.mastering if is_own else await choose(ordered, revision.number, services)
+    mastering = (
+        mix.mastering if is_own else await choose_for_revision(ordered, revision.number, services)
+    )
     async with services.database.write() as session:
         await mixes.accept(session, revision, mastering)
     return {}

@@ -10,16 +10,13 @@ what they are made from: one that is there is never rendered again.
 
 import asyncio
 import hashlib
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from audiostory_core.audio.crossfade import overlap_samples
-from audiostory_core.audio.limiter import TARGET_DBTP
 from audiostory_core.audio.loudness import SegmentLoudness, measure_segment, measure_waveform
-from audiostory_core.audio.mastering import choose_master_gain
 from audiostory_core.audio.mixdown import MixSegment
 from audiostory_core.audio.pcm import au_bytes
 from audiostory_core.audio.rendering import render_seam
@@ -27,12 +24,13 @@ from audiostory_core.audio.seams import measure_seam
 from audiostory_core.errors import UnreadableAudio
 from nodes.clip_request import canonical
 from nodes.errors import RunStopped
+from nodes.mastering import choose_for_revision, keep_master_gain
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from nodes.synthesize import WAITS_FOR_CLIPS
+from nodes.waits import wait_for
 from storage import clips, mixes, revisions, runs
 from storage import models as rows
-from storage.models import Json
+from storage.models import Json, Wait
 
 CHUNK = 32  # segments measured between two commits
 
@@ -63,7 +61,7 @@ async def stitch(state: StoryState, services: Services) -> StateUpdate:
         async with services.database.write() as session:
             run = await runs.get(session, state["run_id"])
             await clips.make_again(session, run, lost)
-    return {"waits_for": WAITS_FOR_CLIPS if lost else ""}
+    return wait_for(Wait.CLIPS if lost else None)
 
 
 async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
@@ -139,7 +137,7 @@ async def _mastering(
     if revised is None:
         async with services.database.read() as session:
             ordered = await mixes.list_some(session, segment_ids)
-        return await choose(ordered, revision.number, services)
+        return await choose_for_revision(ordered, revision.number, services)
     peaks = [SegmentLoudness.from_bytes(row.samples, row.loudness).true_peak for row in fresh]
     return keep_master_gain(revised.mastering, max(peaks, default=0.0))
 
@@ -194,42 +192,4 @@ def _render_seam(piece: Piece, left_file: str, left_end: int, services: Services
         "samples": piece.samples,
         "loudness": loudness.as_bytes(),
         "seam": measures.as_dict(),
-    }
-
-
-async def choose(ordered: Sequence[rows.SegmentRow], revision: int, services: Services) -> Json:
-    """Choose the mastering of a mix that is a revision's own."""
-    files = sorted({row.file for row in ordered if row.seam is None})
-    async with services.database.read() as session:
-        may_raise = await clips.is_any_audible(session, files)
-    return await asyncio.to_thread(_choose, ordered, revision, services, may_raise=may_raise)
-
-
-def _choose(
-    ordered: Sequence[rows.SegmentRow], revision: int, services: Services, *, may_raise: bool
-) -> Json:
-    segments = [
-        MixSegment(services.audio.path(row.file), row.offset, row.samples) for row in ordered
-    ]
-    loudness = [SegmentLoudness.from_bytes(row.samples, row.loudness) for row in ordered]
-    mastering, report = choose_master_gain(segments, loudness, may_raise=may_raise)
-    return {"limiting": mastering.limiting, "of_revision": revision} | report.as_dict()
-
-
-def keep_master_gain(mastering: Json, true_peak: float) -> Json:
-    """Return another mix's mastering for one that revises it.
-
-    Args:
-        mastering: of the mix that is revised.
-        true_peak: linear, of what is new; the limiter acts if that would be too loud.
-    """
-    over_db = 20 * math.log10(max(true_peak, 1e-9)) + mastering["gain_db"] - TARGET_DBTP
-    reduction_db = max(mastering["reduction_db"], over_db, 0.0)
-    return mastering | {
-        "limiting": bool(mastering["limiting"]) or over_db > 0,
-        "reduction_db": reduction_db,
-        "loudness_lufs": None,
-        "true_peak_dbtp": None,
-        "reached": False,
-        "reason": f"heard under the gain of revision {mastering['of_revision']} until accepted",
     }

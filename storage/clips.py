@@ -102,12 +102,6 @@ async def want_all(session: AsyncSession, run: Run, wanted: Sequence[Wanted]) ->
     return found
 
 
-async def want_again(session: AsyncSession, run: Run, key: str) -> Clip:
-    """Note that another run wants a clip that was queued before."""
-    clip = await session.get_one(Clip, key)
-    return await want(session, run, key, clip.engine, clip.request)
-
-
 async def has_interest(session: AsyncSession, keys: Sequence[str]) -> bool:
     """Tell whether anybody still waits for one of the clips."""
     return bool(await session.scalar(select(exists().where(ClipWant.clip_key.in_(keys)))))
@@ -149,6 +143,39 @@ async def give_back(session: AsyncSession, claimed: Sequence[Clip]) -> None:
             )
             .execution_options(synchronize_session=False)
         )
+
+
+async def give_up(session: AsyncSession, owner: str) -> list[str]:
+    """Queue again the clips that a living owner cannot go on with; the attempts do not count.
+
+    Those that nobody waits for any more are withdrawn.
+
+    Returns:
+        The stories that are concerned.
+    """
+    is_claimed = and_(Clip.owner == owner, Clip.state == ClipState.CLAIMED)
+    is_wanted = exists().where(ClipWant.clip_key == Clip.key)
+    concerned = (
+        select(Run.story_id)
+        .join(ClipWant, ClipWant.run_id == Run.id)
+        .join(Clip, Clip.key == ClipWant.clip_key)
+        .where(is_claimed)
+        .distinct()
+        .order_by(Run.story_id)
+    )
+    story_ids = list(await session.scalars(concerned))
+    await session.execute(
+        update(Clip)
+        .where(is_claimed)
+        .values(
+            state=case((is_wanted, ClipState.QUEUED), else_=ClipState.WITHDRAWN),
+            owner=None,
+            expires_at=None,
+            attempt=case((Clip.attempt > 0, Clip.attempt - 1), else_=0),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return story_ids
 
 
 async def has_claimable(
@@ -355,17 +382,6 @@ async def is_attended(session: AsyncSession, story_id: str) -> bool:
         Clip.expires_at > now_s(),
     )
     return bool(await session.scalar(select(or_(run_is_driven, clip_is_made))))
-
-
-async def list_failed(session: AsyncSession, run_id: int) -> list[Clip]:
-    """List the clips that a run wants and that failed in all their attempts."""
-    found = await session.scalars(
-        select(Clip)
-        .join(ClipWant, ClipWant.clip_key == Clip.key)
-        .where(ClipWant.run_id == run_id, Clip.state == ClipState.FAILED)
-        .order_by(Clip.queued_at, Clip.key)
-    )
-    return list(found)
 
 
 def _is_claimable(engines: Sequence[str], story_id: str | None) -> ColumnElement[bool]:

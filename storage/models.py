@@ -73,6 +73,31 @@ class ClipState(StrEnum):
     WITHDRAWN = "withdrawn"  # nobody waits for it any more; queued again when somebody does
 
 
+class Wait(StrEnum):
+    """What a parked run waits for; the last three are its author's to settle."""
+
+    CLIPS = "clips"
+    PLAN_REVIEW = "plan review"
+    MIX_REVIEW = "mix review"
+    CLIP_REVIEW = "clip review"  # a clip failed in all its attempts; resumed, never approved
+
+
+class TakeOrigin(StrEnum):
+    """Why a take was made."""
+
+    MADE = "made"  # for a wording
+    REROLLED = "re-rolled"  # by the check
+    REQUESTED = "asked for"  # by the author
+
+
+class DeliveryState(StrEnum):
+    """Where an event stands on its way to a webhook."""
+
+    DUE = "due"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given up"
+
+
 # Spelled out where clips are looked for: a bound value keeps SQLite from using the partial index.
 IS_OPEN_CLIP = text("state IN ('queued', 'claimed')")
 
@@ -156,7 +181,7 @@ class Story(Table):
     redo: Mapped[list[int]]  # revisions that were undone, the last one last
     branched_from: Mapped[int | None]  # the revision of another story that this one began as
     next_revision: Mapped[int]  # number of the next revision
-    next_ordinal: Mapped[int]  # of the next sub-event, for its seed; see nodes.plan.derive_seed
+    next_ordinal: Mapped[int]  # of the next sub-event, for its seed; see nodes.rows.derive_seed
     next_event: Mapped[int]  # number of the next event row; counts commits, not inserts
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
     request_digest: Mapped[str | None]  # sha256 of the request that took the idempotency key
@@ -231,7 +256,7 @@ class Take(Table):
     number: Mapped[int]  # counts the takes of this sub-event from 1
     scene_id: Mapped[int] = mapped_column(ForeignKey("scene_version.id"), index=True)
     clip_key: Mapped[str] = mapped_column(ForeignKey("clip.key"), index=True)
-    origin: Mapped[str]  # "made" for a wording, "re-rolled" by the check, or "asked for"
+    origin: Mapped[str]  # a TakeOrigin
     created_at: Mapped[float] = mapped_column(server_default=now_s())
 
 
@@ -309,7 +334,7 @@ class Run(Table):
     number: Mapped[int]  # counts the runs of this story from 1
     revision_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id"))
     state: Mapped[str] = mapped_column(index=True)
-    waits_for: Mapped[str | None]  # why it is parked: "clips", "plan review", "mix review", …
+    waits_for: Mapped[str | None]  # a Wait: why it is parked
     review: Mapped[bool]  # stops for the author after the plan and after the mix
     pending_changes: Mapped[
         list[Json]
@@ -399,7 +424,7 @@ class Delivery(Table):
     webhook_id: Mapped[str] = mapped_column(ForeignKey("webhook.id", ondelete="CASCADE"))
     story_id: Mapped[str]
     event_number: Mapped[int]
-    state: Mapped[str]  # "due", "delivered" or "given up"
+    state: Mapped[str]  # a DeliveryState
     attempt: Mapped[int]
     next_at: Mapped[float]  # not before; also the lease of who is sending it
     status: Mapped[int | None]  # of the last answer

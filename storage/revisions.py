@@ -24,6 +24,8 @@ from storage.models import (
     Story,
     SubEvent,
     Take,
+    TakeOrigin,
+    Wait,
 )
 from storage.upsert import in_parts, insert_all_new, list_by
 
@@ -120,7 +122,7 @@ async def move_to(session: AsyncSession, story: Story, run: Run | None, revision
         story.redo = story.redo[:-1] if story.redo[-1:] == [revision.id] else []
     if run is not None:
         run.revision_id = revision.id
-        run.approved = [review for review in run.approved if review != "mix review"]
+        run.approved = [review for review in run.approved if review != Wait.MIX_REVIEW]
         await _drop_wants(session, run, revision)
 
 
@@ -429,7 +431,9 @@ async def _drop_wants(session: AsyncSession, run: Run, revision: Revision) -> No
         wanted -= set(heard)
     for some in in_parts(sorted(wanted)):
         asked = await session.scalars(
-            select(Take.clip_key).where(Take.clip_key.in_(some), Take.origin == "asked for")
+            select(Take.clip_key).where(
+                Take.clip_key.in_(some), Take.origin == TakeOrigin.REQUESTED
+            )
         )
         wanted -= set(asked)
     for some in in_parts(sorted(wanted)):

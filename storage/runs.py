@@ -22,11 +22,11 @@ from storage.models import (
     Json,
     Run,
     RunState,
+    Wait,
     now_s,
 )
 from storage.upsert import in_parts
 
-CLIP_REVIEW = "clip review"  # waits for its author, for a clip failed in all its attempts
 MAX_ATTEMPTS = 3  # a run that kills its worker this often is failed
 
 
@@ -87,60 +87,41 @@ async def renew(session: AsyncSession, run_id: int, owner: str, ttl_s: float) ->
     return renewed.scalar_one_or_none() is not None
 
 
-async def release_owner(
-    session: AsyncSession,
-    owners: Collection[str],
-    tables: Sequence[type[Run | Clip]] = (Clip, Run),
-) -> None:
+async def release_owner(session: AsyncSession, owners: Collection[str]) -> None:
     """End the leases of owners that are known to be dead, or that gave up what they held."""
-    for table in tables:
-        held = RunState.RUNNING if table is Run else ClipState.CLAIMED
+    for table, state in ((Clip, ClipState.CLAIMED), (Run, RunState.RUNNING)):
         await session.execute(
             update(table)
-            .where(table.owner.in_(owners), table.state == held)
+            .where(table.owner.in_(owners), table.state == state)
             .values(expires_at=0.0)
             .execution_options(synchronize_session=False)
         )
 
 
-async def give_up(session: AsyncSession, owner: str, table: type[Run | Clip]) -> list[str]:
-    """Queue again what a living owner holds and cannot go on with; the attempts do not count.
-
-    Clips that nobody waits for any more are withdrawn.
+async def give_up(session: AsyncSession, owner: str) -> list[str]:
+    """Queue again the runs that a living owner cannot go on with; the attempts do not count.
 
     Returns:
         The stories that are concerned.
     """
-    if table is Run:
-        is_held = and_(Run.owner == owner, Run.state == RunState.RUNNING)
-        concerned = select(Run.story_id).where(is_held)
-        following: object = RunState.QUEUED
-    else:
-        is_held = and_(Clip.owner == owner, Clip.state == ClipState.CLAIMED)
-        is_wanted = exists().where(ClipWant.clip_key == Clip.key)
-        concerned = (
-            select(Run.story_id)
-            .join(ClipWant, ClipWant.run_id == Run.id)
-            .join(Clip, Clip.key == ClipWant.clip_key)
-            .where(is_held)
-        )
-        following = case((is_wanted, ClipState.QUEUED), else_=ClipState.WITHDRAWN)
-    story_ids = list(await session.scalars(concerned.distinct().order_by(Run.story_id)))
+    is_driven = and_(Run.owner == owner, Run.state == RunState.RUNNING)
+    concerned = select(Run.story_id).where(is_driven).distinct().order_by(Run.story_id)
+    story_ids = list(await session.scalars(concerned))
     await session.execute(
-        update(table)
-        .where(is_held)
+        update(Run)
+        .where(is_driven)
         .values(
-            state=following,
+            state=RunState.QUEUED,
             owner=None,
             expires_at=None,
-            attempt=case((table.attempt > 0, table.attempt - 1), else_=0),
+            attempt=case((Run.attempt > 0, Run.attempt - 1), else_=0),
         )
         .execution_options(synchronize_session=False)
     )
     return story_ids
 
 
-async def park(session: AsyncSession, run_id: int, owner: str, waits_for: str) -> None:
+async def park(session: AsyncSession, run_id: int, owner: str, waits_for: Wait) -> None:
     """Release a run that waits; it is queued at once if what it waits for has happened."""
     run = await _get_held(session, run_id, owner)
     if run is None:
@@ -148,7 +129,7 @@ async def park(session: AsyncSession, run_id: int, owner: str, waits_for: str) -
     run.owner = run.expires_at = None
     run.attempt = 0
     is_ready = waits_for in run.approved or bool(run.pending_changes)
-    if waits_for == "clips":
+    if waits_for == Wait.CLIPS:
         is_ready |= not await session.scalar(select(_has_open_clips(run_id)))
     run.state = RunState.PARKED
     run.waits_for = waits_for
@@ -165,7 +146,7 @@ async def wake_waiting(session: AsyncSession, run_ids: Collection[int]) -> None:
     """
     waiting = select(Run).where(Run.id.in_(run_ids)).order_by(Run.id).with_for_update()
     for run in list(await session.scalars(waiting)):
-        is_waiting = run.state == RunState.PARKED and run.waits_for == "clips"
+        is_waiting = run.state == RunState.PARKED and run.waits_for == Wait.CLIPS
         if is_waiting and not await session.scalar(select(_has_open_clips(run.id))):
             await wake(session, run)
 
@@ -188,15 +169,18 @@ async def ask(session: AsyncSession, run: Run, edits: Sequence[Json]) -> None:
         await wake(session, run)
 
 
-async def drop_edit(session: AsyncSession, run: Run, edit: Json) -> None:
-    """Take the first change off the list once it is made or refused, if it is still there."""
-    if run.pending_changes[:1] == [edit]:
-        run.pending_changes = run.pending_changes[1:]
+def drop_edit(run: Run, edit: Json) -> bool:
+    """Take a change off the list of a locked run; False if another worker has: it is settled."""
+    if run.pending_changes[:1] != [edit]:
+        return False
+    run.pending_changes = run.pending_changes[1:]
+    return True
 
 
-async def refuse(session: AsyncSession, run: Run, error: str) -> None:
-    """Take the first change off the list and keep why, until the author asks for another."""
-    edit, *run.pending_changes = run.pending_changes
+async def refuse(session: AsyncSession, run: Run, edit: Json, error: str) -> None:
+    """Take a change off the list of a locked run and keep why, until the author asks for another."""
+    if not drop_edit(run, edit):
+        return
     run.error = error
     await events.append(
         session, run.story_id, "change.refused", run=run.number, edit=edit, error=error
@@ -309,7 +293,7 @@ async def retry(session: AsyncSession, run: Run) -> None:
         await wake(session, run)
         run.error = run.finished_at = None
         await events.append(session, run.story_id, "run.queued", run=run.number)
-    elif run.state == RunState.PARKED and run.waits_for == CLIP_REVIEW:
+    elif run.state == RunState.PARKED and run.waits_for == Wait.CLIP_REVIEW:
         await wake(session, run)
 
 
@@ -328,7 +312,7 @@ async def wake(session: AsyncSession, run: Run) -> None:
 
     What its author took to decide is no time for which it may catch up.
     """
-    if run.waits_for != "clips":
+    if run.waits_for != Wait.CLIPS:
         run.start_tag = max(run.start_tag, await serving(session, run.priority))
     run.state = RunState.QUEUED
     run.waits_for = None

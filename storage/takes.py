@@ -6,18 +6,18 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.errors import NotFound
-from storage.models import Clip, SceneVersion, SubEvent, Take
-
-MADE, REROLLED, ASKED = "made", "re-rolled", "asked for"
+from storage.models import Clip, SceneVersion, SubEvent, Take, TakeOrigin
 
 
-async def add(session: AsyncSession, scene: SceneVersion, clip_key: str, origin: str) -> Take:
+async def add(
+    session: AsyncSession, scene: SceneVersion, clip_key: str, origin: TakeOrigin
+) -> Take:
     """Note that a clip was wanted for a scene; a clip is one take of a sub-event, however often."""
     return (await add_all(session, [(scene, clip_key)], origin))[scene.id]
 
 
 async def add_all(
-    session: AsyncSession, wanted: Sequence[tuple[SceneVersion, str]], origin: str
+    session: AsyncSession, wanted: Sequence[tuple[SceneVersion, str]], origin: TakeOrigin
 ) -> dict[int, Take]:
     """Note that clips were wanted for scenes of different sub-events.
 

@@ -29,9 +29,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from storage.errors import Conflict, NotFound
-from storage.models import ApiKey, Delivery, Event, Json, Story, Webhook, now_s
+from storage.models import ApiKey, Delivery, DeliveryState, Event, Json, Story, Webhook, now_s
 
-DUE, DELIVERED, GIVEN_UP = "due", "delivered", "given up"
 TEST_KIND = "webhook.test"  # of no story: sent to try an address
 ID_BYTES, SECRET_BYTES = 9, 32
 HELD_ATTEMPTS = 4  # an event is overtaken by those after it once it failed this often
@@ -144,7 +143,12 @@ async def get_delivery(session: AsyncSession, delivery_id: int) -> Delivery:
 async def announce(session: AsyncSession, story_id: str, number: int, kind: str) -> None:
     """Put an event on its way to everyone who wants to hear of it; `events.append` calls it."""
     heard = select(
-        Webhook.id, literal(story_id), literal(number), literal(DUE), literal(0), now_s()
+        Webhook.id,
+        literal(story_id),
+        literal(number),
+        literal(DeliveryState.DUE.value),
+        literal(0),
+        now_s(),
     ).where(Story.id == story_id, _hears(kind))
     columns = ["webhook_id", "story_id", "event_number", "state", "attempt", "next_at"]
     await session.execute(insert(Delivery).from_select(columns, heard))
@@ -167,7 +171,7 @@ async def add_test(session: AsyncSession, webhook: Webhook) -> Delivery:
         webhook_id=webhook.id,
         story_id="",
         event_number=(latest or 0) + 1,
-        state=DUE,
+        state=DeliveryState.DUE,
         attempt=0,
         next_at=await _now(session),
     )
@@ -216,7 +220,7 @@ async def settle_delivered(session: AsyncSession, sent: Outgoing, status: int) -
     await _settle(
         session,
         Delivery.id == sent.id,
-        state=DELIVERED,
+        state=DeliveryState.DELIVERED,
         status=status,
         error=None,
         delivered_at=now_s(),
@@ -241,7 +245,7 @@ async def settle_failed(
     await _settle(
         session,
         and_(Delivery.id == sent.id, Delivery.attempt == sent.attempt),
-        state=GIVEN_UP if is_last else DUE,
+        state=DeliveryState.GIVEN_UP if is_last else DeliveryState.DUE,
         status=status,
         error=error,
         next_at=now_s() + (retry_s or 0.0),
@@ -261,7 +265,7 @@ async def disable(session: AsyncSession, webhook_id: str, reason: str) -> None:
     await _settle(
         session,
         Delivery.webhook_id == webhook_id,
-        state=GIVEN_UP,
+        state=DeliveryState.GIVEN_UP,
         error=f"the webhook was disabled: {reason}",
         next_at=now_s(),
     )
@@ -290,7 +294,9 @@ def _is_its_event() -> ColumnElement[bool]:
 
 
 def _is_due() -> ColumnElement[bool]:
-    return Delivery.state == literal(DUE, literal_execute=True)  # else no partial index is used
+    return Delivery.state == literal(
+        DeliveryState.DUE.value, literal_execute=True
+    )  # else no partial index is used
 
 
 def _must_wait() -> ColumnElement[bool]:
@@ -300,7 +306,7 @@ def _must_wait() -> ColumnElement[bool]:
         earlier.webhook_id == Delivery.webhook_id,
         earlier.story_id == Delivery.story_id,
         earlier.event_number < Delivery.event_number,
-        earlier.state == literal(DUE, literal_execute=True),
+        earlier.state == literal(DeliveryState.DUE.value, literal_execute=True),
         earlier.attempt < HELD_ATTEMPTS,
     )
 
@@ -323,7 +329,7 @@ def _outgoing(delivery: Delivery, webhook: Webhook, event: Event | None, now: fl
 async def _settle(session: AsyncSession, which: ColumnElement[bool], **values: Any) -> None:
     await session.execute(
         update(Delivery)
-        .where(which, Delivery.state == DUE)
+        .where(which, Delivery.state == DeliveryState.DUE)
         .values(**values)
         .execution_options(synchronize_session=False)
     )
@@ -333,12 +339,12 @@ async def _gave_up_in_a_row(session: AsyncSession, webhook_id: str) -> bool:
     latest = list(
         await session.scalars(
             select(Delivery.state)
-            .where(Delivery.webhook_id == webhook_id, Delivery.state != DUE)
+            .where(Delivery.webhook_id == webhook_id, Delivery.state != DeliveryState.DUE)
             .order_by(desc(Delivery.next_at), desc(Delivery.id))
             .limit(MAX_GIVEN_UP)
         )
     )
-    return len(latest) == MAX_GIVEN_UP and set(latest) == {GIVEN_UP}
+    return len(latest) == MAX_GIVEN_UP and set(latest) == {DeliveryState.GIVEN_UP}
 
 
 async def _now(session: AsyncSession) -> float:

@@ -19,8 +19,8 @@ from audiostory_core.planners.protocol import Planner
 from graph.build import build_graph
 from graph.checkpoints.sqlite import open_checkpoints
 from graph.worker import Worker
+from nodes.jobs.clip import make_clips
 from nodes.services import Services
-from nodes.synthesize import make_clips
 from storage import clips, events, stories
 from storage.models import ACTIVE, Event, Run, Story
 from storage.schema import migrate

@@ -1,6 +1,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,30 @@ def test_packages_import_in_one_direction():
     checked = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
 
     assert checked.returncode == 0, checked.stdout[-3000:]
+
+
+def test_contract_of_the_steps_names_every_step():
+    built = ast.parse((ROOT / "graph" / "build.py").read_text("utf-8"))
+    drawn = {
+        call.args[0].id
+        for call in ast.walk(built)
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "_node"
+    }
+    steps = {
+        imports.module
+        for imports in built.body
+        if isinstance(imports, ast.ImportFrom) and drawn & {name.name for name in imports.names}
+    }
+
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    [contract] = [
+        contract
+        for contract in configured["tool"]["importlinter"]["contracts"]
+        if contract["name"] == "steps import no step"
+    ]
+
+    assert len(drawn) == 9
+    assert set(contract["modules"]) == steps | {"nodes.jobs"}
 
 
 def test_http_process_loads_nothing_heavy():

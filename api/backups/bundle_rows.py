@@ -145,7 +145,7 @@ class Recipe(BaseModel):
     parameters: Tail
 
 
-FIGURES: TypeAdapter[Measures] = TypeAdapter(Measures)
+MEASURES: TypeAdapter[Measures] = TypeAdapter(Measures)
 SEAM: TypeAdapter[SeamFigures] = TypeAdapter(SeamFigures)
 
 
@@ -278,7 +278,7 @@ def _check_clips(rows: Rows, files: Mapping[str, int]) -> None:
         if clip["engine_report"] is not None:
             Report.model_validate(clip["engine_report"])
         if clip["measures"] is not None:
-            FIGURES.validate_json(json.dumps(clip["measures"]), strict=True)
+            MEASURES.validate_json(json.dumps(clip["measures"]), strict=True)
         is_made = clip["state"] == ClipState.FINISHED
         _need(clip["file"] in files if is_made else True, "file of a clip")
         _need(clip["file"] is None or bool(NAME.fullmatch(clip["file"])), "file of a clip")

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from api.revisions.service import PLAN_REVIEW
 from api.store import OpenStore
 from audiostory_core.audio.pcm import au_bytes
 from audiostory_core.audio.rendering import render_seam
 from audiostory_core.errors import UnreadableAudio
 from storage import mixes, revisions, runs, stories
 from storage.audio_files import AudioFiles
-from storage.models import ACTIVE, SegmentRow
+from storage.models import ACTIVE, SegmentRow, Wait
 
 Result = TypeVar("Result")
 
@@ -41,7 +40,7 @@ async def queue_mending(store: OpenStore, story_id: str) -> None:
         if run is not None and run.state in ACTIVE:
             await runs.cancel(session, run)
         is_accepted = mix is not None and mix.is_accepted
-        await stories.queue_run(session, story, review=not is_accepted, approved=[PLAN_REVIEW])
+        await stories.queue_run(session, story, review=not is_accepted, approved=[Wait.PLAN_REVIEW])
 
 
 async def mend_seam(store: OpenStore, file: str) -> bool:

@@ -3,9 +3,9 @@
 from api.stories.views import load_story
 from storage import runs
 from storage.database import Database
-from storage.models import RunState
+from storage.models import RunState, Wait
 
-REVIEWS = ("plan review", "mix review")  # not "clip review": a failed clip cannot be approved
+REVIEWS = (Wait.PLAN_REVIEW, Wait.MIX_REVIEW)  # a failed clip cannot be approved
 
 
 async def approve(database: Database, story_id: str) -> str | None:

@@ -20,7 +20,7 @@ from audiostory_core.story.stored import plan_of, scene_from_row
 from storage import clips, events, mixes, revisions, runs, stories, takes
 from storage.database import Database
 from storage.errors import Conflict
-from storage.models import ACTIVE, ClipState, Revision, Run, RunState, Story
+from storage.models import ACTIVE, ClipState, Revision, Run, RunState, Story, Wait
 
 COPIED = (
     "instruction", "duration_s", "language", "seed", "engine", "planner", "parameters", "tail_s",
@@ -28,7 +28,6 @@ COPIED = (
 )  # fmt: skip # of a story to its branch
 
 Asked = Edits | Remark | MoreTakes | ChooseTake
-PLAN_REVIEW = "plan review"
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ async def ask(
         if run.state not in ACTIVE:
             is_heard = accept or isinstance(asked, MoreTakes)
             return await stories.queue_run(
-                session, story, review=not is_heard, edits=[edit], approved=[PLAN_REVIEW]
+                session, story, review=not is_heard, edits=[edit], approved=[Wait.PLAN_REVIEW]
             )
         if accept:
             run.review = False
@@ -243,7 +242,7 @@ async def branch(
         if mix is not None:
             await mixes.copy(session, mix, first)
         is_accepted = mix is not None and mix.is_accepted
-        await stories.queue_run(session, begun, review=not is_accepted, approved=[PLAN_REVIEW])
+        await stories.queue_run(session, begun, review=not is_accepted, approved=[Wait.PLAN_REVIEW])
         return begun
 
 
@@ -355,7 +354,9 @@ async def _movable(session: AsyncSession, story_id: str) -> tuple[Story, Revisio
     story, revision = await _read(session, story_id)
     _, latest, _ = await load_story(session, story_id)
     run = await runs.lock(session, latest.id)
-    is_busy = run.state == RunState.RUNNING or run.waits_for == "clips" or bool(run.pending_changes)
+    is_busy = (
+        run.state == RunState.RUNNING or run.waits_for == Wait.CLIPS or bool(run.pending_changes)
+    )
     if is_busy and run.state in ACTIVE:
         raise Conflict("The story is being worked on. Wait until it is done, or cancel it first.")
     return story, revision
@@ -372,7 +373,7 @@ async def _go_to(session: AsyncSession, story: Story, revision: Revision) -> Non
     if active is not None:
         await runs.wake(session, active)
     elif mix is None or not mix.is_accepted:
-        await stories.queue_run(session, story, review=True, approved=[PLAN_REVIEW])
+        await stories.queue_run(session, story, review=True, approved=[Wait.PLAN_REVIEW])
 
 
 def describe(lines: Sequence[Preview]) -> str:

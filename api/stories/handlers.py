@@ -29,8 +29,7 @@ from api.stories.views import (
 from api.terminal import console
 from audiostory_core.errors import BadInput
 from storage import runs, stories
-from storage.models import Event
-from storage.runs import CLIP_REVIEW
+from storage.models import Event, Wait
 from storage.worker_lock import count_alive, is_dead
 
 DONE, FAILED, BAD_INPUT, DEGRADED = 0, 1, 2, 3
@@ -206,7 +205,7 @@ async def make_and_write(
         return BAD_INPUT
     async with store.database.read() as session:
         detail, scenes = await detail_story(session, story_id)
-    if detail.status == Status.FAILED or run.waits_for == CLIP_REVIEW:
+    if detail.status == Status.FAILED or run.waits_for == Wait.CLIP_REVIEW:
         console.err.print(f"audiostory: {detail.error}", markup=False, soft_wrap=True)
         return BAD_INPUT if run.is_bad_input else FAILED
     written = target if detail.is_accepted is not None else None

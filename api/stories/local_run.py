@@ -9,11 +9,10 @@ from api.operations.maker_pool import Pool, count_processes
 from api.revisions.service import resume
 from api.settings import Settings
 from api.store import OpenStore
-from nodes.review import MIX_REVIEW
 from storage import clips, events, stories
 from storage.database import Database
 from storage.errors import StoreUnusable
-from storage.models import ACTIVE, Event, Run, RunState
+from storage.models import ACTIVE, Event, Run, RunState, Wait
 from storage.story_lock import StoryLock
 
 MAX_MENDINGS = 3
@@ -169,10 +168,10 @@ class _Following:
 
 
 def _is_settled(run: Run) -> bool:
-    return run.state not in ACTIVE or (run.state == RunState.PARKED and run.waits_for != "clips")
+    return run.state not in ACTIVE or (run.state == RunState.PARKED and run.waits_for != Wait.CLIPS)
 
 
 def _has_mix(run: Run) -> bool:
     """Whether nothing is left to do but to wait for the author, if even that."""
-    waits_for_author = run.state == RunState.PARKED and run.waits_for == MIX_REVIEW
+    waits_for_author = run.state == RunState.PARKED and run.waits_for == Wait.MIX_REVIEW
     return run.state == RunState.FINISHED or waits_for_author

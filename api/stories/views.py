@@ -16,8 +16,7 @@ from audiostory_core.story.plan import Layer, seconds_of
 from storage import clips, mixes, revisions, stories, takes
 from storage.audio_files import AudioFiles
 from storage.errors import NotFound
-from storage.models import Clip, ClipState, Revision, Run, RunState, SceneVersion, Story, Take
-from storage.runs import CLIP_REVIEW
+from storage.models import Clip, ClipState, Revision, Run, RunState, SceneVersion, Story, Take, Wait
 
 if TYPE_CHECKING:
     from audiostory_core.audio.mixdown import Mixdown
@@ -141,7 +140,7 @@ class StoryDetail(StoryView):
 def status_of(run: Run) -> Status:
     """Return a story's status from its newest run."""
     if run.state == RunState.PARKED:
-        return Status.RUNNING if run.waits_for == "clips" else Status.IN_REVIEW
+        return Status.RUNNING if run.waits_for == Wait.CLIPS else Status.IN_REVIEW
     return Status(run.state)
 
 
@@ -216,7 +215,7 @@ async def _detail(
     mix = await revisions.find_mix(session, revision.id) if revision else None
     plan = revision.plan if revision else {}
     glance = view_story(story, run, revision).model_dump()
-    if glance["waits_for"] == CLIP_REVIEW:
+    if glance["waits_for"] == Wait.CLIP_REVIEW:
         glance["error"] = next((scene.error for scene in scenes if scene.status == "failed"), None)
     return StoryDetail(
         **glance,

@@ -282,9 +282,9 @@ def show_held(story_id: str, holder: str) -> None:
 
 def show_review(view: StoryView) -> None:
     """Print what a story in review waits for and how to go on."""
-    from storage.runs import CLIP_REVIEW  # noqa: PLC0415 - see show_story
+    from storage.models import Wait  # noqa: PLC0415 - see show_story
 
-    verb = "resume" if view.waits_for == CLIP_REVIEW else "approve"
+    verb = "resume" if view.waits_for == Wait.CLIP_REVIEW else "approve"
     go_on = f"audiostory {verb} {view.id} -o story.wav"
     out.print(f"waits for {view.waits_for}; go on with: {go_on}", soft_wrap=True)
 

@@ -13,7 +13,7 @@ from api.store import OpenStore, open_store
 from api.terminal.console import err, out, print_json
 from api.webhooks.service import DeliveryView, WebhookView, create_webhook, parse_webhook
 from storage import keys, webhooks
-from storage.models import Delivery
+from storage.models import Delivery, DeliveryState
 
 TEST_S = 20.0  # for `serve` to send a test and for the answer to come
 LOOK_S = 1.0  # between two looks, where no change tells
@@ -93,7 +93,7 @@ async def test(webhook_id: str) -> bool:
         async with store.database.write() as session:
             delivery = await webhooks.add_test(session, await webhooks.get(session, webhook_id))
         sent = await _await_attempt(store, delivery.id)
-    if sent.state == webhooks.DELIVERED:
+    if sent.state == DeliveryState.DELIVERED:
         out.print(f"delivered: answered {sent.status}")
         return True
     told = sent.error or "it was not sent; is `audiostory serve` running?"
@@ -107,7 +107,7 @@ async def _await_attempt(store: OpenStore, delivery_id: int) -> Delivery:
         seen = store.database.changes()
         async with store.database.read() as session:
             delivery = await webhooks.get_delivery(session, delivery_id)
-        is_settled = delivery.state != webhooks.DUE or delivery.error is not None
+        is_settled = delivery.state != DeliveryState.DUE or delivery.error is not None
         if is_settled or time.monotonic() > deadline:
             return delivery
         await store.database.wait_for_change(seen, LOOK_S)

@@ -9,7 +9,7 @@ from audiostory_core.errors import BadInput
 from storage import webhooks
 from storage.database import Database
 from storage.event_kinds import EventKind
-from storage.models import Delivery, Webhook
+from storage.models import Delivery, DeliveryState, Webhook
 
 
 class WebhookCreate(BaseModel):
@@ -77,7 +77,7 @@ class DeliveryView(BaseModel):
             event_number=row.event_number,
             state=row.state,
             attempt=row.attempt,
-            next_at=row.next_at if row.state == webhooks.DUE else None,
+            next_at=row.next_at if row.state == DeliveryState.DUE else None,
             status=row.status,
             error=row.error,
             delivered_at=row.delivered_at,

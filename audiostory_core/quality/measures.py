@@ -1,10 +1,11 @@
-"""What is measured of a clip in the job that made it, and what check makes of it.
+"""What is measured of a clip in the job that made it; checks.py says what it means.
 
 Imports scipy through loudness; not for the HTTP process.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -19,10 +20,8 @@ from audiostory_core.audio.pcm import Waveform
 from audiostory_core.story.plan import CHANNELS
 
 SILENT_DBFS = -70.0  # a 100 ms bin below is silent: under the noise of a quiet room at any volume
-FAINT_DBFS = -65.0  # loudest 400 ms; the faintest ambience an engine means to be heard is above
 FULL_SCALE = 0.9999  # a waveform that was cut sits here
 CUT_RUN = 3  # samples in a row at full scale; a limited peak touches it once
-MAX_DC = 0.02  # costs 0.2 dB of headroom, and clicks where a clip is cut
 FLOOR_DB = -200.0  # stands for silence where JSON has no -inf
 
 
@@ -30,7 +29,11 @@ FLOOR_DB = -200.0  # stands for silence where JSON has no -inf
 class Measures:
     """Measures of one clip; those of level are 0 or the floor where it cannot be measured.
 
+    One that this version does not take of a clip, or an earlier one did not, is None.
+
     Attributes:
+        finite: every value is a number.
+        exact_length: stereo, and as long as its request asked for.
         peak: linear sample peak.
         true_peak: linear, oversampled.
         rms_db: of the whole clip, both channels, dBFS.
@@ -41,20 +44,32 @@ class Measures:
         loudness_lufs: integrated; None where undefined.
     """
 
-    finite: bool
-    exact_length: bool
-    peak: float
-    true_peak: float
-    rms_db: float
-    loudest_db: float
-    dc: float
-    clipped_samples: int
-    silent_fraction: float
-    loudness_lufs: float | None
+    finite: bool | None = None
+    exact_length: bool | None = None
+    peak: float | None = None
+    true_peak: float | None = None
+    rms_db: float | None = None
+    loudest_db: float | None = None
+    dc: float | None = None
+    clipped_samples: int | None = None
+    silent_fraction: float | None = None
+    loudness_lufs: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the measures for JSON; `Measures(**kept)` reads them."""
+        """Return the measures for JSON; `from_stored` reads them."""
         return asdict(self)
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what any version has stored: others' measures are left out, missing ones None."""
+        return cls(**{field.name: stored.get(field.name) for field in fields(cls)})
+
+
+class BinPowers(NamedTuple):
+    """A clip in bins of 100 ms."""
+
+    powers: np.ndarray  # sums of squares
+    counts: np.ndarray  # how many numbers each sums
 
 
 def measure(waveform: Waveform, expected_samples: int) -> Measures:
@@ -64,59 +79,61 @@ def measure(waveform: Waveform, expected_samples: int) -> Measures:
     if not finite or not waveform.size or waveform.shape[0] != CHANNELS:
         return Measures(finite, exact, 0.0, 0.0, FLOOR_DB, FLOOR_DB, 0.0, 0, 1.0, None)
     loudness = measure_waveform(waveform)
-    powers, counts = _bin_powers(waveform)
+    bins = bin_powers(waveform)
     return Measures(
         finite=True,
         exact_length=exact,
-        peak=float(np.abs(waveform).max()),
+        peak=sample_peak(waveform),
         true_peak=loudness.true_peak,
-        rms_db=_db(float(powers.sum() / counts.sum())),
-        loudest_db=_db(_loudest(powers, counts)),
-        dc=float(np.abs(waveform.mean(axis=1, dtype=np.float64)).max()),
-        clipped_samples=_clipped_samples(waveform),
-        silent_fraction=float(np.mean(powers <= counts * 10 ** (SILENT_DBFS / 10))),
+        rms_db=rms_db(bins),
+        loudest_db=loudest_db(bins),
+        dc=offset(waveform),
+        clipped_samples=clipped_samples(waveform),
+        silent_fraction=silent_fraction(bins),
         loudness_lufs=integrated_lufs(bin_energies([loudness])),
     )
 
 
-def verdict(measures: Measures, sound_expected: bool) -> tuple[str, ...]:
-    """Say what is wrong with a clip; empty if nothing is.
-
-    Args:
-        measures: of the clip.
-        sound_expected: False for a scene that asks for silence.
-    """
-    if not measures.finite:
-        return ("it holds values that are not numbers",)
-    if not measures.exact_length:
-        return ("it has the wrong length",)
-    wrongs = []
-    if sound_expected and measures.loudest_db < FAINT_DBFS:
-        wrongs.append("it is silent where sound is expected")
-    if measures.peak > 1.0 or measures.clipped_samples:
-        wrongs.append("it is clipped")
-    if measures.dc > MAX_DC:
-        wrongs.append("it has a constant offset")
-    return tuple(wrongs)
+def sample_peak(waveform: Waveform) -> float:
+    """Return the largest value, linear."""
+    return float(np.abs(waveform).max())
 
 
-def _bin_powers(waveform: Waveform) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of squares per 100 ms bin and how many numbers each sums."""
+def offset(waveform: Waveform) -> float:
+    """Return the largest mean of a channel, linear."""
+    return float(np.abs(waveform.mean(axis=1, dtype=np.float64)).max())
+
+
+def bin_powers(waveform: Waveform) -> BinPowers:
+    """Cut a clip into bins of 100 ms; the last may be shorter."""
     starts = np.arange(0, waveform.shape[1], BIN)
     squares = np.square(waveform, dtype=np.float64).sum(axis=0)
     counts = np.diff([*starts, waveform.shape[1]]) * waveform.shape[0]
-    return np.add.reduceat(squares, starts), counts
+    return BinPowers(np.add.reduceat(squares, starts), counts)
 
 
-def _loudest(powers: np.ndarray, counts: np.ndarray) -> float:
+def rms_db(bins: BinPowers) -> float:
+    """Return the level of the whole, dBFS."""
+    return _db(float(bins.powers.sum() / bins.counts.sum()))
+
+
+def loudest_db(bins: BinPowers) -> float:
+    """Return the level of the loudest 400 ms, or of the whole if it is shorter, dBFS."""
+    powers, counts = bins
     if len(powers) <= MOMENTARY_BINS:
-        return float(powers.sum() / counts.sum())
+        return rms_db(bins)
     blocks = np.lib.stride_tricks.sliding_window_view(powers, MOMENTARY_BINS).sum(axis=1)
     sizes = np.lib.stride_tricks.sliding_window_view(counts, MOMENTARY_BINS).sum(axis=1)
-    return float((blocks / sizes).max())
+    return _db(float((blocks / sizes).max()))
 
 
-def _clipped_samples(waveform: Waveform) -> int:
+def silent_fraction(bins: BinPowers) -> float:
+    """Return the share of bins below `SILENT_DBFS`, 0 … 1."""
+    return float(np.mean(bins.powers <= bins.counts * 10 ** (SILENT_DBFS / 10)))
+
+
+def clipped_samples(waveform: Waveform) -> int:
+    """Return how many samples stand in runs of at least `CUT_RUN` at full scale."""
     clipped = 0
     for channel in np.abs(waveform) >= FULL_SCALE:
         edges = np.flatnonzero(np.diff(np.concatenate([[False], channel, [False]])))

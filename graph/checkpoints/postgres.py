@@ -1,23 +1,16 @@
 """LangGraph's program counter in tables of the studio's Postgres database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import psycopg
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import (
-    ChannelVersions,
-    Checkpoint,
-    CheckpointMetadata,
-    CheckpointTuple,
-)
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from graph.checkpoints.explained import ExplainedCalls
 from storage.postgres import conninfo, is_lost, unusable
 from storage.schema import LOOK_S, SERVER_LOCK
 
@@ -52,9 +45,8 @@ async def open_on_server(
     )
     async with pool:
         saver = _ServerSaver(location, pool, serde)
-        with saver.explained():
-            async with _alone(location):
-                await saver.setup()
+        async with saver.explained(), _alone(location):
+            await saver.setup()
         yield saver
 
 
@@ -76,43 +68,15 @@ async def _try_lock(keeper: psycopg.AsyncConnection) -> bool:
     return await tried.fetchone() == (True,)
 
 
-class _ServerSaver(AsyncPostgresSaver):
+class _ServerSaver(ExplainedCalls, AsyncPostgresSaver):
     """Says that the store is unusable where the driver says that the server is gone."""
 
     def __init__(self, location: str, pool: Pool, serde: JsonPlusSerializer) -> None:
         super().__init__(pool, serde=serde)
         self._location = location
 
-    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        with self.explained():
-            return await super().aget_tuple(config)
-
-    async def aput(
-        self,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-    ) -> RunnableConfig:
-        with self.explained():
-            return await super().aput(config, checkpoint, metadata, new_versions)
-
-    async def aput_writes(
-        self,
-        config: RunnableConfig,
-        writes: Sequence[tuple[str, Any]],
-        task_id: str,
-        task_path: str = "",
-    ) -> None:
-        with self.explained():
-            await super().aput_writes(config, writes, task_id, task_path)
-
-    async def adelete_thread(self, thread_id: str) -> None:
-        with self.explained():
-            await super().adelete_thread(thread_id)
-
-    @contextmanager
-    def explained(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def explained(self) -> AsyncIterator[None]:
         try:
             yield
         except psycopg.Error as error:

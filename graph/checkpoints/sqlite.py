@@ -5,23 +5,16 @@ of its own; on a Postgres server it is tables of the same database.
 """
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiosqlite
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import (
-    BaseCheckpointSaver,
-    ChannelVersions,
-    Checkpoint,
-    CheckpointMetadata,
-    CheckpointTuple,
-)
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+from graph.checkpoints.explained import ExplainedCalls
 from storage.errors import StoreUnusable
 from storage.schema import alone
 from storage.wal import PRAGMAS, WriteAheadLog
@@ -70,7 +63,7 @@ async def _open_file(path: Path, serde: JsonPlusSerializer) -> AsyncIterator[Asy
         raise _unusable(path, error) from error
 
 
-class _FileSaver(AsyncSqliteSaver):
+class _FileSaver(ExplainedCalls, AsyncSqliteSaver):
     """Keeps its file's write-ahead log short; see storage.wal."""
 
     def __init__(
@@ -80,44 +73,14 @@ class _FileSaver(AsyncSqliteSaver):
         self._path = path
         self._log = WriteAheadLog(path)
 
-    async def aput(
-        self,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-    ) -> RunnableConfig:
-        async with self._explained():
-            following = await super().aput(config, checkpoint, metadata, new_versions)
-        await self._log.keep_short()
-        return following
-
-    async def aput_writes(
-        self,
-        config: RunnableConfig,
-        writes: Sequence[tuple[str, Any]],
-        task_id: str,
-        task_path: str = "",
-    ) -> None:
-        async with self._explained():
-            await super().aput_writes(config, writes, task_id, task_path)
-        await self._log.keep_short()
-
-    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        async with self._explained():
-            return await super().aget_tuple(config)
-
-    async def adelete_thread(self, thread_id: str) -> None:
-        async with self._explained():
-            await super().adelete_thread(thread_id)
-
     @asynccontextmanager
-    async def _explained(self) -> AsyncIterator[None]:
+    async def explained(self) -> AsyncIterator[None]:
         try:
             yield
         except sqlite3.Error as error:
             await self.conn.rollback()  # else it would keep the file locked
             raise _unusable(self._path, error) from error
+        await self._log.keep_short()
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> StoreUnusable:

@@ -9,15 +9,17 @@ from sqlalchemy import delete
 from api.maintenance.repair import find_damaged, mend_seam, queue_mending
 from api.stories.views import open_mix
 from audiostory_core.engines.protocol import UNWATCHED
-from graph.maker import while_held
+from graph.racing import first_of
 from nodes.errors import RunStopped
 from nodes.interleave import interleave
-from nodes.plan import derive_seed, plan
+from nodes.plan import plan
+from nodes.rows import derive_seed
 from nodes.state import fresh_state
 from storage import clips, revisions, runs, stories
 from storage.errors import StoreUnusable
-from storage.models import Mix, RunState, SegmentRow
+from storage.models import Mix, RunState, SegmentRow, Wait
 from tests.conftest import ON_BOTH_DATABASES
+from tests.support.failed_clips import list_failed
 
 
 class BrokenEngine(Exception):
@@ -37,7 +39,7 @@ async def test_error_of_a_run_ends_the_renewal_of_its_lease(studio):
         raise BrokenEngine
 
     with pytest.raises(BrokenEngine):
-        await while_held(fail(), renew())
+        await first_of(fail(), renew())
     count = len(renewals)
     await asyncio.sleep(0.02)
 
@@ -49,7 +51,7 @@ async def test_error_while_a_lease_is_renewed_ends_the_work(studio):
         raise BrokenEngine
 
     with pytest.raises(BrokenEngine):
-        await while_held(asyncio.sleep(60), fail())
+        await first_of(asyncio.sleep(60), fail())
 
 
 async def test_unforeseen_error_of_an_engine_ends_the_worker_and_its_leases(studio):
@@ -182,9 +184,9 @@ async def test_clip_whose_file_is_lost_each_time_is_brought_before_the_author(st
 
     run = await asyncio.wait_for(studio.run(story.id), 20)
 
-    assert (run.state, run.waits_for) == (RunState.PARKED, runs.CLIP_REVIEW)
+    assert (run.state, run.waits_for) == (RunState.PARKED, Wait.CLIP_REVIEW)
     async with studio.store.database.read() as session:
-        [failed] = await clips.list_failed(session, run.id)
+        [failed] = await list_failed(session)
     assert "lost or damaged each time" in failed.error
     assert len(studio.engine.made) == clips.MAX_ATTEMPTS
 

@@ -9,9 +9,9 @@ from itertools import count
 import pytest
 from sqlalchemy import select
 
-from storage import runs
+from storage import clips, runs
 from storage.errors import StoreUnusable
-from storage.models import Clip, ClipState, Run, RunState
+from storage.models import Clip, ClipState, RunState
 from tests.conftest import Studio
 from tests.support.disks import mount_disk
 from tests.support.postgres import ON_BOTH_DATABASES, ON_POSTGRES
@@ -220,9 +220,9 @@ async def test_what_a_worker_gives_up_is_queued_uncounted(studio):
     async with studio.store.database.write() as session:
         await runs.claim(session, "me", 30.0)
     async with studio.store.database.write() as session:
-        assert await runs.give_up(session, "another", Run) == []
-        assert await runs.give_up(session, "me", Run) == [story.id]
-        assert await runs.give_up(session, "me", Clip) == []
+        assert await runs.give_up(session, "another") == []
+        assert await runs.give_up(session, "me") == [story.id]
+        assert await clips.give_up(session, "me") == []
 
     run = await studio.latest_run(story.id)
     assert (run.state, run.owner, run.attempt) == (RunState.QUEUED, None, 0)

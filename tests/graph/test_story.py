@@ -6,9 +6,10 @@ import pytest
 
 from api.stories.views import list_degradations, open_mix, view_scenes
 from graph.drive import RECURSION_LIMIT
-from nodes.plan import derive_seed
-from storage import clips, revisions, runs, stories
-from storage.models import RunState
+from nodes.rows import derive_seed
+from storage import revisions, runs, stories
+from storage.models import RunState, Wait
+from tests.support.failed_clips import list_failed
 
 
 async def _mix(studio, story_id: str) -> np.ndarray:
@@ -124,9 +125,9 @@ async def test_clip_that_always_fails_its_check_is_flagged_and_the_story_goes_on
 async def test_clip_that_cannot_be_made_waits_for_the_author_and_resume_tries_again(studio):
     story = await studio.add("rain\nfails")
     run = await studio.run(story.id)
-    assert (run.state, run.waits_for) == (RunState.PARKED, runs.CLIP_REVIEW)
+    assert (run.state, run.waits_for) == (RunState.PARKED, Wait.CLIP_REVIEW)
     async with studio.store.database.read() as session:
-        [failed] = await clips.list_failed(session, run.id)
+        [failed] = await list_failed(session)
     assert "cannot make 'fails'" in failed.error
     assert sum(r.caption == "rain" for r in studio.engine.made) == 1
 

@@ -9,7 +9,7 @@ from api.revisions import service as revision_service
 from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, ClipResult, ProgressListener
 from audiostory_core.errors import BadInput, EngineFailed
 from audiostory_core.story.changes import ChooseTake, MoreTakes
-from nodes.plan import derive_seed
+from nodes.rows import derive_seed
 from storage.errors import NotFound
 from storage.models import RunState
 from tests.support.author import Author, tone_in_catalog

@@ -13,8 +13,9 @@ from api.revisions.service import ask, cancel, resume
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.edits import Reword
 from storage import clips, runs
-from storage.models import Clip, ClipState, Run, RunState
+from storage.models import Clip, ClipState, Run, RunState, Wait
 from tests.support import tone_process
+from tests.support.failed_clips import list_failed
 from tests.support.postgres import ON_BOTH_DATABASES
 
 pytestmark = ON_BOTH_DATABASES
@@ -179,9 +180,9 @@ async def test_cancelled_story_resumes_and_nothing_finished_is_made_again(studio
 async def test_clip_that_cannot_be_made_is_brought_before_the_author_who_rewords_it(studio):
     story = await studio.add("rain\nfails\nbirds", duration_s=3.0, tail_s=0.1)
     run = await asyncio.wait_for(studio.run(story.id), PATIENCE_S)
-    assert (run.state, run.waits_for) == (RunState.PARKED, runs.CLIP_REVIEW)
+    assert (run.state, run.waits_for) == (RunState.PARKED, Wait.CLIP_REVIEW)
     async with studio.store.database.read() as session:
-        [failed] = await clips.list_failed(session, run.id)
+        [failed] = await list_failed(session)
     assert (failed.attempt, failed.error) == (clips.MAX_ATTEMPTS, "cannot make 'fails'")
 
     reword = Edits(edits=(Reword(sub_event=2, caption="thunder"),))

@@ -15,7 +15,7 @@ from api.app import create_app
 from api.http.deps import AppState
 from api.stories.creation import create_story, parse_story
 from audiostory_core.errors import BadInput
-from nodes.plan import make_plan
+from nodes.planning import make_plan
 from storage import stories
 from storage.database import Database
 from storage.errors import BadText

@@ -22,8 +22,8 @@ from api.revisions.service import ask, resume
 from api.stories.views import open_mix
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.edits import Reword
-from storage import runs, stories
-from storage.models import Clip, ClipState, Mix, Revision, RunState, SceneVersion, SegmentRow
+from storage import stories
+from storage.models import Clip, ClipState, Mix, Revision, RunState, SceneVersion, SegmentRow, Wait
 from tests.conftest import Studio
 from tests.support import tone_process
 
@@ -215,7 +215,7 @@ class _Play:
 
     async def _is_stuck(self) -> bool:
         run = await self.chaos.studio.latest_run(self.story_id)
-        return run.state == RunState.FAILED or run.waits_for == runs.CLIP_REVIEW
+        return run.state == RunState.FAILED or run.waits_for == Wait.CLIP_REVIEW
 
 
 @dataclass(frozen=True)

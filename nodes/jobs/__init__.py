@@ -1,0 +1,1 @@
+"""What a worker does with the rows of work that it claims, one kind a file."""

@@ -1,0 +1,107 @@
+"""Asking a story's planner, within the limits of its engine; for the first plan and for changes."""
+
+import asyncio
+from collections.abc import Sequence
+
+from audiostory_core.errors import BadInput
+from audiostory_core.planners.plan_notes import notes_on_lines
+from audiostory_core.planners.protocol import Brief, OnSubEvent, Planner
+from audiostory_core.story.plan import StoryPlan, SubEvent, check_count
+from nodes.errors import StepFailed
+from nodes.services import Services
+from storage import events
+from storage.models import Run, Story
+
+
+def event_notifier(run: Run, services: Services) -> OnSubEvent:
+    """Return a callback that appends an event for each sub-event that a planner writes.
+
+    It is called in the planner's thread. An event for a place that has one already replaces it:
+    the model began anew.
+    """
+    loop = asyncio.get_running_loop()
+
+    async def append(place: int, event: SubEvent) -> None:
+        written = event.model_dump(mode="json", include={"caption", "duration_s", "tone"})
+        async with services.database.write() as session:
+            data = {"run": run.number, "place": place, **written}
+            await events.append(session, run.story_id, "scene.written", **data)
+
+    def notify(place: int, event: SubEvent) -> None:
+        asyncio.run_coroutine_threadsafe(append(place, event), loop).result()
+
+    return notify
+
+
+def make_plan(
+    story: Story,
+    services: Services,
+    remarks: Sequence[str] = (),
+    on_sub_event: OnSubEvent | None = None,
+) -> StoryPlan:
+    """Return the author's own plan if they brought one, else ask the planner.
+
+    Args:
+        story: to be planned.
+        services: the planners, and the engine whose limits the plan keeps to.
+        remarks: why the author rejected earlier plans, oldest first; their own plan too.
+        on_sub_event: called with what a planner writes, while it does.
+
+    Raises:
+        BadInput: if the instruction cannot be planned, a given plan does not fit the engine, or
+            the plan has more scenes than one may have.
+        StepFailed: if the planner is not usable here.
+    """
+    longest_s = longest_scene_s(story, services)
+    if story.given_plan is not None and not remarks:
+        brought = StoryPlan.model_validate(story.given_plan)
+        check_count(brought.sub_events, services.max_scenes)
+        check_lengths(brought.sub_events, longest_s, story.engine)
+        numbered = dict(enumerate(brought.sub_events, 1))
+        capabilities = services.engine(story.engine).capabilities
+        more = notes_on_lines(numbered, brought.cast, capabilities)
+        return brought.model_copy(update={"notes": tuple(dict.fromkeys((*brought.notes, *more)))})
+    planned = planner_of(story, services).plan(
+        Brief(
+            story.instruction,
+            story.duration_s,
+            story.language,
+            longest_clip_s=longest_s,
+            remarks=tuple(remarks),
+            on_sub_event=on_sub_event,
+        )
+    )
+    check_count(planned.sub_events, services.max_scenes)
+    return planned
+
+
+def planner_of(story: Story, services: Services) -> Planner:
+    """Return a story's planner.
+
+    Raises:
+        StepFailed: if it is not usable here.
+    """
+    if story.planner not in services.planners:
+        raise StepFailed(f"The planner {story.planner!r} is not usable here; see doctor.")
+    return services.planners[story.planner]
+
+
+def longest_scene_s(story: Story, services: Services) -> float:
+    """Return the longest scene that the story's engine makes at once, its tail excluded."""
+    return services.engine(story.engine).capabilities.longest_clip_s - story.tail_s
+
+
+def check_lengths(sub_events: Sequence[SubEvent], longest_s: float, engine: str) -> None:
+    """Refuse sub-events that the engine cannot make in one clip.
+
+    Raises:
+        BadInput: naming the first one that is too long.
+    """
+    for number, event in enumerate(sub_events, 1):
+        if event.duration_s > longest_s:
+            raise BadInput(
+                f"sub_events.{number}.duration_s",
+                event.duration_s,
+                f"is longer than the {longest_s:g} s that {engine} makes at once",
+                "Split it into sub-events, the later ones with continues: true.",
+            )

@@ -1,0 +1,30 @@
+"""How a step tells the graph where to turn: on, to a wait, or back for the author's change."""
+
+from nodes.services import Services
+from nodes.state import StateUpdate, StoryState
+from storage import revisions, runs
+from storage.models import Run, Wait
+
+
+def wait_for(wait: Wait | None) -> StateUpdate:
+    """Park for something, or go on; the checkpoint holds plain strings, whose enums may move."""
+    return {"waits_for": "" if wait is None else wait.value}
+
+
+async def turn_to(state: StoryState, services: Services) -> StateUpdate:
+    """Begin with the run's revision as SQL has it."""
+    async with services.database.read() as session:
+        run = await runs.get(session, state["run_id"])
+        revision = await revisions.get(session, run.revision_id or 0)
+    return {
+        "revision_id": revision.id,
+        "scenes": len(revision.scenes),
+        "cursor": 0,
+        "waits_for": "",
+        "is_changed": bool(run.pending_changes),
+    }
+
+
+def is_changed(state: StoryState, run: Run) -> bool:
+    """Tell whether the author wants something else than what the graph is at."""
+    return bool(run.pending_changes) or run.revision_id != state["revision_id"]
