@@ -7,8 +7,8 @@ from storage.worker_lock import WorkerLock
 LIVE = """
 import sys
 from pathlib import Path
-from storage.worker_lock import Presence
-presence = Presence(Path(sys.argv[1]))
+from storage.worker_lock import WorkerLock
+presence = WorkerLock(Path(sys.argv[1]))
 print(presence.owner, flush=True)
 sys.stdin.read()
 """
