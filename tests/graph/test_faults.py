@@ -17,7 +17,7 @@ from nodes.state import fresh_state
 from storage import clips, revisions, runs, stories
 from storage.errors import StoreUnusable
 from storage.models import Mix, RunState, SegmentRow
-from tests.conftest import ON_BOTH_DATABASES
+from tests.support.postgres import ON_BOTH_DATABASES
 
 
 class BrokenEngine(Exception):

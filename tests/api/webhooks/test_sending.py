@@ -14,7 +14,7 @@ from api.settings import Settings
 from api.webhooks.sender import Sender
 from storage import events, webhooks
 from storage.models import Delivery
-from tests.conftest import ON_BOTH_DATABASES
+from tests.support.postgres import ON_BOTH_DATABASES
 from tests.support.webhook_deliveries import (
     add_story,
     add_webhook,
