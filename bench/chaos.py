@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storage.schema import migrate
-from tests.conftest import Studio
 from tests.support.killing import Chaos
 from tests.support.postgres import Server
+from tests.support.studio import Studio
 
 
 async def measure(kills: int, url: str | None, folder: Path, seed: int) -> None:

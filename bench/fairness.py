@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 
 from bench.chaos import server_url
 from storage.models import Run, RunState
-from tests.conftest import Studio
+from tests.support.studio import Studio
 from tests.support.tone_process import BEGUN, Crew, read
 
 WORKERS = 4

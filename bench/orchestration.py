@@ -26,7 +26,7 @@ from graph.checkpoints.sqlite import open_checkpoints
 from graph.drive import RECURSION_LIMIT
 from nodes.state import fresh_state
 from storage import clips, runs
-from tests.conftest import Studio
+from tests.support.studio import Studio
 
 SCENE_S = 1.0
 

@@ -4,6 +4,7 @@ Deleting it loses nothing; the run is then rebuilt from SQL. Beside an SQLite da
 of its own; on a Postgres server it is tables of the same database.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -58,7 +59,11 @@ async def _open_file(path: Path, serde: JsonPlusSerializer) -> AsyncIterator[Asy
                 await connection.execute(pragma)
             saver = _FileSaver(connection, serde, path)
             await saver.setup()
-            yield saver
+            try:
+                yield saver
+            finally:
+                async with saver.lock:  # LangGraph leaves writes of a cancelled run to themselves
+                    await connection.close()
     except sqlite3.Error as error:
         raise _unusable(path, error) from error
 
@@ -77,10 +82,18 @@ class _FileSaver(ExplainedCalls, AsyncSqliteSaver):
     async def explained(self) -> AsyncIterator[None]:
         try:
             yield
+        except asyncio.CancelledError:
+            await self._roll_back()
+            raise
         except sqlite3.Error as error:
-            await self.conn.rollback()  # else it would keep the file locked
+            await self._roll_back()
             raise _unusable(self._path, error) from error
         await self._log.keep_short()
+
+    async def _roll_back(self) -> None:
+        """End what was begun, which would keep the file locked."""
+        async with self.lock:
+            await self.conn.rollback()
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> StoreUnusable:

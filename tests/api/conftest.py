@@ -1,7 +1,6 @@
 """The HTTP edge over a small studio: in process and over a socket."""
 
 import asyncio
-import shutil
 import socket
 from collections.abc import AsyncIterator
 
@@ -12,29 +11,7 @@ import uvicorn
 from api.app import create_app
 from api.http.deps import AppState
 from api.operations.serving import _Server
-from api.settings import Settings
-from api.store import open_store
-from storage.database import Database
-from tests.conftest import Studio
 from tests.support.api_keys import make_key
-from tests.support.fakes import LinePlanner, ToneEngine
-
-
-@pytest.fixture(scope="session")
-def empty_home(tmp_path_factory):
-    """A data folder fresh from the migrations; copying it is quicker than migrating again."""
-    home = tmp_path_factory.mktemp("empty") / "home"
-    Database.open(home / "studio.db")
-    return home
-
-
-@pytest.fixture
-async def studio(tmp_path, empty_home) -> AsyncIterator[Studio]:
-    shutil.copytree(empty_home, tmp_path / "home")
-    settings = Settings(home=tmp_path / "home")
-    store = await open_store(settings)
-    yield Studio(settings, store, ToneEngine(), LinePlanner())
-    await store.database.close()
 
 
 @pytest.fixture

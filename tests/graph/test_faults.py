@@ -18,8 +18,8 @@ from nodes.state import fresh_state
 from storage import clips, revisions, runs, stories
 from storage.errors import StoreUnusable
 from storage.models import Mix, RunState, SegmentRow, Wait
-from tests.conftest import ON_BOTH_DATABASES
 from tests.support.failed_clips import list_failed
+from tests.support.postgres import ON_BOTH_DATABASES
 
 
 class BrokenEngine(Exception):

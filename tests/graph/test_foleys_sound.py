@@ -21,8 +21,8 @@ from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, ClipResult,
 from audiostory_core.planners.clauses.planner import Clauses
 from storage.models import Clip, ClipState, Mix, RunState, SegmentRow, Story
 from storage.schema import migrate
-from tests.conftest import Studio
 from tests.support.author import Author
+from tests.support.studio import Studio
 
 STORE = Path(__file__).parent.parent / "data/killed_store.zip"
 BY_SOURCE = "f876b3c005af1d54"  # the revision of every clip in it

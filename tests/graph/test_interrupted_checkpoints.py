@@ -1,4 +1,13 @@
-"""A process that ends between any two writes of LangGraph's checkpoints loses nothing."""
+"""A process that ends between any two writes of LangGraph's checkpoints loses nothing.
+
+Nor does a run that is cancelled there keep others from theirs.
+"""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+
+import pytest
 
 from graph.build import build_graph
 from graph.checkpoints.sqlite import open_checkpoints
@@ -67,3 +76,56 @@ async def test_run_goes_on_wherever_its_process_ended(studio):
         assert kinds[-1] == "run.finished"
         writes += 1
     assert writes > 10
+
+
+THREAD = {"configurable": {"thread_id": "story:1:run:1", "checkpoint_ns": "", "checkpoint_id": "1"}}
+
+
+def assert_is_free(path):
+    """Assert that whoever wants to write can."""
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+
+async def test_write_that_is_cancelled_keeps_no_file_locked(studio, monkeypatch):
+    file = studio.settings.checkpoint_file
+    is_written = asyncio.Event()
+
+    async def commit_never():
+        is_written.set()
+        await asyncio.Event().wait()
+
+    async with open_checkpoints(file) as saver:
+        with monkeypatch.context() as patch:
+            patch.setattr(saver.conn, "commit", commit_never)
+            writing = asyncio.create_task(saver.aput_writes(THREAD, [("a", 1)], "task"))
+            await is_written.wait()
+            writing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+
+        assert_is_free(file)
+
+
+async def test_write_that_nobody_waits_for_ends_before_the_file_is_closed(studio, monkeypatch):
+    file = studio.settings.checkpoint_file
+    is_written = asyncio.Event()
+
+    async with open_checkpoints(file) as saver:
+        commit = saver.conn.commit
+
+        async def commit_late():
+            is_written.set()
+            await asyncio.sleep(0.05)
+            await commit()
+
+        monkeypatch.setattr(saver.conn, "commit", commit_late)
+        writing = asyncio.create_task(saver.aput_writes(THREAD, [("a", 1)], "task"))
+        await is_written.wait()
+
+    assert_is_free(file)
+    await writing
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT task_id, channel FROM writes").fetchall() == [
+            ("task", "a")
+        ]

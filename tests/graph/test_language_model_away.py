@@ -7,8 +7,8 @@ import pytest
 
 from audiostory_core.errors import LanguageModelAway
 from storage.models import RunState
-from tests.conftest import Studio
 from tests.support.fakes import LinePlanner, ToneEngine
+from tests.support.studio import Studio
 
 AWAY = LanguageModelAway("http://127.0.0.1:1", "cannot be reached")
 TIMES = 5  # more than a run may be attempted

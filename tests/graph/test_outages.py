@@ -12,9 +12,9 @@ from sqlalchemy import select
 from storage import clips, runs
 from storage.errors import StoreUnusable
 from storage.models import Clip, ClipState, RunState
-from tests.conftest import Studio
 from tests.support.disks import mount_disk
 from tests.support.postgres import ON_BOTH_DATABASES, ON_POSTGRES
+from tests.support.studio import Studio
 
 __all__ = ["mount_disk"]
 

@@ -29,8 +29,9 @@ from storage.models import (
     Story,
     Take,
 )
-from tests.conftest import ON_BOTH_DATABASES, Studio
 from tests.support.finished_stories import branch, hear, shelve
+from tests.support.postgres import ON_BOTH_DATABASES
+from tests.support.studio import Studio
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -21,8 +21,8 @@ from storage.models import (
     SubEvent,
     Take,
 )
-from tests.conftest import ON_BOTH_DATABASES
 from tests.support.finished_stories import branch, hear, shelve
+from tests.support.postgres import ON_BOTH_DATABASES
 
 DAY_S = 86_400.0
 pytestmark = ON_BOTH_DATABASES

@@ -21,9 +21,9 @@ from api.stories.views import (
 )
 from api.terminal import console
 from audiostory_core.errors import BadInput
-from tests.conftest import Studio
 from tests.storage.test_bundles import rewritten, with_rows
 from tests.support.finished_stories import shelve
+from tests.support.studio import Studio
 
 ROUNDS, SEEDS = 60, range(4)
 DEEP = "[" * 100_000 + "]" * 100_000

@@ -6,7 +6,7 @@ from sqlalchemy import delete, select, update
 from storage import progress
 from storage.errors import NotFound
 from storage.models import Clip, ClipState, Mix, Run, RunState, SceneVersion, Story, now_s
-from tests.conftest import ON_BOTH_DATABASES
+from tests.support.postgres import ON_BOTH_DATABASES
 
 SCENE_S = 2.0
 

@@ -3,8 +3,8 @@ from sqlalchemy import select
 from storage.models import Clip, ClipState, Run
 from storage.stats import tally
 from storage.verification import repair, verify
-from tests.conftest import ON_BOTH_DATABASES
 from tests.support.finished_stories import SAMPLES, TAIL, hear, shelve
+from tests.support.postgres import ON_BOTH_DATABASES
 
 
 @ON_BOTH_DATABASES

@@ -18,8 +18,8 @@ from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes
 from audiostory_core.story.edits import read_edits
 from storage import mixes, revisions, stories
 from storage.models import Mix, Revision, Run, SceneVersion, SegmentRow, Take
-from tests.conftest import Studio
 from tests.support.fakes import ToneEngine
+from tests.support.studio import Studio
 
 
 @contextmanager

@@ -25,8 +25,8 @@ from audiostory_core.story.edits import read_edits
 from graph.worker import Worker
 from nodes.services import Services
 from storage import keys, webhooks
-from tests.conftest import Studio
 from tests.support.fakes import LinePlanner, ToneEngine
+from tests.support.studio import Studio
 
 ADDRESS = "https://93.184.216.34/hook"  # on the Internet, and nobody has to be asked where
 UNLIMITED = 1_000_000

@@ -24,8 +24,8 @@ from audiostory_core.story.changes import Edits
 from audiostory_core.story.edits import Reword
 from storage import stories
 from storage.models import Clip, ClipState, Mix, Revision, RunState, SceneVersion, SegmentRow, Wait
-from tests.conftest import Studio
 from tests.support import tone_process
+from tests.support.studio import Studio
 
 SCENES = 20
 LOOK_S = 0.005  # between two looks at the log of the engines

@@ -13,9 +13,9 @@ from api.store import open_store
 from api.stories.views import open_mix
 from audiostory_core.audio.export import export
 from storage import revisions, stories
-from tests.conftest import Studio
 from tests.support.fakes import LinePlanner, ToneEngine
 from tests.support.servers import assert_problem
+from tests.support.studio import Studio
 
 
 @pytest.fixture(scope="module")

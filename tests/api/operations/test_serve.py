@@ -151,7 +151,7 @@ import httpx
 
 import api.operations.serving
 from api.app import create_app
-from api.http.deps import Edge
+from api.http.deps import AppState
 from api.settings import Settings
 from api.store import open_store
 
@@ -159,7 +159,7 @@ from api.store import open_store
 async def main():
     settings = Settings(home=Path(sys.argv[1]))
     store = await open_store(settings)
-    transport = httpx.ASGITransport(create_app(Edge(store, settings, lambda: 1)))
+    transport = httpx.ASGITransport(create_app(AppState(store, settings, lambda: 1)))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         posted = await client.post("/v1/stories", json={"instruction": "Rain"})
         path = f"/v1/stories/{sys.argv[2]}"

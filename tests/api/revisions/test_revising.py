@@ -17,10 +17,10 @@ from audiostory_core.planners.clauses.planner import Clauses
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.plan import StoryPlan
 from storage.models import RunState
-from tests.conftest import Studio
 from tests.support.author import Author, tone_in_catalog
 from tests.support.fakes import ToneEngine
 from tests.support.servers import assert_problem
+from tests.support.studio import Studio
 
 
 class UnevenEngine(ToneEngine):

@@ -20,8 +20,8 @@ from audiostory_core.model.tiny.checkpoint import write_tiny
 from audiostory_core.story.plan import StoryPlan, SubEvent, WrittenTokens
 from storage.models import Condition, RunState, SceneVersion
 from storage.verification import verify
-from tests.conftest import Studio
 from tests.support.author import Author, tone_in_catalog
+from tests.support.studio import Studio
 
 THREE = "Rain on a roof.\nA dog barks.\nThunder rolls away."
 QUICK = {"steps": 1, "guidance": 1.0}
