@@ -386,7 +386,7 @@ def _wanted_by(story_id: str | None) -> ColumnElement[bool]:
 def _batch(found: list[Clip]) -> list[Clip]:
     """Return the first clip and those that may be made beside it.
 
-    One that was attempted before is made alone, lest it fail its neighbours time and again.
+    One that was attempted before is made alone, lest it fail its neighbors time and again.
     """
     return found[:1] + [
         clip

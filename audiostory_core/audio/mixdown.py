@@ -1,6 +1,6 @@
 """A mix read from its segments: never whole in memory, any stretch as good as any other.
 
-A mix is stored un-normalised, as slices of clip files and of rendered seams. Its mastering, one
+A mix is stored un-normalized, as slices of clip files and of rendered seams. Its mastering, one
 gain and perhaps a limiter, is applied while reading.
 """
 

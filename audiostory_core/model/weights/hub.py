@@ -1,6 +1,6 @@
 """Checkpoints from the Hugging Face Hub or a mirror of it.
 
-`huggingface_hub` speaks with the server and honours HF_ENDPOINT, HF_HUB_OFFLINE and the proxies of
+`huggingface_hub` speaks with the server and honors HF_ENDPOINT, HF_HUB_OFFLINE and the proxies of
 the environment. Its own snapshots begin a file of eight gigabytes anew when the process ends; here
 the part that has arrived is kept, and every file is compared with the hash that the server lists.
 """

@@ -36,7 +36,7 @@ class AudioStoryPlanner:
         """Return the sub-events that the model wrote, in the asked time.
 
         Its durations are scaled to the total; what is then longer than a clip is split, what would
-        be shorter than the shortest sub-event is joined to its neighbour. Each is in the notes.
+        be shorter than the shortest sub-event is joined to its neighbor. Each is in the notes.
 
         Raises:
             BadInput: if the instruction or the duration cannot be planned, or the model writes no

@@ -11,7 +11,7 @@ from audiostory_core.planners.clauses.screenplay import (
     HEADING,
     TRANSITION,
     Speech,
-    centred_dialogue,
+    centered_dialogue,
     may_be_name,
 )
 from audiostory_core.planners.clauses.speech import Voice, manner_in
@@ -68,12 +68,12 @@ def read_blocks(text: str, language: Language) -> list[Block]:
     """Part a text into blocks, in order; together they hold all that is not white space."""
     lines = [(m.start(), m.end()) for m in _LINE.finditer(text)]
     speakers = _speakers(text, lines, language)
-    centred = centred_dialogue(text, lines, language)
+    centered = centered_dialogue(text, lines, language)
     blocks: list[Block] = []
     opening: int | None = None  # where a "CUT TO:" begins that the next block takes along
     after_speech = 0  # line
     for number, (start, end) in enumerate(lines):
-        speech = centred.get(number)
+        speech = centered.get(number)
         if speech:
             after_speech = number + speech.lines
             read = [_spoken_block(speech)]

@@ -45,7 +45,7 @@ def may_be_name(name: str, language: Language) -> bool:
     return not (len(words) == 1 and words[0] in language.places | language.adverbs)
 
 
-def centred_dialogue(
+def centered_dialogue(
     text: str, lines: Sequence[tuple[int, int]], language: Language
 ) -> dict[int, Speech]:
     """Find dialogue below names in capitals, by the number of its first line.

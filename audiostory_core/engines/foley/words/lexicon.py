@@ -5,7 +5,7 @@ What a phrase may be, in the files that list the kinds of sound:
     [rain_on_tin]                              # Kind.name
     en = ["rain on tin roofs", "rain … roof"]  # one list per language: en es fr de zh ja
 
-1.  Phrases and text are compared casefolded and NFKC-normalised, with plain quotes. Hyphens and
+1.  Phrases and text are compared casefolded and NFKC-normalized, with plain quotes. Hyphens and
     apostrophes separate words: "tick-tock" is "tick tock", "d'eau" is "d eau". Accents count, but
     a text written without any matches too.
 2.  Latin-script phrases match whole words, each in any light inflection of the word as written:

@@ -18,7 +18,7 @@ Label = TypeVar("Label")
 _GAP_WORDS = 2
 PARSED_AT_ONCE = 200  # phrases between two checkpoints
 _GAP_IDEOGRAPHS = 6
-_COMPOUND_TAIL = 5  # letters: the least that is recognised at the end of a German compound
+_COMPOUND_TAIL = 5  # letters: the least that is recognized at the end of a German compound
 _SPACELESS = ("zh", "ja")
 
 
