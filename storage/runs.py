@@ -51,8 +51,8 @@ async def claim(
 
     Args:
         session: a writing session.
-        owner: who claims.
-        ttl_s: seconds until the lease runs out unless renewed.
+        owner: the worker that claims.
+        ttl_s: seconds until the lease runs out if it is not renewed.
         story_id: claim only this story's run.
         but: runs that are left for later.
     """
@@ -106,7 +106,7 @@ async def release_owner(
 async def give_up(session: AsyncSession, owner: str, table: type[Run | Clip]) -> list[str]:
     """Queue again what a living owner holds and cannot go on with; the attempts do not count.
 
-    Clips that nobody waits for any more are withdrawn.
+    Clips that no run waits for any more are withdrawn.
 
     Returns:
         The stories that are concerned.
@@ -195,7 +195,7 @@ async def drop_edit(session: AsyncSession, run: Run, edit: Json) -> None:
 
 
 async def refuse(session: AsyncSession, run: Run, error: str) -> None:
-    """Take the first change off the list and keep why, until the author asks for another."""
+    """Take the first change off the list and keep the reason until the author requests another."""
     edit, *run.pending_changes = run.pending_changes
     run.error = error
     await events.append(
@@ -235,7 +235,7 @@ async def list_owners(session: AsyncSession) -> set[str]:
 
 
 async def withdraw_unwanted(session: AsyncSession, keys: Sequence[str]) -> None:
-    """Take those of the clips off the queue that nobody waits for any more."""
+    """Take those clips off the queue that no run waits for any more."""
     for some in in_parts(sorted(keys)):
         await session.execute(
             update(Clip)
@@ -261,7 +261,7 @@ async def is_held(session: AsyncSession, run_id: int, owner: str) -> bool:
 
 
 async def finish(session: AsyncSession, run_id: int, owner: str) -> None:
-    """End a run that has done everything; one that was asked for more meanwhile is queued."""
+    """End a run that has done everything; one that got another change meanwhile is queued."""
     run = await _get_held(session, run_id, owner)
     if run is None:
         return
