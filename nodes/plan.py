@@ -80,12 +80,12 @@ def make_plan(
     remarks: Sequence[str] = (),
     on_sub_event: OnSubEvent | None = None,
 ) -> StoryPlan:
-    """Return the author's own plan if he brought one, else ask the planner.
+    """Return the author's own plan if they brought one, else the planner's.
 
     Args:
         story: to be planned.
         services: the planners, and the engine whose limits the plan keeps to.
-        remarks: why the author rejected earlier plans, oldest first; his own plan too.
+        remarks: why the author rejected earlier plans, oldest first; their own plan too.
         on_sub_event: told what a planner writes, while it does.
 
     Raises:

@@ -1,4 +1,4 @@
-"""review: the author approves the plan, and later the mix; a run without review approves for him."""
+"""review: the author approves the plan, and later the mix; a run without review approves for them."""
 
 from nodes.plan import is_changed
 from nodes.services import Services
