@@ -104,7 +104,7 @@ class StateFolder:
 
 
 def default_folder() -> Path:
-    """Where servers of this user write unless told otherwise: in memory where that is usual."""
+    """Where servers of this user write by default: in memory where that is usual."""
     memory = Path("/dev/shm")
     root = memory if memory.is_dir() else Path(tempfile.gettempdir())
     return root / f"audiostory-states-{os.geteuid()}"
