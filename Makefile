@@ -35,7 +35,7 @@ help:
 	@echo 'make test-more    what make test leaves out: vLLM, long chaos, fuzz'
 	@echo 'make test-all     make test, then make test-more'
 	@echo 'make test-latest  the tests with the newest packages, in .venv-latest, and what differs from the lock'
-	@echo 'make check        lint, types, import contracts'
+	@echo 'make check        lint, spelling, types, import contracts'
 	@echo 'make format       write the code the way make check wants it'
 	@echo 'make lock         write requirements/*.txt after a change of pyproject.toml; UPGRADE=1 takes the newest'
 	@echo 'make vllm-env     install vLLM in .vllm-env, for `audiostory llm serve`'
@@ -64,6 +64,7 @@ test-latest:
 check: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -5,7 +5,7 @@ plan → review_plan → interleave (some sub-events a turn) → synthesize → 
 
 A step that must wait says so in `waits_for`; the graph then stops in `park`, an interrupt alone
 in its node, and goes back to the same step when the run is woken. What was decided meanwhile is
-in SQL, so the value of the resume says nothing. Where the author asked for a change meanwhile, the
+in SQL, so the value of the resume says nothing. If a change was requested meanwhile, the
 step says `is_changed`, and the way leads through change back to review_plan.
 """
 

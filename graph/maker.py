@@ -1,4 +1,4 @@
-"""A clip maker: claims clips and makes them, until it is told to stop.
+"""A clip maker: claims clips and renders them until it is stopped.
 
 Imports neither LangGraph nor a planner: a process that only makes clips starts without them.
 """
@@ -32,7 +32,7 @@ PROGRESS = (
     "clip.queued",
     "clip.finished",
     "mix.ready",
-)  # an outage is told again after these
+)  # an outage after these is a new event
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +64,10 @@ class ClipMaker:
         presence: sign of life; its owner name is what claims carry.
         batch: clips handed to an engine at once.
         story_id: work for this story only; a store that does not mend by itself then ends the
-            work, for its author is there to be told.
-        engines: make clips of these engines only; empty: of all there are.
+            work, because the author is at the terminal.
+        engines: make clips of these engines only; empty: of all.
         retry_s: before a full disk is looked at again; doubled each time, to a minute at most.
-        drain_s: clips that take longer when it is told to stop are given back.
+        drain_s: on stopping, clips that take longer are given back.
     """
 
     services: Services

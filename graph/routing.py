@@ -9,7 +9,7 @@ Edge = Callable[[StoryState], str]
 
 
 def next_step(following: str, park: str = "") -> Edge:
-    """Go on to `following`, to `park` if the step must wait, or to what the author asked for."""
+    """Go on to `following`, to `park` if the step must wait, or to a change that was requested."""
 
     def route(state: StoryState) -> str:
         if state["is_changed"]:

@@ -1,7 +1,7 @@
 """check: decide from what is found of each clip whether it is accepted, made again, or flagged.
 
-A clip is judged by its own samples and request alone, so that no neighbour can cause it to be
-made again; what compares neighbours (the seams) only informs.
+A clip is judged by its own samples and request alone, so that no neighbor can cause it to be
+made again; what compares neighbors (the seams) only informs.
 """
 
 from collections.abc import Sequence

@@ -97,7 +97,7 @@ class AudioFiles:
             return False
 
     def is_intact(self, path: Path) -> bool:
-        """Tell what `is_whole` tells, but read a file only once while nobody writes to it.
+        """Tell what `is_whole` tells, but read a file again only after it was written to.
 
         The file may lie in another folder, if its name ends in its hash and a suffix.
         """
@@ -195,7 +195,7 @@ class AudioFiles:
             raise
 
     def _recall(self, path: Path) -> bool | None:
-        """Return what was found out about a file as it is now; None: nothing yet."""
+        """Return whether the file as it is now is whole; None: not examined yet."""
         stamp, is_whole = self._examined.get(path, (None, False))
         return is_whole if stamp == _stamp_of(path.stat()) else None
 

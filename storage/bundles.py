@@ -179,7 +179,7 @@ async def put_in(
 
 
 async def _put_clips(session: AsyncSession, clips: Sequence[Json]) -> None:
-    """Store clips; one that this store has not made yet is made by that, for whoever waits."""
+    """Store clips; one that this store has not made yet becomes finished, for the runs that wait."""
     adopted: list[str] = []
     for told in sorted(clips, key=lambda clip: str(clip["key"])):
         values = told if told["state"] in SETTLED else told | {"state": ClipState.WITHDRAWN}
@@ -268,7 +268,7 @@ async def _put_segment(session: AsyncSession, told: Json) -> int:
     """Store a segment, or find the equal one that is there.
 
     One of the same key may differ, if another processor rendered it: this one is then kept beside
-    it under a key that no stitch asks for, so that the mix stays what it was to the bit.
+    it under a key that no stitch uses, so that the mix stays what it was to the bit.
     """
     values = {name: value for name, value in told.items() if name != "id"}
     shape = {name: told[name] for name in ("file", "offset", "samples")}

@@ -229,8 +229,8 @@ async def claim(
 
     Args:
         session: a writing session.
-        owner: who claims.
-        ttl_s: seconds until the lease runs out unless renewed.
+        owner: the worker that claims.
+        ttl_s: seconds until the lease runs out if it is not renewed.
         engines: names of the engines the worker can run.
         most: how many clips at most; they all belong to the engine of the first.
         story_id: claim only clips that a run of this story wants.
@@ -269,7 +269,7 @@ async def renew(session: AsyncSession, keys: Sequence[str], owner: str, ttl_s: f
 
 
 async def is_any_audible(session: AsyncSession, files: Sequence[str]) -> bool:
-    """Tell whether any of these files has a sound that was asked for; silence is none."""
+    """Tell whether any of these files has a sound that its request names; silence is none."""
     for some in in_parts(files):
         for report in await session.scalars(select(Clip.engine_report).where(Clip.file.in_(some))):
             if report and report["matched"] and not report.get("is_silence"):
@@ -402,7 +402,7 @@ def _wanted_by(story_id: str | None) -> ColumnElement[bool]:
 def _batch(found: list[Clip]) -> list[Clip]:
     """Return the first clip and those that may be made beside it.
 
-    One that was attempted before is made alone, lest it fail its neighbours time and again.
+    A clip that was attempted before is rendered alone, so that it cannot fail its neighbors again.
     """
     return found[:1] + [
         clip

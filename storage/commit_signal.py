@@ -1,4 +1,4 @@
-"""Noticing that somebody has committed something, so that nobody who waits for work polls hard."""
+"""Noticing the commits of any process, so that waiting for work needs little polling."""
 
 import asyncio
 from contextlib import suppress
@@ -20,7 +20,7 @@ class Changes:
         return self._count
 
     def note(self) -> None:
-        """Wake everybody who waits."""
+        """Wake all waiting tasks."""
         self._count += 1
         self._moved.set()
         self._moved = asyncio.Event()

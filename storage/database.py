@@ -27,13 +27,13 @@ class Backend(Protocol):
         """Wait until this process may begin to write."""
 
     async def commit(self, session: AsyncSession) -> None:
-        """Commit, and wake who waits for changes."""
+        """Commit, and wake tasks that wait for changes."""
 
     def explain(self, error: Exception) -> StoreUnusable | None:
         """Return the error to raise instead, if the store is at fault and not its user."""
 
     def is_clash(self, error: object) -> bool:
-        """Tell whether what was to be stored is there already, and may be there but once."""
+        """Tell whether what was to be stored is there already, and may be there only once."""
 
     def unreadable(self, error: Exception) -> StoreUnusable:
         """Return the error to raise when not even reading works."""

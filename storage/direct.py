@@ -161,7 +161,7 @@ class Cursor:
 
 
 async def _finish(executor: Executor | None, work: Callable[[], Any]) -> Any:
-    """Do work in a thread, to its end even if whoever waits for it is cancelled.
+    """Do work in a thread, to its end even if the waiting task is cancelled.
 
     A connection that a thread still works with must not go back to the pool.
     """

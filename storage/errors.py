@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class StoreError(Exception):
-    """The store cannot do what was asked; the message says why and what to do."""
+    """The store cannot serve a request; the message says why and what to do."""
 
 
 class NotFound(StoreError):
@@ -27,7 +27,7 @@ class NotFound(StoreError):
 
 
 class Conflict(StoreError):
-    """What was asked contradicts what is stored."""
+    """A request contradicts what is stored."""
 
 
 class Clash(Conflict):

@@ -1,4 +1,4 @@
-"""Finding what nobody can hear any more, and removing it.
+"""Finding rows and files that no story needs any more, and removing them.
 
 A row is loose when no other row names it, a file when no row does and it is old enough. Rows go
 first, in transactions that look again; files follow after the commit, each looked up once more.

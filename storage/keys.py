@@ -1,4 +1,4 @@
-"""API keys, and who asked for what."""
+"""API keys, and the audit of what each changed."""
 
 import hashlib
 import secrets
@@ -67,7 +67,7 @@ async def revoke(session: AsyncSession, key_id: str) -> ApiKey:
 
 
 async def may_touch(session: AsyncSession, story_id: str, owner_key: str | None) -> bool:
-    """Tell whether there is such a story, and it belongs to this key; None: to anyone."""
+    """Tell whether the story exists and belongs to this key; None: to any key."""
     wanted = select(Story.id).where(Story.id == story_id)
     if owner_key is not None:
         wanted = wanted.where(Story.owner_key == owner_key)
@@ -77,19 +77,19 @@ async def may_touch(session: AsyncSession, story_id: str, owner_key: str | None)
 async def audit(
     session: AsyncSession, *, key_id: str | None, action: str, target: str | None, status: int
 ) -> None:
-    """Write down that something was asked for; the columns of `Audit` tell what is what."""
+    """Add a row to the audit; arguments are the columns of `Audit`."""
     await audit_all(
         session, [{"key_id": key_id, "action": action, "target": target, "status": status}]
     )
 
 
 async def audit_all(session: AsyncSession, rows: Sequence[Json]) -> None:
-    """Write down that several things were asked for, each as columns of `Audit`."""
+    """Add rows to the audit, each as columns of `Audit`."""
     await session.execute(insert(Audit), rows)
 
 
 async def list_audit(session: AsyncSession, limit: int, before: int | None = None) -> list[Audit]:
-    """List what was asked for, newest first.
+    """List the audit, newest first.
 
     Args:
         session: to read in.

@@ -18,7 +18,7 @@ CONNECTION = {
 
 
 def server_url(location: str) -> URL:
-    """Return a server's URL as SQLAlchemy has it, with this program's settings of a connection.
+    """Return a server's URL in SQLAlchemy's form, with this program's settings of a connection.
 
     Raises:
         sqlalchemy.exc.ArgumentError, ValueError: if it is no URL.

@@ -70,7 +70,7 @@ class ClipState(StrEnum):
     CLAIMED = "claimed"  # a worker holds its lease
     FINISHED = "finished"  # its file is complete and named by its content
     FAILED = "failed"  # every attempt failed; the error is kept
-    WITHDRAWN = "withdrawn"  # nobody waits for it any more; queued again when somebody does
+    WITHDRAWN = "withdrawn"  # no run waits for it any more; queued again when one does
 
 
 class Wait(StrEnum):
@@ -147,7 +147,7 @@ class ApiKey(Table):
 
 
 class Audit(Table):
-    """Who asked for what: one row for every request that may change something."""
+    """Which key changed what: one row for every request that may change something."""
 
     __tablename__ = "audit"
 
@@ -160,19 +160,21 @@ class Audit(Table):
 
 
 class Story(Table):
-    """What the author asked for, and the revision that is current."""
+    """The author's instruction and settings, and the current revision."""
 
     __tablename__ = "story"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     owner_key: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
     instruction: Mapped[str]
-    duration_s: Mapped[float | None]  # as asked; None: the planner's choice
+    duration_s: Mapped[float | None]  # as requested; None: the planner's choice
     language: Mapped[str | None]
     seed: Mapped[int]
     engine: Mapped[str]
     planner: Mapped[str]
-    parameters: Mapped[Json] = mapped_column(server_default=text("'{}'"))  # of the engine, as asked
+    parameters: Mapped[Json] = mapped_column(
+        server_default=text("'{}'")
+    )  # of the engine, as requested
     tail_s: Mapped[float]
     review: Mapped[bool]
     priority: Mapped[int]  # the higher, the sooner; fair between stories of equal priority
@@ -237,7 +239,7 @@ class SceneVersion(Table):
     cast: Mapped[list[Json] | None]  # members that are other people in this scene
     condition_id: Mapped[str | None] = mapped_column(ForeignKey("condition.id"))
     clip_key: Mapped[str | None] = mapped_column(index=True)  # set once with the queued clip
-    rerolls: Mapped[int]  # times the check asked for another seed
+    rerolls: Mapped[int]  # other seeds that the check has drawn
     is_judged: Mapped[bool]  # its clip was checked, or chosen by the author
     flags: Mapped[list[str]]  # what the check wants the author to hear
 
@@ -271,7 +273,7 @@ class Condition(Table):
 
 
 class Clip(Table):
-    """A queued or finished sound, shared by everyone who wants exactly this request."""
+    """A queued or finished sound, shared by all stories with exactly this request."""
 
     __tablename__ = "clip"
     __table_args__ = (
@@ -336,10 +338,8 @@ class Run(Table):
     state: Mapped[str] = mapped_column(index=True)
     waits_for: Mapped[str | None]  # a Wait: why it is parked
     review: Mapped[bool]  # stops for the author after the plan and after the mix
-    pending_changes: Mapped[
-        list[Json]
-    ]  # changes the author asked for that are still to be made, in order
-    approved: Mapped[list[str]]  # the reviews the author, or `create` for him, has passed
+    pending_changes: Mapped[list[Json]]  # changes still to be made, in order
+    approved: Mapped[list[str]]  # reviews passed by the author, or by `create` for them
     owner: Mapped[str | None]
     attempt: Mapped[int]  # times a worker took it since it last parked or moved on
     priority: Mapped[int]  # the story's
@@ -426,7 +426,7 @@ class Delivery(Table):
     event_number: Mapped[int]
     state: Mapped[str]  # a DeliveryState
     attempt: Mapped[int]
-    next_at: Mapped[float]  # not before; also the lease of who is sending it
+    next_at: Mapped[float]  # not before; also the lease of its sender
     status: Mapped[int | None]  # of the last answer
     error: Mapped[str | None]
     delivered_at: Mapped[float | None]

@@ -45,11 +45,11 @@ class PostgresServer:
         self.changes: Changes = ServerChanges(conninfo(location))
 
     def turn(self) -> AbstractAsyncContextManager[None]:
-        """Wait for nobody: the server lets any number write."""
+        """Do not wait: the server lets any number write."""
         return nullcontext()
 
     async def commit(self, session: AsyncSession) -> None:
-        """Commit, and wake who waits in any process."""
+        """Commit, and wake waiting tasks of every process."""
         await session.flush()
         if session.in_transaction():
             await session.execute(NOTIFY)
@@ -66,7 +66,7 @@ class PostgresServer:
         return unusable(self._location, error) if is_full else None
 
     def is_clash(self, error: object) -> bool:
-        """Tell whether what was to be stored is there already, and may be there but once."""
+        """Tell whether what was to be stored is there already, and may be there only once."""
         return isinstance(error, psycopg.errors.UniqueViolation)
 
     def unreadable(self, error: Exception) -> StoreUnusable:
@@ -84,7 +84,7 @@ class ServerChanges(Changes):
     """Commits by any process, heard on one connection that is opened when somebody first waits.
 
     Args:
-        connection: the server as libpq has it.
+        connection: the server in libpq's form.
     """
 
     def __init__(self, connection: str) -> None:
@@ -134,7 +134,7 @@ def _engine(location: str, isolation_level: str) -> AsyncEngine:
 
 
 def conninfo(location: str) -> str:
-    """Return a server's URL as libpq has it, with this program's settings of a connection."""
+    """Return a server's URL in libpq's form, with this program's settings of a connection."""
     given = conninfo_to_dict(location)
     return make_conninfo(location, **{k: v for k, v in CONNECTION.items() if k not in given})
 

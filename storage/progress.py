@@ -64,7 +64,7 @@ class Progress:
     working: int  # clips in the making now
     working_share: float | None  # 0 … 1, what is done of them in the mean; None: there are none
     speed_x: float | None  # seconds of sound a worker makes in a second; None: never measured
-    eta_s: float | None  # until the mix is made at this pace; None: nobody knows
+    eta_s: float | None  # until the mix is made at this pace; None: unknown
     run: int  # its number
 
 

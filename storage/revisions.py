@@ -254,7 +254,7 @@ async def list_wordings(session: AsyncSession, scene_ids: Sequence[int]) -> list
 async def list_remarks(session: AsyncSession, scene_ids: Sequence[int]) -> list[Row[Any]]:
     """List what is to be said of scene versions and their clips, in the order of the ids.
 
-    Much less than all of them: it is looked up whenever somebody asks how a story is.
+    Much less than all of them: it is read with every status of a story.
     """
     found: dict[int, Row[Any]] = {}
     for some in in_parts(scene_ids):

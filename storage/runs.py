@@ -51,8 +51,8 @@ async def claim(
 
     Args:
         session: a writing session.
-        owner: who claims.
-        ttl_s: seconds until the lease runs out unless renewed.
+        owner: the worker that claims.
+        ttl_s: seconds until the lease runs out if it is not renewed.
         story_id: claim only this story's run.
         but: runs that are left for later.
     """
@@ -219,7 +219,7 @@ async def list_owners(session: AsyncSession) -> set[str]:
 
 
 async def withdraw_unwanted(session: AsyncSession, keys: Sequence[str]) -> None:
-    """Take those of the clips off the queue that nobody waits for any more."""
+    """Take those clips off the queue that no run waits for any more."""
     for some in in_parts(sorted(keys)):
         await session.execute(
             update(Clip)
@@ -245,7 +245,7 @@ async def is_held(session: AsyncSession, run_id: int, owner: str) -> bool:
 
 
 async def finish(session: AsyncSession, run_id: int, owner: str) -> None:
-    """End a run that has done everything; one that was asked for more meanwhile is queued."""
+    """End a run that has done everything; one that got another change meanwhile is queued."""
     run = await _get_held(session, run_id, owner)
     if run is None:
         return

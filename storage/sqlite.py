@@ -62,7 +62,7 @@ class SqliteFile:
             self._writer.release()
 
     async def commit(self, session: AsyncSession) -> None:
-        """Commit, wake who waits in this process, and keep the log short."""
+        """Commit, wake waiting tasks of this process, and keep the log short."""
         await session.commit()
         self.changes.count()
         await self._log.keep_short()
@@ -75,7 +75,7 @@ class SqliteFile:
         return None
 
     def is_clash(self, error: object) -> bool:
-        """Tell whether what was to be stored is there already, and may be there but once."""
+        """Tell whether what was to be stored is there already, and may be there only once."""
         code = getattr(error, "sqlite_errorcode", None)
         return code in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 

@@ -21,7 +21,7 @@ class Stats:
         failed_attempts: at clips that are kept, by engine; also those whose worker died.
         oldest_clip_s: how long the clip that was queued first has waited; 0 if none waits.
         oldest_run_s: likewise of runs.
-        deliveries_due: events that webhooks have not been told yet.
+        deliveries_due: events that are not yet delivered to webhooks.
     """
 
     runs: dict[str, int]
@@ -58,7 +58,7 @@ async def tally(session: AsyncSession) -> Stats:
 
 
 def _samples(session: AsyncSession) -> ColumnElement[int]:
-    """Return the length in samples that a clip's request asks for, as SQL."""
+    """Return the length in samples of a clip's request, as SQL."""
     if session.get_bind().dialect.name == "postgresql":
         return cast(Clip.request, JSON)["samples"].as_integer()
     return func.json_extract(Clip.request, "$.samples")

@@ -39,7 +39,7 @@ async def add(session: AsyncSession, **values: Any) -> Story:
 
 
 async def add_without_run(session: AsyncSession, **values: Any) -> Story:
-    """Store a story that nobody works on yet."""
+    """Store a story without a run."""
     story = await _insert(session, values)
     await events.append(session, story.id, "story.created", seed=story.seed)
     return story

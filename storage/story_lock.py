@@ -1,7 +1,7 @@
 """Which process works on a story for its author: one of those that share a data folder.
 
-The others follow what it does. It holds a lock on a file; the kernel releases it however the
-process ends, and the next to try has the story.
+It holds a lock on a file, and the others follow its progress. The kernel releases the lock however
+the process ends, and the next to try takes the story.
 """
 
 import fcntl
@@ -14,7 +14,7 @@ UNKNOWN = "it has not said which"
 
 
 class StoryLock:
-    """A try to be the one; a context manager that gives it up.
+    """A try to take a story for this process; a context manager that gives it back.
 
     Args:
         folder: where the workers of a store keep their lock files.
@@ -23,7 +23,7 @@ class StoryLock:
 
     def __init__(self, folder: Path, story_id: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / f".story-{story_id}"  # hidden from those who look for workers
+        self._path = folder / f".story-{story_id}"  # hidden from the search for workers
         self._lock: TextIO | None = None
 
     def __enter__(self) -> Self:
@@ -36,7 +36,7 @@ class StoryLock:
             self._lock = None
 
     def take(self) -> bool:
-        """Become the one, unless another is; call it again only after False."""
+        """Take the lock if it is free; call it again only after False."""
         while True:
             lock = self._path.open("a")
             try:
@@ -53,7 +53,7 @@ class StoryLock:
             lock.close()  # its holder removed it between the two calls
 
     def holder(self) -> str:
-        """Say who the one is: process and host, as far as it has said so."""
+        """Return the process and host that hold the lock, as far as they have said so."""
         try:
             return self._path.read_text() or UNKNOWN
         except FileNotFoundError:

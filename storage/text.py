@@ -29,7 +29,7 @@ def fault_of(text: str) -> Fault | None:
 class StoredText(TypeDecorator[str]):
     """Text without NUL characters and halves of surrogate pairs: no Postgres can hold those.
 
-    Refused here, such text is the fault of who sent it, wherever it came in, and whether it was to
+    Refused here, such text is the fault of its sender, wherever it came in, and whether it was to
     be stored or looked for.
     """
 

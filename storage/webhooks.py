@@ -141,7 +141,7 @@ async def get_delivery(session: AsyncSession, delivery_id: int) -> Delivery:
 
 
 async def announce(session: AsyncSession, story_id: str, number: int, kind: str) -> None:
-    """Put an event on its way to everyone who wants to hear of it; `events.append` calls it."""
+    """Queue an event for every webhook of its kind; `events.append` calls it."""
     heard = select(
         Webhook.id,
         literal(story_id),
@@ -195,7 +195,7 @@ async def claim(session: AsyncSession, most: int, lease_s: float) -> list[Outgoi
     Args:
         session: a writing session.
         most: how many at most.
-        lease_s: seconds until others may claim them unless they are settled.
+        lease_s: seconds until others may claim those that are not settled.
     """
     due = await session.execute(
         select(Delivery, Webhook, Event)
@@ -216,7 +216,7 @@ async def claim(session: AsyncSession, most: int, lease_s: float) -> list[Outgoi
 
 
 async def settle_delivered(session: AsyncSession, sent: Outgoing, status: int) -> None:
-    """Note that a delivery arrived, whoever has claimed it meanwhile."""
+    """Note that a delivery arrived, even if another sender has claimed it meanwhile."""
     await _settle(
         session,
         Delivery.id == sent.id,

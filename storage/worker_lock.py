@@ -43,7 +43,7 @@ class WorkerLock:
         """End the sign of life; call it once the leases are ended.
 
         Args:
-            leaves_leases: they could not be ended; others are to find this owner dead, and do it.
+            leaves_leases: they could not be ended, so others must find this owner dead and end them.
         """
         if not leaves_leases:
             self._path.unlink(missing_ok=True)

@@ -124,7 +124,7 @@ def test_readme_names_every_command_and_both_targets():
 
 def test_readme_options_of_create_exist():
     row = next(line for line in README.read_text("utf-8").splitlines() if "create INSTR" in line)
-    told = set(re.findall(r"`(--\w+)", row))
+    told = set(re.findall(r"`(--[\w-]+)", row))
     known = {option for parameter in COMMANDS["create"].params for option in parameter.opts}
 
     assert told
@@ -207,7 +207,7 @@ def test_pages_show_every_command_that_revises_or_keeps_a_store():
 
 def test_architecture_names_files_that_exist():
     text = (ROOT / "docs/architecture.md").read_text("utf-8")
-    tree = text.partition("## Folders and files")[2].partition("```")[2].partition("```")[0]
+    tree = text.partition("## Where things are")[2].partition("```")[2].partition("```")[0]
     folder, missing = ROOT, []
     for indent, names in TREE.findall(tree):
         for name in names.split(", "):

@@ -1,4 +1,4 @@
-"""The engines and planners by name; naming them imports nothing. See building.py."""
+"""The engines and planners by name; naming them imports nothing. See engine_factory.py."""
 
 from collections.abc import Iterable
 from pathlib import Path

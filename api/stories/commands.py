@@ -34,11 +34,11 @@ def create(
     planner: Annotated[str, typer.Option(help="What makes the plan.")] = "clauses",
     weights: Weights = None,
     steps: Annotated[
-        int | None, typer.Option(help="Denoising steps of a clip; 50 unless told.")
+        int | None, typer.Option(help="Denoising steps per clip (default 50).")
     ] = None,
     guidance: Annotated[
         float | None,
-        typer.Option(help="How strictly a clip keeps to its condition; 4.0 unless told."),
+        typer.Option(help="How strictly a clip follows its condition (default 4.0)."),
     ] = None,
     language: Language = None,
     plan: Annotated[

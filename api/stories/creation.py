@@ -57,7 +57,7 @@ class StoryCreate(BaseModel):
     planner: Annotated[str, Field(json_schema_extra={"enum": list(PLANNERS)})] = "clauses"
     steps: Annotated[
         int | None,
-        Field(ge=1, le=MAX_STEPS, description="Denoising steps of a clip; 50 unless told."),
+        Field(ge=1, le=MAX_STEPS, description="Denoising steps per clip (default 50)."),
     ] = None
     guidance: Annotated[
         float | None,
@@ -65,7 +65,7 @@ class StoryCreate(BaseModel):
             ge=1.0,
             le=MAX_GUIDANCE,
             allow_inf_nan=False,
-            description="How strictly a clip keeps to its condition; 4.0 unless told.",
+            description="How strictly a clip follows its condition (default 4.0).",
         ),
     ] = None
     review: Annotated[

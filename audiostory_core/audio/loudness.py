@@ -35,7 +35,7 @@ READ = 10 * BIN
 def _k_weighting() -> NDArray[np.float64]:
     """Second-order sections at `SAMPLE_RATE`, [2, 6].
 
-    BS.1770 tabulates the two filters at 48 kHz only; these are the analogue prototypes behind
+    BS.1770 tabulates the two filters at 48 kHz only; these are the analog prototypes behind
     the table, as libebur128 (ebur128.c, `ebur128_init_filter`) states them.
     """
     k = math.tan(math.pi * 1681.974450955533 / SAMPLE_RATE)

@@ -112,7 +112,7 @@ class WrittenTokens(Frozen):
     """The very token ids of a plan that a language model wrote.
 
     A caption that is still as the model wrote it is read by these ids again; one that the author
-    edited is not among them, and is tokenised.
+    edited is not among them, and is tokenized.
     """
 
     vocabulary: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # names the weights that wrote

@@ -1,4 +1,4 @@
-"""Several workers and many stories: fair shares, priority, cancelling, clips that cannot be made."""
+"""Several workers and many stories: fair shares, priority, canceling, clips that cannot be made."""
 
 import asyncio
 import time

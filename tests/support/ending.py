@@ -70,13 +70,13 @@ def _read_environment(folder: Path) -> bytes:
 
 def end_all(mark: str) -> None:
     """End all that have the mark: first in order, then by force."""
-    signalled: set[int] = set()
+    signaled: set[int] = set()
     deadline = time.monotonic() + GRACE_S
     while marked := list_marked(mark):
         is_over = time.monotonic() > deadline
-        for pid in marked if is_over else set(marked) - signalled:
+        for pid in marked if is_over else set(marked) - signaled:
             _send(pid, signal.SIGKILL if is_over else signal.SIGTERM)
-        signalled.update(marked)
+        signaled.update(marked)
         time.sleep(LOOK_S)
 
 

@@ -54,7 +54,7 @@ def leave_one_out(samples: Array, labels: list[str] | NDArray[np.str_]) -> float
     """Return the share of rows whose nearest other row carries the same label.
 
     Args:
-        samples: [rows, features], one sound each; standardised here.
+        samples: [rows, features], one sound each; standardized here.
         labels: the kind of each row.
     """
     names = np.asarray(labels)

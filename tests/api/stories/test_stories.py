@@ -76,7 +76,7 @@ async def test_idempotency_key_of_another_request_is_a_conflict(client):
         ({"instruction": 7}, "instruction"),
         ({"instruction": "\ud800"}, "instruction"),
         ({"instruction": None}, "instruction"),
-        ({"instruction": "Rain", "colour": "red"}, "colour"),
+        ({"instruction": "Rain", "color": "red"}, "color"),
         ({"instruction": "Rain", "\ud800": "red"}, "body"),
         ({"instruction": "Rain", "duration_s": 0}, "duration_s"),
         ({"instruction": "Rain", "duration_s": 0.5}, "duration_s"),

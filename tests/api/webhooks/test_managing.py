@@ -39,7 +39,7 @@ async def test_webhook_with_a_private_target_is_refused_when_asked_for(client, u
         ({}, "url"),
         ({"url": f"https://{PUBLIC}/", "kinds": ["DROP TABLE"]}, "kinds.0"),
         ({"url": f"https://{PUBLIC}/", "kinds": "clip.finished"}, "kinds"),
-        ({"url": f"https://{PUBLIC}/", "colour": "red"}, "colour"),
+        ({"url": f"https://{PUBLIC}/", "color": "red"}, "color"),
         ({"url": "https://no-such-host.invalid/"}, "url"),
     ],
 )

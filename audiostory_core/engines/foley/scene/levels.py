@@ -190,7 +190,7 @@ def block_peaks(waveform: Real) -> Array:
 
 @lru_cache(maxsize=1)
 def _k_power() -> NDArray[np.float32]:
-    """Power response of K-weighting from its analogue prototypes, [FRAME // 2 + 1]."""
+    """Power response of K-weighting from its analog prototypes, [FRAME // 2 + 1]."""
     s = 1j * fft.rfftfreq(FRAME, 1 / SAMPLE_RATE)
     shelf, rumble = s / 1682.0, s / 38.1
     high = 10 ** (4 / 20)
