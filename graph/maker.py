@@ -13,6 +13,7 @@ from nodes.context import bind
 from nodes.services import Services
 from nodes.synthesize import make_clips, patiently
 from storage import clips, events, runs
+from storage.clips import Near
 from storage.errors import StoreUnusable
 from storage.models import Clip, Run
 from storage.worker_lock import WorkerLock
@@ -46,6 +47,8 @@ class ClipMaker:
         engines: make clips of these engines only; empty: of all there are.
         retry_s: before a full disk is looked at again; doubled each time, to a minute at most.
         drain_s: clips that take longer when it is told to stop are given back.
+        share: of the story's clips, where it begins; it goes on from clip to clip, for neighbors
+            share much of their beds, and each process keeps the last. None: as the queue has them.
     """
 
     services: Services
@@ -55,6 +58,8 @@ class ClipMaker:
     engines: Sequence[str] = ()
     retry_s: float = 5.0
     drain_s: float = 5.0
+    share: float | None = None
+    _turn: int | None = None  # of the clip claimed last
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def work(self) -> None:
@@ -192,9 +197,11 @@ class ClipMaker:
                 engines,
                 self.batch,
                 self.story_id,
+                None if self.share is None else Near(self._turn, self.share),
             )
         if not claimed:
             return False
+        self._turn = claimed[-1].turn
         with bind(clip=claimed[0].key):
             log.info("making %d clip(s) with %s", len(claimed), claimed[0].engine)
             await while_held(make_clips(claimed, self.services), self._keep_leases(claimed))

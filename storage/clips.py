@@ -26,6 +26,7 @@ from storage.models import (
 from storage.upsert import in_parts, insert_all_new, insert_new, list_by
 
 MAX_ATTEMPTS = 3  # a clip that fails or kills its worker this often is failed
+MAX_NEAR = 256  # clips looked at for the next one near to the last
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,19 @@ class Wanted:
     key: str
     engine: str
     request: str
+
+
+@dataclass(frozen=True)
+class Near:
+    """Where a process that makes clips of one story claims the next: clip after clip, if it can.
+
+    Attributes:
+        turn: of the clip it claimed before; None at the beginning.
+        share: of the clips that wait that it leaves to others if it cannot go on there, 0 … 1.
+    """
+
+    turn: int | None
+    share: float
 
 
 async def want(session: AsyncSession, run: Run, key: str, engine: str, request: str) -> Clip:
@@ -193,6 +207,7 @@ async def claim(
     engines: Sequence[str],
     most: int,
     story_id: str | None = None,
+    near: Near | None = None,
 ) -> list[Clip]:
     """Claim up to `most` clips of one engine that are queued or whose lease has run out.
 
@@ -207,10 +222,13 @@ async def claim(
         engines: names of the engines the worker can run.
         most: how many clips at most; they all belong to the engine of the first.
         story_id: claim only clips that a run of this story wants.
+        near: where to begin among the clips of one story; None: with the first.
     """
+    is_claimable = _is_claimable(engines, story_id)
+    first = 0 if near is None else await _find_first(session, is_claimable, near)
     claimable = (
         select(Clip)
-        .where(_is_claimable(engines, story_id))
+        .where(is_claimable, Clip.turn >= first)
         .order_by(Clip.priority.desc(), Clip.start_tag, Clip.queued_at, Clip.key)
         .limit(most)
         .with_for_update(skip_locked=True)
@@ -366,6 +384,17 @@ async def list_failed(session: AsyncSession, run_id: int) -> list[Clip]:
         .order_by(Clip.queued_at, Clip.key)
     )
     return list(found)
+
+
+async def _find_first(session: AsyncSession, is_claimable: ColumnElement[bool], near: Near) -> int:
+    found = await session.scalars(
+        select(Clip.turn).where(is_claimable).order_by(Clip.turn).limit(MAX_NEAR)
+    )
+    turns = list(found)
+    following = 0 if near.turn is None else near.turn + 1
+    if following in turns or not turns:
+        return following
+    return turns[min(int(len(turns) * near.share), len(turns) - 1)]
 
 
 def _is_claimable(engines: Sequence[str], story_id: str | None) -> ColumnElement[bool]:

@@ -133,8 +133,10 @@ class Pool:
             self._alive.add(await self._start())
 
     async def _start(self) -> Process | Fork:
+        share = (len(self._alive) + 1) / self._most
         if self._story_id is not None and (fork := forks.take()) is not None:
-            fork.order({"do": "make", "story_id": self._story_id, "drain_s": self._drain_s})
+            order = {"story_id": self._story_id, "drain_s": self._drain_s, "share": share}
+            fork.order({"do": "make"} | order)
             return fork
         where = {"AUDIOSTORY_HOME": str(self._settings.home)}
         if self._settings.database_url is not None:
@@ -145,6 +147,7 @@ class Pool:
             "api.operations.maker_process",
             self._story_id or "",
             str(self._drain_s),
+            str(share),
             stdin=PIPE,
             stdout=DEVNULL,
             env=extend_environment(where | ONE_THREAD),

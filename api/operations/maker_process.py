@@ -22,12 +22,13 @@ from nodes.services import Services
 from storage.worker_lock import WorkerLock
 
 
-async def make_clips(story_id: str | None, drain_s: float, pipe: IO[Any]) -> None:
+async def make_clips(story_id: str | None, drain_s: float, share: float, pipe: IO[Any]) -> None:
     """Make clips until a pipe closes.
 
     Args:
         story_id: whose; None: those of all stories.
         drain_s: clips that take longer then are given back.
+        share: of the story's clips, where to begin; see ClipMaker.
         pipe: from who started this process.
     """
     settings = read_settings()
@@ -42,6 +43,7 @@ async def make_clips(story_id: str | None, drain_s: float, pipe: IO[Any]) -> Non
             batch=settings.batch,
             story_id=story_id,
             drain_s=drain_s,
+            share=share if story_id else None,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, maker.stop)
@@ -55,4 +57,4 @@ async def make_clips(story_id: str | None, drain_s: float, pipe: IO[Any]) -> Non
 
 if __name__ == "__main__":
     share_one_arena()
-    asyncio.run(make_clips(sys.argv[1] or None, float(sys.argv[2]), sys.stdin))
+    asyncio.run(make_clips(sys.argv[1] or None, *map(float, sys.argv[2:4]), sys.stdin))

@@ -25,7 +25,7 @@ def carry_out(order: dict[str, Any], pipe: FileIO) -> bool:
     """
     if order["do"] == "write":
         return _write(order, pipe)
-    asyncio.run(make_clips(order["story_id"], order["drain_s"], pipe))
+    asyncio.run(make_clips(order["story_id"], order["drain_s"], order["share"], pipe))
     return True
 
 
