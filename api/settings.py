@@ -46,6 +46,9 @@ def _split(told: object) -> object:
     return told.split(",") if isinstance(told, str) else told
 
 
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
 class Settings(BaseSettings):
     """What may differ between installations. Each is an environment variable AUDIOSTORY_<NAME>."""
 
@@ -115,6 +118,12 @@ def choose_weights(folder: Path | None) -> None:
     """Have this process, and those it starts, use the weights in a folder."""
     if folder is not None:
         os.environ["AUDIOSTORY_WEIGHTS"] = str(folder.absolute())
+
+
+def use_one_thread() -> None:
+    """Have numpy compute in one thread; without effect once it is imported."""
+    for name, value in ONE_THREAD.items():
+        os.environ.setdefault(name, value)
 
 
 def extend_environment(more: Mapping[str, str]) -> dict[str, str]:

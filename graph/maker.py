@@ -17,6 +17,7 @@ from nodes.jobs.clip import make_clips
 from nodes.patience import patiently
 from nodes.services import Services
 from storage import clips, events, runs
+from storage.clips import Near
 from storage.errors import StoreUnusable
 from storage.models import Clip
 from storage.worker_lock import WorkerLock
@@ -68,6 +69,8 @@ class ClipMaker:
         engines: make clips of these engines only; empty: of all.
         retry_s: before a full disk is looked at again; doubled each time, to a minute at most.
         drain_s: on stopping, clips that take longer are given back.
+        share: of the story's clips, where it begins; it goes on from clip to clip, for neighbors
+            share much of their beds, and each process keeps the last. None: as the queue has them.
     """
 
     services: Services
@@ -77,6 +80,8 @@ class ClipMaker:
     engines: Sequence[str] = ()
     retry_s: float = 5.0
     drain_s: float = 5.0
+    share: float | None = None
+    _tag: int | None = None  # start tag of the clip claimed last
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def work(self) -> None:
@@ -195,6 +200,7 @@ class ClipMaker:
         claimed = await self._claim_batch()
         if not claimed:
             return False
+        self._tag = claimed[-1].start_tag
         with bind(clip=claimed[0].key):
             log.info("making %d clip(s) with %s", len(claimed), claimed[0].engine)
             await first_of(make_clips(claimed, self.services), self._keep_leases(claimed))
@@ -213,6 +219,7 @@ class ClipMaker:
                 engines,
                 self.batch,
                 self.story_id,
+                None if self.share is None else Near(self._tag, self.share),
             )
 
     async def _keep_leases(self, claimed: list[Clip]) -> None:

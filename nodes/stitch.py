@@ -1,30 +1,16 @@
 """stitch: clips become the segments of a mix, and the mix gets its master gain.
 
-    clip k       |── opening ──|──────── body ────────|── tail ──|
-    clip k+1                                          |─ opening ─|──── body …
-    segments …  seam k-1       body k                 seam k      body k+1 …
-
-A body is a slice of its clip's file, so that only seams are new audio. Segments are named by
-what they are made from: one that is there is never rendered again.
+Most segments are there: the job of a clip renders those around it, see segments.py.
 """
 
 import asyncio
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from audiostory_core.audio.crossfade import overlap_samples
-from audiostory_core.audio.loudness import SegmentLoudness, measure_segment, measure_waveform
-from audiostory_core.audio.mixdown import MixSegment
-from audiostory_core.audio.pcm import au_bytes
-from audiostory_core.audio.rendering import render_seam
-from audiostory_core.audio.seams import measure_seam
+from audiostory_core.audio.loudness import SegmentLoudness
 from audiostory_core.errors import UnreadableAudio
-from nodes.clip_request import canonical
 from nodes.errors import RunStopped
 from nodes.mastering import choose_for_revision, keep_master_gain
+from nodes.segments import Piece, Values, lay_out, render
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
 from nodes.waits import wait_for
@@ -33,17 +19,6 @@ from storage import models as rows
 from storage.models import Json, Wait
 
 CHUNK = 32  # segments measured between two commits
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A segment to be: a body, or the seam before the scene at `index`."""
-
-    key: str
-    file: str
-    offset: int
-    samples: int
-    left: tuple[str, int] | None = None  # of a seam: the file that ends, and where its tail begins
 
 
 async def stitch(state: StoryState, services: Services) -> StateUpdate:
@@ -91,7 +66,7 @@ async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
         if row.file not in bad and services.audio.path(row.file).exists()
     }
     missing = [piece for piece in fresh if piece.key not in rendered]
-    lost = await asyncio.to_thread(_find_damaged, missing, services)
+    lost = await asyncio.to_thread(_find_damaged, fresh, services)
     if lost:
         return lost
     for at in range(0, len(missing), CHUNK):
@@ -142,54 +117,5 @@ async def _mastering(
     return keep_master_gain(revised.mastering, max(peaks, default=0.0))
 
 
-def lay_out(files: Sequence[str], lengths: Sequence[int], tail: int) -> Iterator[Piece]:
-    """Yield the pieces of a mix in order; their samples add up to the sum of `lengths`.
-
-    Args:
-        files: the clip of each scene.
-        lengths: samples of each scene, tail excluded.
-        tail: samples that every clip but the last was rendered beyond its scene.
-    """
-    overlaps = [0, *(overlap_samples(tail, left, right) for left, right in pairwise(lengths))]
-    for index, (file, length, overlap) in enumerate(zip(files, lengths, overlaps, strict=True)):
-        if overlap:
-            left = (files[index - 1], lengths[index - 1])
-            key = _key("seam", *left, file, overlap)
-            yield Piece(key, file, 0, overlap, left)
-        yield Piece(_key("body", file, overlap, length), file, overlap, length - overlap)
-
-
-def _key(*made_from: str | int) -> str:
-    return hashlib.sha256(canonical({"made_from": made_from}).encode()).hexdigest()
-
-
-def _render_all(pieces: Sequence[Piece], services: Services) -> list[dict[str, Any]]:
-    return [_render(piece, services) for piece in pieces]
-
-
-def _render(piece: Piece, services: Services) -> dict[str, Any]:
-    if piece.left is None:
-        body = MixSegment(services.audio.path(piece.file), piece.offset, piece.samples)
-        loudness = measure_segment(body)
-        return {
-            "file": piece.file,
-            "offset": piece.offset,
-            "samples": piece.samples,
-            "loudness": loudness.as_bytes(),
-            "seam": None,
-        }
-    return _render_seam(piece, *piece.left, services)
-
-
-def _render_seam(piece: Piece, left_file: str, left_end: int, services: Services) -> dict[str, Any]:
-    path = services.audio.path
-    seam = render_seam(path(left_file), left_end, path(piece.file), piece.samples)
-    loudness = measure_waveform(seam.waveform, seam.before, seam.after)
-    measures = measure_seam(seam.left, seam.right, seam.waveform, seam.before, seam.after)
-    return {
-        "file": services.audio.add(".au", au_bytes(seam.waveform)),
-        "offset": 0,
-        "samples": piece.samples,
-        "loudness": loudness.as_bytes(),
-        "seam": measures.as_dict(),
-    }
+def _render_all(pieces: Sequence[Piece], services: Services) -> list[Values]:
+    return [render(piece, services) for piece in pieces]

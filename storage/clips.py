@@ -26,6 +26,7 @@ from storage.models import (
 from storage.upsert import in_parts, insert_all_new, insert_new, list_by
 
 MAX_ATTEMPTS = 3  # a clip that fails or kills its worker this often is failed
+MAX_NEAR = 256  # clips looked at for the next one near to the last
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,19 @@ class Wanted:
     key: str
     engine: str
     request: str
+
+
+@dataclass(frozen=True)
+class Near:
+    """Where a process that makes clips of one story claims the next: clip after clip, if it can.
+
+    Attributes:
+        start_tag: of the clip it claimed before; None at the beginning.
+        share: of the clips that wait that it leaves to others if it cannot go on there, 0 … 1.
+    """
+
+    start_tag: int | None
+    share: float
 
 
 async def want(session: AsyncSession, run: Run, key: str, engine: str, request: str) -> Clip:
@@ -220,6 +234,7 @@ async def claim(
     engines: Sequence[str],
     most: int,
     story_id: str | None = None,
+    near: Near | None = None,
 ) -> list[Clip]:
     """Claim up to `most` clips of one engine that are queued or whose lease has run out.
 
@@ -234,10 +249,13 @@ async def claim(
         engines: names of the engines the worker can run.
         most: how many clips at most; they all belong to the engine of the first.
         story_id: claim only clips that a run of this story wants.
+        near: where to begin among the clips of one story; None: with the first.
     """
+    is_claimable = _is_claimable(engines, story_id)
+    first = 0 if near is None else await _find_first(session, is_claimable, near)
     claimable = (
         select(Clip)
-        .where(_is_claimable(engines, story_id))
+        .where(is_claimable, Clip.start_tag >= first)
         .order_by(Clip.priority.desc(), Clip.start_tag, Clip.queued_at, Clip.key)
         .limit(most)
         .with_for_update(skip_locked=True)
@@ -382,6 +400,17 @@ async def is_attended(session: AsyncSession, story_id: str) -> bool:
         Clip.expires_at > now_s(),
     )
     return bool(await session.scalar(select(or_(run_is_driven, clip_is_made))))
+
+
+async def _find_first(session: AsyncSession, is_claimable: ColumnElement[bool], near: Near) -> int:
+    found = await session.scalars(
+        select(Clip.start_tag).where(is_claimable).order_by(Clip.start_tag).limit(MAX_NEAR)
+    )
+    tags = list(found)
+    following = 0 if near.start_tag is None else near.start_tag + 1
+    if following in tags or not tags:
+        return following
+    return tags[min(int(len(tags) * near.share), len(tags) - 1)]
 
 
 def _is_claimable(engines: Sequence[str], story_id: str | None) -> ColumnElement[bool]:

@@ -4,11 +4,22 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import BigInteger, cast, delete, select, true, update
+from sqlalchemy import BigInteger, and_, cast, delete, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events
-from storage.models import Json, Mix, Revision, SegmentRow
+from storage.models import (
+    Clip,
+    ClipState,
+    ClipWant,
+    Json,
+    Mix,
+    Revision,
+    Run,
+    SceneVersion,
+    SegmentRow,
+    Story,
+)
 from storage.upsert import expand, in_parts, insert_new, list_by
 
 
@@ -29,6 +40,38 @@ async def add_segment(session: AsyncSession, key: str, **values: Any) -> Segment
     for name, value in values.items():
         setattr(segment, name, value)
     return segment
+
+
+async def list_waiting(session: AsyncSession, clip_key: str) -> list[tuple[list[int], int, float]]:
+    """List where runs wait for a clip.
+
+    Returns:
+        The scene versions of the run's revision in order, one that is heard as the clip (perhaps
+        not of this revision), and the seconds that clips of the story last beyond their scenes.
+    """
+    rows = await session.execute(
+        select(Revision.scenes, SceneVersion.id, Story.tail_s)
+        .select_from(ClipWant)
+        .join(Run, Run.id == ClipWant.run_id)
+        .join(Revision, Revision.id == Run.revision_id)
+        .join(Story, Story.id == Run.story_id)
+        .join(SceneVersion, SceneVersion.clip_key == ClipWant.clip_key)
+        .where(ClipWant.clip_key == clip_key, SceneVersion.story_id == Run.story_id)
+    )
+    return [(scenes, scene_id, tail_s) for scenes, scene_id, tail_s in rows]
+
+
+async def list_heard(
+    session: AsyncSession, scene_ids: Sequence[int]
+) -> dict[int, tuple[int, str | None]]:
+    """Return samples and clip file of a few scene versions, None where it is not made yet."""
+    is_heard = and_(Clip.key == SceneVersion.clip_key, Clip.state == ClipState.FINISHED)
+    rows = await session.execute(
+        select(SceneVersion.id, SceneVersion.samples, Clip.file)
+        .outerjoin(Clip, is_heard)
+        .where(SceneVersion.id.in_(scene_ids))
+    )
+    return {scene_id: (samples, file) for scene_id, samples, file in rows}
 
 
 async def list_segments(session: AsyncSession, mix: Mix) -> list[SegmentRow]:

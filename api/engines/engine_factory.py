@@ -146,6 +146,11 @@ class Parts:
         return self._network
 
 
+def find_engine(name: str) -> None:
+    """Import an engine, for the processes that will be forked from this one."""
+    _find(ENGINES[name])
+
+
 def _find(target: str) -> Callable[..., Any]:
     module, attribute = target.split(":")
     found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)

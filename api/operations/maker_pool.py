@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from api.engines.catalog import PER_CORE
-from api.settings import Settings, extend_environment
+from api.operations import forks
+from api.operations.forks import Fork
+from api.settings import ONE_THREAD, Settings, extend_environment
 from audiostory_core.cores import available_bytes, count_cores
 from audiostory_core.story.plan import SAMPLE_RATE
 from storage import clips
@@ -17,12 +19,12 @@ from storage.errors import StoreUnusable
 
 PROCESS_BYTES = 320e6  # that a process takes at most while it makes clips
 PAYS_S = 60.0  # of sound each: less is made before another process has started
+FORK_PAYS_S = 15.0  # where it is there already
 LOOK_S = 5.0  # the longest between two looks for clips; what is committed is seen at once
 PAUSE_S = 0.2  # the shortest
 LINGER_S = 10.0  # without clips, until a process for all stories ends
 RESTART_S = 5.0  # before one that died is replaced
 PATIENCE_S = 30.0  # with a process that is to end
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def count_processes(settings: Settings) -> int:
@@ -30,6 +32,11 @@ def count_processes(settings: Settings) -> int:
     if settings.processes is not None:
         return settings.processes
     return min(count_cores(), 1 + int(min(available_bytes(), 1e15) // PROCESS_BYTES))
+
+
+def pays_s() -> float:
+    """Return the seconds of sound that there must be for each process to make."""
+    return FORK_PAYS_S if forks.are_waiting() else PAYS_S
 
 
 class Pool:
@@ -67,7 +74,7 @@ class Pool:
         self._engines = [name for name in PER_CORE if name in (engines or PER_CORE)]
         self._drain_s = drain_s
         self._expected_s = expected_s
-        self._alive: set[Process] = set()
+        self._alive: set[Process | Fork] = set()
         self._begins_at = 0.0  # by the monotonic clock, the next process at the earliest
         self._needed_at = 0.0  # when there were clips last
         self._keeping: asyncio.Task[None] | None = None
@@ -92,7 +99,7 @@ class Pool:
 
     async def _keep(self) -> None:
         try:
-            await self._start_some(int(self._expected_s / PAYS_S) - 1)
+            await self._start_some(int(self._expected_s / pays_s()) - 1)
             while True:
                 seen = self._database.changes()
                 with suppress(StoreUnusable):  # whoever makes clips here meets it too, and tells
@@ -119,13 +126,18 @@ class Pool:
             self._alive -= gone
             self._begins_at = now + RESTART_S
         if now >= self._begins_at:
-            await self._start_some(min(count, int(samples / SAMPLE_RATE / PAYS_S)) - 1)
+            await self._start_some(min(count, int(samples / SAMPLE_RATE / pays_s())) - 1)
 
     async def _start_some(self, wanted: int) -> None:
         while len(self._alive) < min(wanted, self._most - 1):
             self._alive.add(await self._start())
 
-    async def _start(self) -> Process:
+    async def _start(self) -> Process | Fork:
+        share = (len(self._alive) + 1) / self._most
+        if self._story_id is not None and (fork := forks.take()) is not None:
+            order = {"story_id": self._story_id, "drain_s": self._drain_s, "share": share}
+            fork.order({"do": "make"} | order)
+            return fork
         where = {"AUDIOSTORY_HOME": str(self._settings.home)}
         if self._settings.database_url is not None:
             where["AUDIOSTORY_DATABASE_URL"] = self._settings.database_url
@@ -135,6 +147,7 @@ class Pool:
             "api.operations.maker_process",
             self._story_id or "",
             str(self._drain_s),
+            str(share),
             stdin=PIPE,
             stdout=DEVNULL,
             env=extend_environment(where | ONE_THREAD),
@@ -146,7 +159,7 @@ class Pool:
         self._alive.clear()
 
 
-async def end(process: Process, patience_s: float) -> None:
+async def end(process: Process | Fork, patience_s: float) -> None:
     """Let a process that stops when its standard input closes do so; then make it go."""
     if process.stdin is not None:
         process.stdin.close()

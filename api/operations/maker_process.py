@@ -1,12 +1,13 @@
-"""A process that only makes clips, beside the one that started it; see pool.py.
+"""A process that only makes clips, beside the one that started it; see maker_pool.py.
 
-It starts without LangGraph, planners and command line, and stops when its standard input closes,
-however that came about.
+It starts without LangGraph, planners and command line, or is forked from a command before that
+imports them, and stops when the pipe from there closes, however that came about.
 """
 
 import asyncio
 import signal
 import sys
+from typing import IO, Any
 
 from api.engines.catalog import PER_CORE
 from api.engines.engine_factory import Parts
@@ -21,12 +22,14 @@ from nodes.services import Services
 from storage.worker_lock import WorkerLock
 
 
-async def make_clips(story_id: str | None, drain_s: float) -> None:
-    """Make clips until standard input closes.
+async def make_clips(story_id: str | None, drain_s: float, share: float, pipe: IO[Any]) -> None:
+    """Make clips until a pipe closes.
 
     Args:
         story_id: whose; None: those of all stories.
         drain_s: clips that take longer then are given back.
+        share: of the story's clips, where to begin; see ClipMaker.
+        pipe: from who started this process.
     """
     settings = read_settings()
     configure(settings.log, settings.log_level or LogLevel.WARNING, bound)
@@ -40,10 +43,11 @@ async def make_clips(story_id: str | None, drain_s: float) -> None:
             batch=settings.batch,
             story_id=story_id,
             drain_s=drain_s,
+            share=share if story_id else None,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, maker.stop)
-        await when_orphaned(maker.stop)
+        await when_orphaned(maker.stop, pipe)
         await maker.work()
     finally:
         for engine in engines.values():
@@ -53,4 +57,5 @@ async def make_clips(story_id: str | None, drain_s: float) -> None:
 
 if __name__ == "__main__":
     share_one_arena()
-    asyncio.run(make_clips(sys.argv[1] or None, float(sys.argv[2])))
+    story_id, drain_s, share = sys.argv[1:]
+    asyncio.run(make_clips(story_id or None, float(drain_s), float(share), sys.stdin))

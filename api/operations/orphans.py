@@ -3,13 +3,14 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from typing import IO, Any
 
 
-async def when_orphaned(stop: Callable[[], None]) -> None:
-    """Have `stop` called once standard input closes: its other end is with who started us."""
+async def when_orphaned(stop: Callable[[], None], pipe: IO[Any] = sys.stdin) -> None:
+    """Have `stop` called once a pipe closes whose other end is with who started us."""
 
     class Orphaned(asyncio.Protocol):
         def connection_lost(self, error: Exception | None) -> None:
             stop()
 
-    await asyncio.get_running_loop().connect_read_pipe(Orphaned, sys.stdin)
+    await asyncio.get_running_loop().connect_read_pipe(Orphaned, pipe)

@@ -61,8 +61,12 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a story from an instruction and write it to a file."""
+    from api.stories.forking import forked, use_one_thread
+
+    use_one_thread(engine, planner)
+    from api.settings import read_settings
     from api.stories import handlers
-    from api.stories.creation import parse_story
+    from api.stories.creation import check_usable, parse_story
     from audiostory_core.audio.export import check_destination
     from audiostory_core.story.plan import read_plan
 
@@ -88,9 +92,10 @@ def create(
     )
     check_destination(output or handlers.unnamed(token_hex(4)))
     share_one_arena()
-    raise typer.Exit(
-        asyncio.run(handlers.create(wanted, output, as_json=as_json, prints_id=print_id))
-    )
+    check_usable(wanted, read_settings())
+    with forked(wanted):
+        code = asyncio.run(handlers.create(wanted, output, as_json=as_json, prints_id=print_id))
+    raise typer.Exit(code)
 
 
 @app.command()

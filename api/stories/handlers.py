@@ -14,6 +14,7 @@ from api.revisions import approval
 from api.settings import Settings, read_settings
 from api.store import OpenStore, open_store
 from api.stories.creation import StoryCreate, check_usable, create_story
+from api.stories.forking import list_writers
 from api.stories.progress_watch import measuring
 from api.stories.views import (
     SceneView,
@@ -224,7 +225,7 @@ async def _write(store: OpenStore, story_id: str, target: Path, *, is_shown: boo
         async with store.database.read() as session:
             mix = await open_mix(session, store.audio, story_id)
         with mix, console.export_progress(is_shown, target.name) as on_progress:
-            export(mix, target, on_progress)
+            export(mix, target, on_progress, list_writers(mix, store.audio.folder))
 
     await read_mended(store, write)
 

@@ -105,7 +105,7 @@ async def _work(
 
     pool = await _open_pool(store, settings, story_id)
     async with pool.running(), build_worker(store, settings, story_id) as worker:
-        worker.drain_s = DRAIN_S
+        worker.drain_s, worker.share = DRAIN_S, 0.0
         await worker.take_over_dead()
         await resume(store.database, story_id)
         working = asyncio.create_task(worker.work())

@@ -8,7 +8,9 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import soundfile
@@ -30,6 +32,16 @@ SUFFIXES = (".wav", ".flac")
 Progress = Callable[[int, int], None]  # samples done, samples in all
 
 
+class Writer(Protocol):
+    """Writes a stretch of a mix elsewhere, into a file that is there."""
+
+    def begin(self, file: Path, start: int, stop: int) -> None:
+        """Begin with `write_stretch` of samples `start` to `stop`."""
+
+    def finish(self) -> bool:
+        """Wait until it ends; False if it could not be written."""
+
+
 def check_destination(destination: Path) -> None:
     """Make sure that `export` can write a file, before anything is made for it.
 
@@ -43,21 +55,41 @@ def check_destination(destination: Path) -> None:
         partial.unlink()
 
 
-def export(mixdown: Mixdown, destination: Path, on_progress: Progress | None = None) -> None:
+def export(
+    mixdown: Mixdown,
+    destination: Path,
+    on_progress: Progress | None = None,
+    writers: Sequence[Writer] = (),
+) -> None:
     """Write a mix as PCM-24 WAV (RF64 beyond 4 GiB) or FLAC, whichever the suffix says.
 
     Args:
         mixdown: read from beginning to end.
         destination: ends in one of `SUFFIXES`; see `whole_file`.
         on_progress: called after every block.
+        writers: share the work of a WAV; what they cannot write is written here.
 
     Raises:
         BadInput: if it cannot be written: see `check_destination`; also a full disk.
         StudioError: if the mix cannot be read.
     """
-    write = _write_flac if destination.suffix.lower() == ".flac" else _write_wav
+    progress = on_progress or _ignored
     with whole_file(destination, SUFFIXES, "output") as file:
-        write(mixdown, file, on_progress or _ignored)
+        if destination.suffix.lower() == ".flac":
+            _write_flac(mixdown, file, progress)
+        else:
+            _write_wav(mixdown, file, progress, writers)
+
+
+def write_stretch(
+    mixdown: Mixdown, file: io.FileIO, start: int, stop: int, on_progress: Progress
+) -> None:
+    """Write samples `start` to `stop` of a mix where they belong in its WAV."""
+    file.seek(len(wav_header(mixdown.samples)) + start * FRAME_BYTES)
+    for at in range(start, stop, BLOCK):
+        until = min(at + BLOCK, stop)
+        write_all(file, pcm24_bytes(mixdown.read(at, until)))
+        on_progress(until - start, stop - start)
 
 
 @contextmanager
@@ -149,10 +181,20 @@ def _write_flac(mixdown: Mixdown, file: io.FileIO, on_progress: Progress) -> Non
     sink.check()
 
 
-def _write_wav(mixdown: Mixdown, file: io.FileIO, on_progress: Progress) -> None:
+def _write_wav(
+    mixdown: Mixdown, file: io.FileIO, on_progress: Progress, writers: Sequence[Writer]
+) -> None:
     write_all(file, wav_header(mixdown.samples))
-    for block in _counted(mixdown, on_progress):
-        write_all(file, pcm24_bytes(block))
+    blocks = -(-mixdown.samples // BLOCK)
+    shares = len(writers) + 1
+    borders = [min(blocks * share // shares * BLOCK, mixdown.samples) for share in range(shares)]
+    stretches = list(pairwise([*borders, mixdown.samples]))
+    for writer, stretch in zip(writers, stretches[1:], strict=True):
+        writer.begin(Path(os.fsdecode(file.name)), *stretch)
+    write_stretch(mixdown, file, *stretches[0], on_progress)
+    for writer, stretch in zip(writers, stretches[1:], strict=True):
+        if not writer.finish():
+            write_stretch(mixdown, file, *stretch, on_progress)
 
 
 def _counted(mixdown: Mixdown, on_progress: Progress) -> Iterator[NDArray[np.float32]]:

@@ -16,8 +16,9 @@ from audiostory_core.errors import Cancelled, EngineFailed
 from audiostory_core.quality.measures import measure
 from nodes.clip_request import build
 from nodes.patience import patiently
+from nodes.segments import Values, render_around
 from nodes.services import Services
-from storage import clips, revisions
+from storage import clips, mixes, revisions
 from storage.errors import DamagedFile
 from storage.models import Clip
 
@@ -157,11 +158,16 @@ async def _store(
         "engine_report": report,
         "render_s": render_s,
     }
-    return await patiently(lambda: _complete(clip, kept, services), services)
+    segments = await patiently(lambda: render_around(clip.key, file, services), services)
+    return await patiently(lambda: _complete(clip, kept, segments, services), services)
 
 
-async def _complete(clip: Clip, kept: dict[str, Any], services: Services) -> bool:
+async def _complete(
+    clip: Clip, kept: dict[str, Any], segments: Sequence[tuple[str, Values]], services: Services
+) -> bool:
     async with services.database.write() as session:
+        for key, values in segments:
+            await mixes.add_segment(session, key, **values)
         return await clips.complete(session, clip, **kept)
 
 

@@ -1,0 +1,48 @@
+"""What a forked process does: make clips, or write a stretch of a mix's file.
+
+Importing this imports whatever that needs, once for all of them.
+"""
+
+import asyncio
+import select
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from api.operations.maker_process import make_clips
+from audiostory_core.audio.export import write_stretch
+from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
+from audiostory_core.errors import StudioError
+from storage.audio_files import AudioFiles
+
+
+def carry_out(order: dict[str, Any], pipe: FileIO) -> bool:
+    """Carry out an order; return whether that went well.
+
+    Args:
+        order: to make clips, or to write a stretch.
+        pipe: closes when whoever gave the order is gone.
+    """
+    if order["do"] == "write":
+        return _write(order, pipe)
+    asyncio.run(make_clips(order["story_id"], order["drain_s"], order["share"], pipe))
+    return True
+
+
+def _write(order: dict[str, Any], pipe: FileIO) -> bool:
+    def go_on(done: int, total: int) -> None:
+        if select.select([pipe], [], [], 0)[0]:
+            raise BrokenPipeError
+
+    segments = [MixSegment(Path(path), *place) for path, *place in order["segments"]]
+    mastering = order["mastering"] and MasterGain(**order["mastering"])
+    is_intact = AudioFiles(Path(order["audio"])).is_intact
+    try:
+        with (
+            Mixdown(segments, mastering, is_intact) as mix,
+            FileIO(order["file"], "r+") as file,
+        ):
+            write_stretch(mix, file, order["start"], order["stop"], go_on)
+    except (StudioError, OSError):  # the command writes it itself then, and tells
+        return False
+    return True

@@ -1,0 +1,76 @@
+"""What `create` forks before it has threads: makers of clips, and writers of its file."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from api import settings
+from api.engines.catalog import NEED_WEIGHTS, PER_CORE
+from api.operations import forks
+from api.operations.maker_pool import FORK_PAYS_S, count_processes
+
+if TYPE_CHECKING:  # numpy is imported once it is known that it is to use one thread
+    from api.stories.creation import StoryCreate
+    from audiostory_core.audio.export import Writer
+    from audiostory_core.audio.mixdown import Mixdown
+
+
+def use_one_thread(engine: str, planner: str) -> None:
+    """Keep this process to one thread where clips are made on one core; before numpy is there."""
+    if engine in PER_CORE and planner not in NEED_WEIGHTS:
+        settings.use_one_thread()
+
+
+@contextmanager
+def forked(wanted: "StoryCreate") -> Iterator[None]:
+    """Have processes wait for what is to be made of a story, as many as it may need."""
+    most = count_processes(settings.read_settings())
+    duration_s = wanted.plan.duration_s if wanted.plan else wanted.duration_s or math.inf
+    most = int(min(most, duration_s // FORK_PAYS_S))
+    if most > 1 and wanted.engine in PER_CORE and not wanted.review:
+        from api.engines.engine_factory import find_engine  # noqa: PLC0415 - see forked_work.py
+        from api.stories.forked_work import carry_out  # noqa: PLC0415
+
+        find_engine(wanted.engine)
+        forks.prepare(2 * (most - 1), carry_out)
+    try:
+        yield
+    finally:
+        forks.dismiss()
+
+
+def list_writers(mix: "Mixdown", audio: Path) -> "Sequence[Writer]":
+    """List the processes that wait, as writers of stretches of a mix.
+
+    Args:
+        mix: read from files of an audio folder.
+        audio: the folder.
+    """
+    order = {
+        "do": "write",
+        "audio": str(audio),
+        "segments": [(str(part.path), part.offset, part.samples) for part in mix.segments],
+        "mastering": mix.mastering and asdict(mix.mastering),
+    }
+    writers = []
+    while (fork := forks.take()) is not None:
+        writers.append(_Writer(fork, order))
+    return writers
+
+
+class _Writer:
+    def __init__(self, fork: forks.Fork, order: forks.Order) -> None:
+        self._fork = fork
+        self._order = order
+
+    def begin(self, file: Path, start: int, stop: int) -> None:
+        stretch = {"file": str(file), "start": start, "stop": stop}
+        self._fork.order(self._order | stretch)
+
+    def finish(self) -> bool:
+        code = self._fork.join()
+        self._fork.stdin.close()
+        return code == 0
