@@ -28,7 +28,7 @@ async def make_clips(story_id: str | None, drain_s: float, share: float, pipe: I
     Args:
         story_id: whose; None: those of all stories.
         drain_s: clips that take longer then are given back.
-        share: of the story's clips, where to begin; see ClipMaker.
+        share: of the story's clips, where to begin; see `ClipMaker`.
         pipe: from who started this process.
     """
     settings = read_settings()
@@ -57,4 +57,5 @@ async def make_clips(story_id: str | None, drain_s: float, share: float, pipe: I
 
 if __name__ == "__main__":
     share_one_arena()
-    asyncio.run(make_clips(sys.argv[1] or None, *map(float, sys.argv[2:4]), sys.stdin))
+    story_id, drain_s, share = sys.argv[1:]
+    asyncio.run(make_clips(story_id or None, float(drain_s), float(share), sys.stdin))
