@@ -32,15 +32,17 @@ class Fork:
         self.pid = pid
         self.stdin = stdin
         self._returncode: int | None = None
+        self._looking = threading.Lock()
 
     @property
     def returncode(self) -> int | None:
         """How it ended; None while it has not."""
-        if self._returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self._returncode = os.waitstatus_to_exitcode(status)
-        return self._returncode
+        with self._looking:  # the kernel tells it but once
+            if self._returncode is None:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    self._returncode = os.waitstatus_to_exitcode(status)
+            return self._returncode
 
     def order(self, order: Order) -> None:
         """Give it its order; one that has died meanwhile hears nothing."""
@@ -90,9 +92,9 @@ def prepare(count: int, work: Work) -> None:
         _waiting.append(Fork(pid, FileIO(writing, "w")))
 
 
-def are_waiting() -> bool:
-    """Tell whether there is one that waits."""
-    return bool(_waiting)
+def count_waiting() -> int:
+    """Return how many wait."""
+    return len(_waiting)
 
 
 def take() -> Fork | None:

@@ -36,7 +36,7 @@ def count_processes(settings: Settings) -> int:
 
 def pays_s() -> float:
     """Return the seconds of sound that there must be for each process to make."""
-    return FORK_PAYS_S if forks.are_waiting() else PAYS_S
+    return FORK_PAYS_S if forks.count_waiting() else PAYS_S
 
 
 class Pool:

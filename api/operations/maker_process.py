@@ -28,7 +28,7 @@ async def make_clips(story_id: str | None, drain_s: float, share: float, pipe: I
     Args:
         story_id: whose; None: those of all stories.
         drain_s: clips that take longer then are given back.
-        share: of the story's clips, where to begin; see ClipMaker.
+        share: of the story's clips, where to begin; see `ClipMaker`.
         pipe: from who started this process.
     """
     settings = read_settings()

@@ -43,7 +43,7 @@ def forked(wanted: "StoryCreate") -> Iterator[None]:
 
 
 def list_writers(mix: "Mixdown", audio: Path) -> "Sequence[Writer]":
-    """List the processes that wait, as writers of stretches of a mix.
+    """List a writer of stretches of a mix for each process that waits.
 
     Args:
         mix: read from files of an audio folder.
@@ -55,22 +55,18 @@ def list_writers(mix: "Mixdown", audio: Path) -> "Sequence[Writer]":
         "segments": [(str(part.path), part.offset, part.samples) for part in mix.segments],
         "mastering": mix.mastering and asdict(mix.mastering),
     }
-    writers = []
-    while (fork := forks.take()) is not None:
-        writers.append(_Writer(fork, order))
-    return writers
+    return [_Writer(order) for _ in range(forks.count_waiting())]
 
 
 class _Writer:
-    def __init__(self, fork: forks.Fork, order: forks.Order) -> None:
-        self._fork = fork
+    def __init__(self, order: forks.Order) -> None:
         self._order = order
+        self._fork: forks.Fork | None = None
 
     def begin(self, file: Path, start: int, stop: int) -> None:
-        stretch = {"file": str(file), "start": start, "stop": stop}
-        self._fork.order(self._order | stretch)
+        self._fork = forks.take()
+        if self._fork is not None:
+            self._fork.order(self._order | {"file": str(file), "start": start, "stop": stop})
 
     def finish(self) -> bool:
-        code = self._fork.join()
-        self._fork.stdin.close()
-        return code == 0
+        return self._fork is not None and self._fork.join() == 0
