@@ -13,11 +13,12 @@ from audiostory_core.errors import BadInput
 from audiostory_core.planners.plan_notes import notes_on_lines
 from audiostory_core.story.changes import CHANGE, ChooseTake, Edits, MoreTakes, Remark, summary_of
 from audiostory_core.story.editing import Draft, Reason, preview
+from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import SubEvent
 from audiostory_core.story.resolving import resolve
 from nodes.clip_request import has_tail, key_of, seed_of, with_seed
 from nodes.errors import RunStopped
-from nodes.planning import event_notifier, longest_scene_s, make_plan, planner_of
+from nodes.planning import event_notifier, make_plan, planner_of, scene_limits
 from nodes.rows import MAX_REROLLS, derive_seed, new_revision, scene_columns
 from nodes.services import LoadedRevision, Services
 from nodes.state import StateUpdate, StoryState
@@ -80,7 +81,11 @@ async def _replan(story: Story, run: Run, rejection: Remark, services: Services)
 
 async def _edit(story: Story, run: Run, edits: Edits, services: Services) -> NewRevision:
     planned = await services.planned(run.revision_id or 0)
-    drafts = await asyncio.to_thread(_draft, story, planned, edits, services)
+    async with services.database.read() as session:
+        engines = await revisions.list_engines(session, planned.scene_ids)
+    limits = scene_limits(story, services, engines)
+    drafts = await asyncio.to_thread(_draft, story, planned, edits, limits, services)
+    _check_engines(drafts, services)
     reasons = [line.reason for line in preview(planned.plan, drafts, follow=edits.follow)]
     changed = [
         place
@@ -131,14 +136,26 @@ def _notes(
     return list(dict.fromkeys((*planned.plan.notes, *more)))
 
 
-def _draft(story: Story, planned: LoadedRevision, edits: Edits, services: Services) -> list[Draft]:
+def _check_engines(drafts: Sequence[Draft], services: Services) -> None:
+    for number, draft in enumerate(drafts, 1):
+        if draft.engine is not None and draft.engine not in services.engines:
+            raise BadInput(
+                f"sub_events.{number}.engine",
+                draft.engine,
+                "is not usable here",
+                "See `audiostory doctor`.",
+            )
+
+
+def _draft(
+    story: Story, planned: LoadedRevision, edits: Edits, limits: SceneLimits, services: Services
+) -> list[Draft]:
     """Return the edited sub-events, plain words resolved by the planner."""
-    longest_s = longest_scene_s(story, services)
 
     def revise(event: SubEvent, change: str, language: str) -> SubEvent:
         return planner_of(story, services).revise(event, change, language)
 
-    return resolve(planned.plan, edits, revise, longest_s)
+    return resolve(planned.plan, edits, revise, limits)
 
 
 async def _list_before(

@@ -76,16 +76,16 @@ def key_of(request: str) -> str:
 
 def build(request: str, condition: Condition) -> ClipRequest:
     """Turn a stored request back into what an engine takes."""
-    told: Json = json.loads(request)
+    parsed: Json = json.loads(request)
     return ClipRequest(
-        caption=told["caption"],
-        layers=LAYERS.validate_python(told["layers"]),
-        samples=told["samples"],
-        seed=told["seed"],
-        language=told["language"],
-        cast=tuple(CastMember.model_validate(member) for member in told["cast"]),
+        caption=parsed["caption"],
+        layers=LAYERS.validate_python(parsed["layers"]),
+        samples=parsed["samples"],
+        seed=parsed["seed"],
+        language=parsed["language"],
+        cast=tuple(CastMember.model_validate(member) for member in parsed["cast"]),
         condition=condition,
-        parameters=told["parameters"],
+        parameters=parsed["parameters"],
     )
 
 

@@ -47,9 +47,11 @@ async def interleave(state: StoryState, services: Services) -> StateUpdate:
         stored = await revisions.list_conditions(
             session, [planned.scene_ids[place] for place in needed]
         )
-    found = [(place, stored[planned.scene_ids[place]]) for place in needed]
-    engines = {place: one.engine or planned.engine for place, one in found}
-    known = {place: Condition(one.data) for place, one in found if one.data is not None}
+    scenes = {place: stored[planned.scene_ids[place]] for place in needed}
+    engines = {place: scene.engine or planned.engine for place, scene in scenes.items()}
+    known = {
+        place: Condition(scene.data) for place, scene in scenes.items() if scene.data is not None
+    }
     made = await asyncio.to_thread(_condition, planned, places, engines, known, services)
     files = await asyncio.to_thread(_keep_tensors, made, services)
     if await _queue(state, planned, made, files, services):
@@ -69,15 +71,15 @@ def _condition(
     started = time.monotonic()
     passed: list[int] = []  # places whose conditions are there
     for name, group in groupby(places, key=engines.__getitem__):
-        asked = list(group)
-        lacking = [place for place in asked if place not in conditions]
-        own = {place: one for place, one in conditions.items() if engines[place] == name}
+        of_engine = list(group)
+        lacking = [place for place in of_engine if place not in conditions]
+        own = {place: made for place, made in conditions.items() if engines[place] == name}
         for part in services.engine(name).interleave(planned.plan, lacking, own) if lacking else ():
             conditions |= part
             if time.monotonic() - started > TURN_S:
                 break
-        passed += takewhile(conditions.__contains__, asked)
-        if asked[-1] not in conditions or time.monotonic() - started > TURN_S:
+        passed += takewhile(conditions.__contains__, of_engine)
+        if of_engine[-1] not in conditions or time.monotonic() - started > TURN_S:
             break
     return {place: conditions[place] for place in passed}
 
@@ -85,9 +87,9 @@ def _condition(
 def _keep_tensors(made: Mapping[int, Condition], services: Services) -> dict[str, str]:
     """Write the tensors of new conditions; return their content names by condition."""
     return {
-        one.id: services.audio.add(".safetensors", one.tensors)
-        for one in made.values()
-        if one.tensors is not None
+        condition.id: services.audio.add(".safetensors", condition.tensors)
+        for condition in made.values()
+        if condition.tensors is not None
     }
 
 
@@ -109,7 +111,8 @@ async def _queue(
         scenes = await revisions.list_scenes_by_id(session, ids)
         queued = [scene.clip_key for scene in scenes if scene.clip_key is not None]
         before = await clips.list_by_key(session, queued)
-        await revisions.add_conditions(session, {one.id: one.data for one in made.values()}, files)
+        data = {condition.id: condition.data for condition in made.values()}
+        await revisions.add_conditions(session, data, files)
         wanted: list[Wanted] = []
         fresh: list[tuple[SceneVersion, str]] = []
         for (place, condition), scene in zip(made.items(), scenes, strict=True):
@@ -125,15 +128,17 @@ async def _queue(
             wanted.append(Wanted(scene.clip_key, name, request))
             fresh.append((scene, scene.clip_key))
         await session.flush()
-        found = await clips.want_all(session, run, wanted)
+        queued_clips = await clips.want_all(session, run, wanted)
         if fresh:
             taken = await takes.add_all(session, fresh, TakeOrigin.MADE)
-            told = [
+            happened = [
                 (
-                    "clip.finished" if found[key].state == ClipState.FINISHED else "clip.queued",
+                    "clip.finished"
+                    if queued_clips[key].state == ClipState.FINISHED
+                    else "clip.queued",
                     {"scene": scene.sub_event_id, "take": taken[scene.id].number, "clip": key},
                 )
                 for scene, key in fresh
             ]
-            await events.append_all(session, state["story_id"], told)
+            await events.append_all(session, state["story_id"], happened)
         return True

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.plan_notes import notes_on_lines
 from audiostory_core.planners.protocol import Brief, OnSubEvent, Planner
+from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan, SubEvent, check_count
 from nodes.errors import StepFailed
 from nodes.services import Services
@@ -84,6 +85,23 @@ def planner_of(story: Story, services: Services) -> Planner:
     if story.planner not in services.planners:
         raise StepFailed(f"The planner {story.planner!r} is not usable here; see doctor.")
     return services.planners[story.planner]
+
+
+def scene_limits(story: Story, services: Services, engines: Sequence[str | None]) -> SceneLimits:
+    """Return how long scenes may be, their tails excluded, by the engine that makes each.
+
+    Args:
+        story: whose engine makes the scenes that name none.
+        services: the engines that are usable here.
+        engines: of the scenes of the plan, in order; None: the story's.
+    """
+    by_engine = {
+        name: engine.capabilities.longest_clip_s - story.tail_s
+        for name, engine in services.engines.items()
+    }
+    return SceneLimits(
+        story_s=longest_scene_s(story, services), by_engine=by_engine, engines=tuple(engines)
+    )
 
 
 def longest_scene_s(story: Story, services: Services) -> float:

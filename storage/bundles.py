@@ -105,7 +105,7 @@ async def gather(session: AsyncSession, story_id: str) -> StoryRows:
     conditions = {scene.condition_id for scene in scenes if scene.condition_id is not None}
     conditions |= set(await _conditions_of(session, clips))
     large = await _list_large(session, sorted(conditions))
-    found: dict[str, Sequence[Table]] = {
+    by_table: dict[str, Sequence[Table]] = {
         "story": [story],
         "revision": revisions,
         "sub_event": await list_by(session, SubEvent, SubEvent.id, sub_events),
@@ -121,7 +121,7 @@ async def gather(session: AsyncSession, story_id: str) -> StoryRows:
     files = {clip.file for clip in clips if clip.state == ClipState.FINISHED}
     files |= {segment.file for segment in segments} | {condition.file for condition in large}
     return StoryRows(
-        {name: [_plain(name, row) for row in rows] for name, rows in found.items()},
+        {name: [_plain(name, row) for row in rows] for name, rows in by_table.items()},
         tuple(sorted(conditions)),
         tuple(sorted(file for file in files if file is not None)),
     )
@@ -150,7 +150,7 @@ async def put_in(
         bundle: rows whose references are known to be sound.
         read_condition: returns the data of a condition.
     """
-    tensors = {told["id"]: told["file"] for told in bundle.rows["condition"]}
+    tensors = {old["id"]: old["file"] for old in bundle.rows["condition"]}
     for name in bundle.conditions:
         data, file = read_condition(name), tensors.get(name)
         await insert_new(session, Condition, id=name, data=data, file=file)
@@ -169,10 +169,10 @@ async def put_in(
     await _put_mixes(session, bundle, new)
     row.revision_id = new.revisions.get(current)
     row.redo = [new.revisions[old] for old in redo if old in new.revisions]
-    for told in bundle.rows["run"]:
-        session.add(_run(row, told, new))
-    for told in bundle.rows["event"]:
-        session.add(Event(**told | {"story_id": row.id, "data": _event_data(told["data"], new)}))
+    for old in bundle.rows["run"]:
+        session.add(_run(row, old, new))
+    for old in bundle.rows["event"]:
+        session.add(Event(**old | {"story_id": row.id, "data": _event_data(old["data"], new)}))
     await session.flush()
     await events.append(session, row.id, "story.restored", was=was)
     return row.id
@@ -181,12 +181,12 @@ async def put_in(
 async def _put_clips(session: AsyncSession, clips: Sequence[Json]) -> None:
     """Store clips; one that this store has not made yet becomes finished, for the runs that wait."""
     adopted: list[str] = []
-    for told in sorted(clips, key=lambda clip: str(clip["key"])):
-        values = told if told["state"] in SETTLED else told | {"state": ClipState.WITHDRAWN}
+    for old in sorted(clips, key=lambda clip: str(clip["key"])):
+        values = old if old["state"] in SETTLED else old | {"state": ClipState.WITHDRAWN}
         unmade = {"attempt": 0, "priority": 0, "start_tag": 0}
         is_new = await insert_new(session, Clip, **(values | unmade))
-        if not is_new and told["state"] == ClipState.FINISHED:
-            adopted += await _adopt(session, told)
+        if not is_new and old["state"] == ClipState.FINISHED:
+            adopted += await _adopt(session, old)
     waiting: set[int] = set()
     for some in in_parts(adopted):
         wants = delete(ClipWant).where(ClipWant.clip_key.in_(some)).returning(ClipWant.run_id)
@@ -197,15 +197,14 @@ async def _put_clips(session: AsyncSession, clips: Sequence[Json]) -> None:
             await events.append(session, story_id, "clip.finished", scene=sub_event_id, clip=key)
 
 
-async def _adopt(session: AsyncSession, told: Json) -> Sequence[str]:
+async def _adopt(session: AsyncSession, old: Json) -> Sequence[str]:
     made = {
-        name: told[name]
-        for name in ("file", "measures", "engine_report", "render_s", "finished_at")
+        name: old[name] for name in ("file", "measures", "engine_report", "render_s", "finished_at")
     }
     idle = {"owner": None, "expires_at": None, "progress": None, "error": None}
     updated = await session.scalars(
         update(Clip)
-        .where(Clip.key == told["key"], Clip.state != ClipState.FINISHED)
+        .where(Clip.key == old["key"], Clip.state != ClipState.FINISHED)
         .values(state=ClipState.FINISHED, **made, **idle)
         .returning(Clip.key)
         .execution_options(synchronize_session=False)
@@ -218,17 +217,17 @@ async def _put_scenes(
 ) -> None:
     new.sub_events = await _add_counted(session, SubEvent, bundle.rows["sub_event"])
     scenes = [
-        told | {"story_id": story_id, "sub_event_id": new.sub_events[told["sub_event_id"]]}
-        for told in bundle.rows["scene"]
+        old | {"story_id": story_id, "sub_event_id": new.sub_events[old["sub_event_id"]]}
+        for old in bundle.rows["scene"]
     ]
     new.scenes = await _add_counted(session, SceneVersion, scenes)
     takes = [
-        told
+        old
         | {
-            "sub_event_id": new.sub_events[told["sub_event_id"]],
-            "scene_id": new.scenes[told["scene_id"]],
+            "sub_event_id": new.sub_events[old["sub_event_id"]],
+            "scene_id": new.scenes[old["scene_id"]],
         }
-        for told in bundle.rows["take"]
+        for old in bundle.rows["take"]
     ]
     await _add_counted(session, Take, takes)
 
@@ -236,7 +235,7 @@ async def _put_scenes(
 async def _put_revisions(
     session: AsyncSession, story_id: str, bundle: StoryRows, new: _NewIds
 ) -> None:
-    told = bundle.rows["revision"]
+    listed = bundle.rows["revision"]
     fresh = [
         row
         | {
@@ -244,42 +243,44 @@ async def _put_revisions(
             "parent_id": None,
             "scenes": [new.scenes[scene_id] for scene_id in row["scenes"]],
         }
-        for row in told
+        for row in listed
     ]
     new.revisions = await _add_counted(session, Revision, fresh)
-    for row in told:
+    for row in listed:
         if row["parent_id"] in new.revisions:
             revision = await session.get_one(Revision, new.revisions[row["id"]])
             revision.parent_id = new.revisions[row["parent_id"]]
 
 
 async def _put_mixes(session: AsyncSession, bundle: StoryRows, new: _NewIds) -> None:
-    for told in bundle.rows["segment"]:
-        new.segments[told["id"]] = await _put_segment(session, told)
-    for told in bundle.rows["mix"]:
+    for old in bundle.rows["segment"]:
+        new.segments[old["id"]] = await _put_segment(session, old)
+    for old in bundle.rows["mix"]:
         mapped = {
-            "revision_id": new.revisions[told["revision_id"]],
-            "segments": [new.segments[segment_id] for segment_id in told["segments"]],
+            "revision_id": new.revisions[old["revision_id"]],
+            "segments": [new.segments[segment_id] for segment_id in old["segments"]],
         }
-        session.add(Mix(**told | mapped))
+        session.add(Mix(**old | mapped))
 
 
-async def _put_segment(session: AsyncSession, told: Json) -> int:
+async def _put_segment(session: AsyncSession, old: Json) -> int:
     """Store a segment, or find the equal one that is there.
 
     One of the same key may differ, if another processor rendered it: this one is then kept beside
     it under a key that no stitch uses, so that the mix stays what it was to the bit.
     """
-    values = {name: value for name, value in told.items() if name != "id"}
-    shape = {name: told[name] for name in ("file", "offset", "samples")}
-    beside = hashlib.sha256(repr((told["key"], *shape.values())).encode()).hexdigest()
-    for key in (told["key"], beside):
+    values = {name: value for name, value in old.items() if name != "id"}
+    shape = {name: old[name] for name in ("file", "offset", "samples")}
+    beside = hashlib.sha256(repr((old["key"], *shape.values())).encode()).hexdigest()
+    for key in (old["key"], beside):
         await insert_new(session, SegmentRow, **values | {"key": key})
         equal = [getattr(SegmentRow, name) == value for name, value in shape.items()]
-        found = await session.scalar(select(SegmentRow.id).where(SegmentRow.key == key, *equal))
-        if found is not None:
-            return found
-    raise RuntimeError(f"segment {told['key']} was changed within the transaction")
+        segment_id = await session.scalar(
+            select(SegmentRow.id).where(SegmentRow.key == key, *equal)
+        )
+        if segment_id is not None:
+            return segment_id
+    raise RuntimeError(f"segment {old['key']} was changed within the transaction")
 
 
 async def _add_counted(
@@ -291,14 +292,14 @@ async def _add_counted(
     ]
     session.add_all(added)
     await session.flush()
-    return {told["id"]: row.id for told, row in zip(rows, added, strict=True)}
+    return {old["id"]: row.id for old, row in zip(rows, added, strict=True)}
 
 
-def _run(story: Story, told: Json, new: _NewIds) -> Run:
-    values = {name: value for name, value in told.items() if name != "id"}
+def _run(story: Story, old: Json, new: _NewIds) -> Run:
+    values = {name: value for name, value in old.items() if name != "id"}
     if values["state"] in ACTIVE:
         values["state"] = RunState.CANCELLED
-    values |= {"story_id": story.id, "revision_id": new.revisions.get(told["revision_id"])}
+    values |= {"story_id": story.id, "revision_id": new.revisions.get(old["revision_id"])}
     return Run(**values, pending_changes=[], attempt=0, priority=story.priority, start_tag=0)
 
 
@@ -310,16 +311,19 @@ def _event_data(data: Json, new: _NewIds) -> Json:
 async def _conditions_of(session: AsyncSession, clips: Sequence[Clip]) -> list[str]:
     """List the stored conditions that requests name, for clips that are made again."""
     named = {ownership.condition_of(clip.request) for clip in clips}
-    found: list[str] = []
+    listed: list[str] = []
     for some in in_parts(sorted(named)):
-        found += await session.scalars(select(Condition.id).where(Condition.id.in_(some)))
-    return found
+        listed += await session.scalars(select(Condition.id).where(Condition.id.in_(some)))
+    return listed
 
 
 async def _list_large(session: AsyncSession, conditions: Sequence[str]) -> list[Condition]:
     """List those conditions whose tensors are in a file."""
     listed = await list_by(session, Condition, Condition.id, conditions)
-    return sorted((one for one in listed if one.file is not None), key=lambda one: one.id)
+    return sorted(
+        (condition for condition in listed if condition.file is not None),
+        key=lambda condition: condition.id,
+    )
 
 
 async def _list_of(

@@ -74,12 +74,12 @@ async def want_all(session: AsyncSession, run: Run, wanted: Sequence[Wanted]) ->
     Returns:
         The clips by key.
     """
-    keys = sorted({one.key for one in wanted})
+    keys = sorted({entry.key for entry in wanted})
     known = set(await session.scalars(select(Clip.key).where(Clip.key.in_(keys))))
     start_tag = run.start_tag
     rows: dict[str, Json] = {}
-    for one in wanted:
-        if one.key not in known and one.key not in rows:
+    for entry in wanted:
+        if entry.key not in known and entry.key not in rows:
             start_tag += 1
             state = {
                 "state": ClipState.QUEUED,
@@ -87,10 +87,10 @@ async def want_all(session: AsyncSession, run: Run, wanted: Sequence[Wanted]) ->
                 "priority": run.priority,
                 "start_tag": start_tag,
             }
-            rows[one.key] = asdict(one) | state
+            rows[entry.key] = asdict(entry) | state
     # By key, here and below: two that want the same clips then never wait for each other.
     await insert_all_new(session, Clip, [rows[key] for key in keys if key in rows])
-    found = {
+    by_key = {
         clip.key: clip
         for clip in await session.scalars(
             select(Clip)
@@ -100,11 +100,11 @@ async def want_all(session: AsyncSession, run: Run, wanted: Sequence[Wanted]) ->
             .execution_options(populate_existing=True)
         )
     }
-    open_keys = [key for key in keys if found[key].state != ClipState.FINISHED]
+    open_keys = [key for key in keys if by_key[key].state != ClipState.FINISHED]
     wants = [{"clip_key": key, "run_id": run.id} for key in open_keys]
     new_wants = await insert_all_new(session, ClipWant, wants)
     for key in open_keys:
-        clip = found[key]
+        clip = by_key[key]
         if clip.state == ClipState.WITHDRAWN or (
             clip.state == ClipState.FAILED and key in new_wants
         ):
@@ -113,7 +113,7 @@ async def want_all(session: AsyncSession, run: Run, wanted: Sequence[Wanted]) ->
             clip.start_tag = start_tag
         clip.priority = max(clip.priority, run.priority)
     run.start_tag = start_tag
-    return found
+    return by_key
 
 
 async def has_interest(session: AsyncSession, keys: Sequence[str]) -> bool:
@@ -260,10 +260,10 @@ async def claim(
         .limit(most)
         .with_for_update(skip_locked=True)
     )
-    found = list(await session.scalars(claimable))
+    candidates = list(await session.scalars(claimable))
     now = (await session.execute(select(now_s()))).scalar_one()
     claimed = []
-    for clip in _batch(found):
+    for clip in _batch(candidates):
         if clip.attempt >= MAX_ATTEMPTS:
             await _settle_failed(session, clip, clip.error or "Its worker died each time.")
         else:
@@ -428,15 +428,15 @@ def _wanted_by(story_id: str | None) -> ColumnElement[bool]:
     )
 
 
-def _batch(found: list[Clip]) -> list[Clip]:
+def _batch(candidates: list[Clip]) -> list[Clip]:
     """Return the first clip and those that may be made beside it.
 
     A clip that was attempted before is rendered alone, so that it cannot fail its neighbors again.
     """
-    return found[:1] + [
+    return candidates[:1] + [
         clip
-        for clip in found[1:]
-        if clip.engine == found[0].engine and clip.attempt == found[0].attempt == 0
+        for clip in candidates[1:]
+        if clip.engine == candidates[0].engine and clip.attempt == candidates[0].attempt == 0
     ]
 
 
@@ -458,5 +458,5 @@ async def _announce(session: AsyncSession, key: str, kind: str, **data: str) -> 
         .order_by(SceneVersion.story_id, Take.id)
     )
     for story_id, sub_event_id, number in heard.all():
-        told = {"scene": sub_event_id, "take": number, "clip": key}
-        await events.append(session, story_id, kind, **told, **data)
+        labels = {"scene": sub_event_id, "take": number, "clip": key}
+        await events.append(session, story_id, kind, **labels, **data)

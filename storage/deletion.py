@@ -99,7 +99,7 @@ async def _reworded_elsewhere(
     session: AsyncSession, story_id: str, sub_events: Sequence[int]
 ) -> dict[int, str]:
     """Find the sub-events that other stories have scene versions of."""
-    found: dict[int, str] = {}
+    others: dict[int, str] = {}
     for some in in_parts(sub_events):
         rows = await session.execute(
             select(SceneVersion.sub_event_id, SceneVersion.story_id)
@@ -107,8 +107,8 @@ async def _reworded_elsewhere(
             .order_by(SceneVersion.id)
         )
         for sub_event_id, other_id in rows:
-            found.setdefault(sub_event_id, other_id)
-    return found
+            others.setdefault(sub_event_id, other_id)
+    return others
 
 
 async def _delete_revisions(session: AsyncSession, story_id: str) -> None:

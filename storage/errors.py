@@ -68,9 +68,9 @@ class DamagedFile(StoreError):
 class StoreTooNew(StoreError):
     """The data folder was written by a newer version of the studio."""
 
-    def __init__(self, where: str, found: str, known: str) -> None:
+    def __init__(self, where: str, schema: str, known: str) -> None:
         super().__init__(
-            f"The data folder {where} was made by a newer version (schema {found}; this version "
+            f"The data folder {where} was made by a newer version (schema {schema}; this version "
             f"knows up to {known}). Upgrade the studio, or name another folder in AUDIOSTORY_HOME."
         )
 

@@ -25,7 +25,7 @@ async def append(session: AsyncSession, story_id: str, kind: str, **data: Any) -
 
 
 async def append_all(
-    session: AsyncSession, story_id: str, told: Sequence[tuple[str, dict[str, Any]]]
+    session: AsyncSession, story_id: str, happened: Sequence[tuple[str, dict[str, Any]]]
 ) -> int:
     """Append events of a story, each a kind and its data; return the number of the last.
 
@@ -35,7 +35,7 @@ async def append_all(
     counted = await session.execute(
         update(Story)
         .where(Story.id == story_id)
-        .values(next_event=Story.next_event + len(told))
+        .values(next_event=Story.next_event + len(happened))
         .returning(Story.next_event, webhooks.IS_ANYONE_LISTENING)
         .execution_options(synchronize_session=False)
     )
@@ -43,7 +43,7 @@ async def append_all(
     if row is None:
         raise NotFound("story", story_id)
     following, is_anyone_listening = row
-    for number, (kind, data) in enumerate(told, following - len(told)):
+    for number, (kind, data) in enumerate(happened, following - len(happened)):
         if is_anyone_listening:
             await webhooks.announce(session, story_id, number, kind)
         session.add(Event(story_id=story_id, number=number, kind=kind, data=data))
@@ -68,10 +68,10 @@ async def list_after(
     session: AsyncSession, story_id: str, number: int, limit: int = 500
 ) -> list[Event]:
     """List the events that follow `number`, oldest first; 0 is before the first."""
-    found = await session.scalars(
+    listed = await session.scalars(
         select(Event)
         .where(Event.story_id == story_id, Event.number > number)
         .order_by(Event.number)
         .limit(limit)
     )
-    return list(found)
+    return list(listed)

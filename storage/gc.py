@@ -101,9 +101,9 @@ async def _sweep_clips(database: Database, min_age_s: float) -> list[str]:
     whoever named a clip until it was locked, and nobody can name it after.
     """
     async with database.read() as session:
-        found = await _loose_clips(session, min_age_s)
+        loose = await _loose_clips(session, min_age_s)
     gone: list[str] = []
-    for some in in_parts(found):
+    for some in in_parts(loose):
         async with database.write() as session:
             locked = select(Clip.key).where(Clip.key.in_(some), _is_loose_clip(min_age_s))
             keys = list(await session.scalars(locked.order_by(Clip.key).with_for_update()))
@@ -124,20 +124,20 @@ async def _sweep_segments(
         busy = await _hold_runs(session)
         if busy:
             return [], busy
-        found = await _loose_segments(session, audio, min_age_s)
-        for some in in_parts(found):
+        loose = await _loose_segments(session, audio, min_age_s)
+        for some in in_parts(loose):
             await session.execute(delete(SegmentRow).where(SegmentRow.id.in_(some)))
-    return found, 0
+    return loose, 0
 
 
 async def _sweep_conditions(database: Database) -> list[str]:
     async with database.write() as session:
         if await _hold_runs(session):
             return []
-        found = await _loose_conditions(session)
-        for some in in_parts(found):
+        loose = await _loose_conditions(session)
+        for some in in_parts(loose):
             await session.execute(delete(Condition).where(Condition.id.in_(some)))
-    return found
+    return loose
 
 
 async def _hold_runs(session: AsyncSession) -> int:
@@ -184,8 +184,8 @@ def _is_loose_clip(min_age_s: float) -> ColumnElement[bool]:
 
 
 async def _loose_clips(session: AsyncSession, min_age_s: float) -> list[str]:
-    found = select(Clip.key).where(_is_loose_clip(min_age_s)).order_by(Clip.key)
-    return list(await session.scalars(found))
+    loose = select(Clip.key).where(_is_loose_clip(min_age_s)).order_by(Clip.key)
+    return list(await session.scalars(loose))
 
 
 async def _loose_segments(session: AsyncSession, audio: AudioFiles, min_age_s: float) -> list[int]:
@@ -216,8 +216,8 @@ def _not_fresh(
 
 async def _loose_conditions(session: AsyncSession, leaving: Sequence[str] = ()) -> list[str]:
     """List the conditions that no scene names, nor any clip but those that leave with them."""
-    found = select(Condition.id).where(~exists().where(SceneVersion.condition_id == Condition.id))
-    loose = set(await session.scalars(found))
+    unnamed = select(Condition.id).where(~exists().where(SceneVersion.condition_id == Condition.id))
+    loose = set(await session.scalars(unnamed))
     if loose:
         leaves = frozenset(leaving)
         async for key, request in await session.stream(select(Clip.key, Clip.request)):
@@ -252,9 +252,9 @@ def _loose_files(
 ) -> dict[Path, int]:
     """Return the sizes of files that nothing needs, in bytes."""
     fresh_since = time.time() - min_age_s
-    found = {audio.path(name): stat for name, stat in audio.find_names() if name not in named}
-    found |= dict(audio.find_leftovers())
+    loose = {audio.path(name): stat for name, stat in audio.find_names() if name not in named}
+    loose |= dict(audio.find_leftovers())
     for path in exports.glob("*"):
         with suppress(FileNotFoundError):
-            found[path] = path.stat()
-    return {path: stat.st_size for path, stat in found.items() if stat.st_mtime < fresh_since}
+            loose[path] = path.stat()
+    return {path: stat.st_size for path, stat in loose.items() if stat.st_mtime < fresh_since}

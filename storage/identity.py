@@ -43,14 +43,14 @@ def _check_folder(audio_folder: Path, store_id: str) -> None:
             temporary = audio_folder / f"{secrets.token_hex(8)}.tmp"
             temporary.write_text(store_id, encoding="ascii")
             temporary.replace(file)  # a half-written id would lock the folder for ever
-        found = " ".join(file.read_text(encoding="ascii", errors="replace").split())
+        kept_id = " ".join(file.read_text(encoding="ascii", errors="replace").split())
     except OSError as error:
         raise StoreUnusable(
             f"The audio folder {audio_folder} cannot be used: {error.strerror}. "
             "Fix its permissions, or name another folder in AUDIOSTORY_HOME."
         ) from error
-    if found != store_id:
+    if kept_id != store_id:
         raise StoreUnusable(
-            f"The audio folder {audio_folder} belongs to store {found}, the database to "
+            f"The audio folder {audio_folder} belongs to store {kept_id}, the database to "
             f"{store_id}. Mount the audio folder that belongs to this database."
         )

@@ -25,8 +25,8 @@ from storage.upsert import expand, in_parts, insert_new, list_by
 
 async def find_segments(session: AsyncSession, keys: Sequence[str]) -> dict[str, SegmentRow]:
     """Find the segments that are already rendered, by key."""
-    found = await list_by(session, SegmentRow, SegmentRow.key, keys)
-    return {segment.key: segment for segment in found}
+    segments = await list_by(session, SegmentRow, SegmentRow.key, keys)
+    return {segment.key: segment for segment in segments}
 
 
 async def add_segment(session: AsyncSession, key: str, **values: Any) -> SegmentRow:
@@ -81,8 +81,8 @@ async def list_segments(session: AsyncSession, mix: Mix) -> list[SegmentRow]:
 
 async def list_some(session: AsyncSession, segment_ids: Sequence[int]) -> list[SegmentRow]:
     """List segments by id, in the order of the ids."""
-    found = await list_by(session, SegmentRow, SegmentRow.id, segment_ids)
-    by_id = {segment.id: segment for segment in found}
+    segments = await list_by(session, SegmentRow, SegmentRow.id, segment_ids)
+    by_id = {segment.id: segment for segment in segments}
     return [by_id[segment_id] for segment_id in segment_ids]
 
 
@@ -133,26 +133,26 @@ async def accept(session: AsyncSession, revision: Revision, mastering: Json) -> 
 
 async def list_segment_files(session: AsyncSession, mix: Mix) -> dict[str, tuple[int, str]]:
     """Return id and file of each segment of a mix by key, without its loudness."""
-    found: dict[str, tuple[int, str]] = {}
+    by_key: dict[str, tuple[int, str]] = {}
     for some in in_parts(mix.segments):
         rows = await session.execute(
             select(SegmentRow.key, SegmentRow.id, SegmentRow.file).where(SegmentRow.id.in_(some))
         )
-        found |= {key: (segment_id, file) for key, segment_id, file in rows}
-    return found
+        by_key |= {key: (segment_id, file) for key, segment_id, file in rows}
+    return by_key
 
 
 async def list_places(session: AsyncSession, mix: Mix) -> list[tuple[str, int, int]]:
     """Return file, offset and samples of each segment of a mix in order, without its loudness."""
-    found: dict[int, tuple[str, int, int]] = {}
+    by_id: dict[int, tuple[str, int, int]] = {}
     for some in in_parts(mix.segments):
         rows = await session.execute(
             select(SegmentRow.id, SegmentRow.file, SegmentRow.offset, SegmentRow.samples).where(
                 SegmentRow.id.in_(some)
             )
         )
-        found |= {row[0]: (row[1], row[2], row[3]) for row in rows}
-    return [found[segment_id] for segment_id in mix.segments]
+        by_id |= {row[0]: (row[1], row[2], row[3]) for row in rows}
+    return [by_id[segment_id] for segment_id in mix.segments]
 
 
 async def find_around(

@@ -18,7 +18,7 @@ def condition_of(request: str) -> str:
 async def list_sub_events(session: AsyncSession, story_id: str) -> list[int]:
     """List the sub-events that a revision of the story has, or had when it was made."""
     own = select(SceneVersion.sub_event_id).where(SceneVersion.story_id == story_id)
-    found = set(await session.scalars(own))
+    ids = set(await session.scalars(own))
     listed: set[int] = set()
     for scenes in await session.scalars(
         select(Revision.scenes).where(Revision.story_id == story_id)
@@ -26,8 +26,8 @@ async def list_sub_events(session: AsyncSession, story_id: str) -> list[int]:
         listed.update(scenes)
     for some in in_parts(sorted(listed)):
         lineage = select(SceneVersion.sub_event_id).where(SceneVersion.id.in_(some))
-        found.update(await session.scalars(lineage))
-    return sorted(found)
+        ids.update(await session.scalars(lineage))
+    return sorted(ids)
 
 
 async def list_clips(session: AsyncSession, story_id: str) -> list[str]:

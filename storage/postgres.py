@@ -135,8 +135,8 @@ def _engine(location: str, isolation_level: str) -> AsyncEngine:
 
 def conninfo(location: str) -> str:
     """Return a server's URL in libpq's form, with this program's settings of a connection."""
-    given = conninfo_to_dict(location)
-    return make_conninfo(location, **{k: v for k, v in CONNECTION.items() if k not in given})
+    own = conninfo_to_dict(location)
+    return make_conninfo(location, **{k: v for k, v in CONNECTION.items() if k not in own})
 
 
 def is_lost(error: object) -> bool:

@@ -154,19 +154,19 @@ async def find(session: AsyncSession, story_id: str, named: int | str) -> Revisi
     Raises:
         NotFound: if the story has none of that number or name.
     """
-    told = str(named)
-    is_meant = Revision.name == told
-    if told.isascii() and told.isdigit() and len(told) < 10:
-        is_meant = or_(is_meant, Revision.number == int(told))
-    found = await session.scalar(
+    spelled = str(named)
+    is_meant = Revision.name == spelled
+    if spelled.isascii() and spelled.isdigit() and len(spelled) < 10:
+        is_meant = or_(is_meant, Revision.number == int(spelled))
+    revision = await session.scalar(
         select(Revision)
         .where(Revision.story_id == story_id, is_meant)
         .order_by(Revision.name.is_(None))
         .limit(1)
     )
-    if found is None:
+    if revision is None:
         raise NotFound(f"revision of story {story_id}", named)
-    return found
+    return revision
 
 
 async def list_newest(
@@ -217,8 +217,8 @@ async def set_name(session: AsyncSession, revision: Revision, name: str | None) 
 
 async def list_scenes(session: AsyncSession, revision: Revision) -> list[SceneVersion]:
     """List the scene versions of a revision in the order they are heard."""
-    found = await list_by(session, SceneVersion, SceneVersion.id, revision.scenes)
-    by_id = {version.id: version for version in found}
+    versions = await list_by(session, SceneVersion, SceneVersion.id, revision.scenes)
+    by_id = {version.id: version for version in versions}
     return [by_id[scene_id] for scene_id in revision.scenes]
 
 
@@ -235,7 +235,7 @@ async def list_wordings(session: AsyncSession, scene_ids: Sequence[int]) -> list
 
     Rows instead of objects: a plan of a thousand scenes is read in half the time.
     """
-    found: dict[int, Row[Any]] = {}
+    by_id: dict[int, Row[Any]] = {}
     for some in in_parts(scene_ids):
         rows = await session.execute(
             select(
@@ -247,8 +247,21 @@ async def list_wordings(session: AsyncSession, scene_ids: Sequence[int]) -> list
                 SceneVersion.layers,
             ).where(SceneVersion.id.in_(some))
         )
-        found |= {row.id: row for row in rows}
-    return [found[scene_id] for scene_id in scene_ids]
+        by_id |= {row.id: row for row in rows}
+    return [by_id[scene_id] for scene_id in scene_ids]
+
+
+async def list_engines(session: AsyncSession, scene_ids: Sequence[int]) -> list[str | None]:
+    """List the engines that scene versions have instead of their story's, in the order of the ids."""
+    own: dict[int, str | None] = {}
+    for some in in_parts(scene_ids):
+        rows = await session.execute(
+            select(SceneVersion.id, SceneVersion.engine).where(
+                SceneVersion.id.in_(some), SceneVersion.engine.is_not(None)
+            )
+        )
+        own |= {row.id: row.engine for row in rows}
+    return [own.get(scene_id) for scene_id in scene_ids]
 
 
 async def list_remarks(session: AsyncSession, scene_ids: Sequence[int]) -> list[Row[Any]]:
@@ -256,26 +269,26 @@ async def list_remarks(session: AsyncSession, scene_ids: Sequence[int]) -> list[
 
     Much less than all of them: it is read with every status of a story.
     """
-    found: dict[int, Row[Any]] = {}
+    by_id: dict[int, Row[Any]] = {}
     for some in in_parts(scene_ids):
         rows = await session.execute(
             select(SceneVersion.id, SceneVersion.flags, Clip.state, Clip.engine_report, Clip.error)
             .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
             .where(SceneVersion.id.in_(some))
         )
-        found |= {row.id: row for row in rows}
+        by_id |= {row.id: row for row in rows}
         await asyncio.sleep(0)  # a story may be long, and others wait
-    return [found[scene_id] for scene_id in scene_ids]
+    return [by_id[scene_id] for scene_id in scene_ids]
 
 
 async def list_unjudged(session: AsyncSession, scene_ids: Sequence[int]) -> list[SceneVersion]:
     """List those of the scene versions whose clip was not checked yet."""
-    found: list[SceneVersion] = []
+    unjudged: list[SceneVersion] = []
     for some in in_parts(scene_ids):
-        found += await session.scalars(
+        unjudged += await session.scalars(
             select(SceneVersion).where(SceneVersion.id.in_(some), SceneVersion.is_judged.is_(False))
         )
-    return found
+    return unjudged
 
 
 async def find_unmade(session: AsyncSession, scene_ids: Sequence[int]) -> int | None:
@@ -430,12 +443,12 @@ async def _drop_wants(session: AsyncSession, run: Run, revision: Revision) -> No
         )
         wanted -= set(heard)
     for some in in_parts(sorted(wanted)):
-        asked = await session.scalars(
+        requested = await session.scalars(
             select(Take.clip_key).where(
                 Take.clip_key.in_(some), Take.origin == TakeOrigin.REQUESTED
             )
         )
-        wanted -= set(asked)
+        wanted -= set(requested)
     for some in in_parts(sorted(wanted)):
         await session.execute(
             delete(ClipWant).where(and_(ClipWant.run_id == run.id, ClipWant.clip_key.in_(some)))

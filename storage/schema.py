@@ -58,11 +58,11 @@ def bring_up_to_date(location: Path | str) -> None:
 
 
 def _bring(location: Path | str) -> None:
-    found = current_schema(location)
-    if found == SCHEMA:
+    current = current_schema(location)
+    if current == SCHEMA:
         return
-    if found is not None and not is_known(found):
-        raise StoreTooNew(shown(location), found, SCHEMA)
+    if current is not None and not is_known(current):
+        raise StoreTooNew(shown(location), current, SCHEMA)
     migrate(location)
 
 

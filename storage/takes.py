@@ -28,7 +28,7 @@ async def add_all(
     keys = [key for _, key in wanted]
     listed = select(Take).where(Take.sub_event_id.in_(sub_events), Take.clip_key.in_(keys))
     known = {(take.sub_event_id, take.clip_key): take for take in await session.scalars(listed)}
-    fresh = [one for one in wanted if (one[0].sub_event_id, one[1]) not in known]
+    fresh = [pair for pair in wanted if (pair[0].sub_event_id, pair[1]) not in known]
     numbered = await session.execute(
         update(SubEvent)
         .where(SubEvent.id.in_([scene.sub_event_id for scene, _ in fresh]))

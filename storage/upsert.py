@@ -22,11 +22,11 @@ async def list_by(
     values: Sequence[Any],
 ) -> list[Row]:
     """List the rows whose column has one of the values, in no particular order."""
-    found: list[Row] = []
+    rows: list[Row] = []
     for some in in_parts(values):
-        found += await session.scalars(select(table).where(column.in_(some)))
+        rows += await session.scalars(select(table).where(column.in_(some)))
         await asyncio.sleep(0)  # there may be many, and others wait
-    return found
+    return rows
 
 
 def in_parts(values: Sequence[Any]) -> list[Sequence[Any]]:

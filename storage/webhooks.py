@@ -272,7 +272,7 @@ async def disable(session: AsyncSession, webhook_id: str, reason: str) -> None:
 
 
 def _hears(kind: str) -> ColumnElement[bool]:
-    told = cast(Webhook.kinds, Text)  # kinds are plain words: their JSON is searched as text
+    kinds = cast(Webhook.kinds, Text)  # kinds are plain words: their JSON is searched as text
     is_its_story = or_(
         Webhook.story_id == Story.id,
         and_(
@@ -285,7 +285,7 @@ def _hears(kind: str) -> ColumnElement[bool]:
         Webhook.disabled_at.is_(None),
         ~is_revoked,
         is_its_story,
-        or_(told == "[]", told.contains(f'"{kind}"', autoescape=True)),
+        or_(kinds == "[]", kinds.contains(f'"{kind}"', autoescape=True)),
     )
 
 

@@ -45,7 +45,14 @@ async def change(
     async with opened() as (store, settings):
         async with store.database.read() as session:
             story, _, _ = await load_story(session, story_id)
-        await service.ask(store.database, story_id, asked, accept=accept, words=_resolve)
+        await service.ask(
+            store.database,
+            story_id,
+            asked,
+            accept=accept,
+            words=_resolve,
+            weights=settings.weights,
+        )
         return await story_handlers.make_and_write(
             store,
             settings,
@@ -59,8 +66,10 @@ async def change(
 
 async def preview(story_id: str, asked: Edits, *, as_json: bool) -> int:
     """Print what edits would do; return the exit code."""
-    async with opened() as (store, _):
-        lines = await service.look_ahead(store.database, story_id, asked, _resolve)
+    async with opened() as (store, settings):
+        lines = await service.look_ahead(
+            store.database, story_id, asked, _resolve, settings.weights
+        )
     if as_json:
         console.print_json([_as_json(line) for line in lines])
     else:

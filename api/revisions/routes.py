@@ -87,6 +87,7 @@ async def post_change(story_id: str, wish: ChangeRequest, state: AppStateDep) ->
         accept=wish.accept,
         base=wish.base,
         words=state.words,
+        weights=state.settings.weights,
     )
     return await _view(story_id, state)
 
@@ -94,7 +95,9 @@ async def post_change(story_id: str, wish: ChangeRequest, state: AppStateDep) ->
 @router.post("/{story_id}/preview", summary="What would edits do?")
 async def post_preview(story_id: str, edits: Edits, state: AppStateDep) -> PreviewResponse:
     """Say which clips edits would make again, and why, without making them; refuse what cannot be."""
-    lines = await service.look_ahead(state.store.database, story_id, edits, state.words)
+    lines = await service.look_ahead(
+        state.store.database, story_id, edits, state.words, state.settings.weights
+    )
     fates: list[PreviewLine] = []
     for line in lines:
         remade: Literal["made again", "kept"] = "made again" if line.is_remade else "kept"

@@ -6,15 +6,17 @@ answer comes at once, and a worker does what takes time. Light enough for the HT
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.engines.catalog import ENGINES, LONGEST_CLIP_S, WORDS_BY_CLAUSES, check_name
+from api.engines.catalog import ENGINES, LONGEST_CLIP_S, WORDS_BY_CLAUSES, check_name, check_weights
 from api.revisions.wording import Question, Resolve, Unanswered
 from api.stories.views import load_story
 from audiostory_core.errors import BadInput
 from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes, Remark
 from audiostory_core.story.editing import Draft, Preview, apply, diff, preview
+from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan
 from audiostory_core.story.stored import plan_of, scene_from_row
 from storage import clips, events, mixes, revisions, runs, stories, takes
@@ -38,6 +40,7 @@ class Read:
     run: Run
     revision: Revision
     plan: StoryPlan
+    engines: tuple[str | None, ...]  # of its scenes; None: the story's
 
 
 async def ask(
@@ -48,6 +51,7 @@ async def ask(
     accept: bool = False,
     base: int | None = None,
     words: Resolve | None = None,
+    weights: Path | None = None,
 ) -> Run:
     """Have a change made by the story's run, or by a new one if it has ended.
 
@@ -58,6 +62,7 @@ async def ask(
         accept: do not stop for the author with the new mix.
         base: number of the revision the author was looking at.
         words: tells what edits in plain words do; without it the story's run finds out.
+        weights: folder of the engines that need weights; None: there are none here.
 
     Raises:
         BadInput: naming the field of the change that cannot be made.
@@ -69,7 +74,7 @@ async def ask(
         _check_base(read.revision, base)
         await _check(session, read, asked)
     if isinstance(asked, Edits):
-        await _drafts(read, asked, words)
+        await _drafts(read, asked, words, weights)
     async with database.write() as session:
         story, latest, _ = await load_story(session, story_id)
         run = await runs.lock(session, latest.id)
@@ -88,7 +93,11 @@ async def ask(
 
 
 async def look_ahead(
-    database: Database, story_id: str, asked: Edits, words: Resolve | None = None
+    database: Database,
+    story_id: str,
+    asked: Edits,
+    words: Resolve | None = None,
+    weights: Path | None = None,
 ) -> list[Preview]:
     """Say what edits would do to each scene, without asking for them; see `ask`.
 
@@ -99,7 +108,7 @@ async def look_ahead(
     """
     async with database.read() as session:
         read = await read_plan(session, story_id)
-    return preview(read.plan, await _drafts(read, asked, words), follow=asked.follow)
+    return preview(read.plan, await _drafts(read, asked, words, weights), follow=asked.follow)
 
 
 async def reject(database: Database, story_id: str, remark: str, base: int | None = None) -> Run:
@@ -273,7 +282,8 @@ async def read_plan(session: AsyncSession, story_id: str) -> Read:
     story, run, revision = await load_story(session, story_id)
     if revision is None:
         raise Conflict("The story is not planned yet. Follow its events, then ask again.")
-    return Read(story, run, revision, await _plan(session, story, revision))
+    engines = tuple(await revisions.list_engines(session, revision.scenes))
+    return Read(story, run, revision, await _plan(session, story, revision), engines)
 
 
 async def _plan(session: AsyncSession, story: Story, revision: Revision) -> StoryPlan:
@@ -303,16 +313,18 @@ async def _check(session: AsyncSession, read: Read, asked: Asked) -> None:
                 await _check_take(session, read.revision.scenes[asked.sub_event - 1], asked)
 
 
-async def _drafts(read: Read, asked: Edits, words: Resolve | None) -> list[Draft]:
+async def _drafts(
+    read: Read, asked: Edits, words: Resolve | None, weights: Path | None
+) -> list[Draft]:
     """Return what edits make of a story's plan, as far as it can be known at once."""
-    _check_engines(asked)
-    longest_s = _longest_s(read.story)
-    drafts = apply(read.plan, asked.edits, total=asked.total, longest_s=longest_s)
+    _check_engines(asked, weights)
+    limits = _limits(read)
+    drafts = apply(read.plan, asked.edits, total=asked.total, limits=limits)
     is_worded = any(draft.change for draft in drafts)
     if words is None or not is_worded or read.story.planner not in WORDS_BY_CLAUSES:
         return drafts
     try:
-        return await words(Question(plan=read.plan, edits=asked, longest_s=longest_s))
+        return await words(Question(plan=read.plan, edits=asked, limits=limits))
     except Unanswered:
         return drafts
 
@@ -325,15 +337,18 @@ async def _check_take(session: AsyncSession, scene_id: int, asked: ChooseTake) -
         raise BadInput("take", asked.take, f"is {clip.state}", "Choose one that is finished.")
 
 
-def _check_engines(asked: Edits) -> None:
+def _check_engines(asked: Edits, weights: Path | None) -> None:
     for number, edit in enumerate(asked.edits, 1):
         engine = getattr(edit, "engine", None)
         if engine is not None:
-            check_name(f"edits.{number}.engine", engine, ENGINES)
+            field = f"edits.{number}.engine"
+            check_weights(field, check_name(field, engine, ENGINES), weights)
 
 
-def _longest_s(story: Story) -> float:
-    return LONGEST_CLIP_S[story.engine] - story.tail_s
+def _limits(read: Read) -> SceneLimits:
+    by_engine = {name: longest_s - read.story.tail_s for name, longest_s in LONGEST_CLIP_S.items()}
+    story_s = by_engine[read.story.engine]
+    return SceneLimits(story_s=story_s, by_engine=by_engine, engines=read.engines)
 
 
 def _check_base(revision: Revision, base: int | None) -> None:

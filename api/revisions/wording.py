@@ -18,6 +18,7 @@ from pydantic import BaseModel, TypeAdapter
 from audiostory_core.errors import BadInput
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.editing import Draft
+from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan
 
 PATIENCE_S = 10.0  # with an answer, starting the process included
@@ -30,7 +31,7 @@ class Question(BaseModel):
 
     plan: StoryPlan
     edits: Edits
-    longest_s: float
+    limits: SceneLimits
 
 
 class Refusal(BaseModel):

@@ -18,7 +18,7 @@ def look_ahead(planner: Clauses, question: Question) -> list[Draft]:
     Raises:
         BadInput: if the planner refuses them.
     """
-    return resolve(question.plan, question.edits, planner.revise, question.longest_s)
+    return resolve(question.plan, question.edits, planner.revise, question.limits)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from unicodedata import east_asian_width
 from audiostory_core.errors import BadInput
 from audiostory_core.story.diff import diff
 from audiostory_core.story.edits import Delete, Edit, Insert, Merge, Move, Reword, Split, read_edits
+from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_STORY_S,
@@ -115,7 +116,9 @@ class _Piece:
     cast: tuple[CastMember, ...] | None = None
 
 
-def apply(plan: StoryPlan, edits: Sequence[Edit], *, total: Total, longest_s: float) -> list[Draft]:
+def apply(
+    plan: StoryPlan, edits: Sequence[Edit], *, total: Total, limits: SceneLimits
+) -> list[Draft]:
     """Return the sub-events that come of the edits, made one after the other.
 
     A sub-event that no edit names is equal to what it was, except that its duration changes
@@ -127,25 +130,24 @@ def apply(plan: StoryPlan, edits: Sequence[Edit], *, total: Total, longest_s: fl
         edits: numbers refer to the plan as it stands after the edits before them.
         total: with KEEP, sub-events whose duration was not set, inserted or split share the
             difference in proportion, exact to the sample.
-        longest_s: longest scene that can be made at once, its tail excluded.
+        limits: how long scenes may be, each for the engine that will make its clip.
 
     Raises:
         BadInput: naming the field of the edit that cannot be made.
     """
-    longest = samples_of(longest_s)
-    longest -= seconds_of(longest) > longest_s
     pieces = _pieces(plan)
     resized = 0
     for number, edit in enumerate(edits, 1):
-        before, pieces = pieces, _edited(pieces, number, edit, longest)
+        before, pieces = pieces, _edited(pieces, number, edit, limits)
         if _resizes(edit, before):
             resized = number
     if resized and total is Total.KEEP:
-        pieces = _balanced(pieces, plan.samples, longest, resized, edits[resized - 1])
+        pieces = _balanced(pieces, plan.samples, limits.samples(), resized, edits[resized - 1])
     elif resized:
         _check_total(_length(pieces), resized)
     drafts = _drafts(pieces, plan)
     for place, (piece, draft) in enumerate(zip(pieces, drafts, strict=True), 1):
+        longest = limits.samples(piece.engine, piece.inherits)
         if draft.is_reworded and draft.event.samples > longest:
             raise BadInput(
                 f"edits.{piece.edit}",
@@ -217,13 +219,13 @@ def _pieces(plan: StoryPlan) -> list[_Piece]:
     return pieces
 
 
-def _edited(pieces: list[_Piece], number: int, edit: Edit, longest: int) -> list[_Piece]:
+def _edited(pieces: list[_Piece], number: int, edit: Edit, limits: SceneLimits) -> list[_Piece]:
     match edit:
         case Insert():
-            return _inserted(pieces, number, edit, longest)
+            return _inserted(pieces, number, edit, limits)
         case Reword():
             index = _index(pieces, number, "sub_event", edit.sub_event)
-            made = [_reworded(pieces[index], number, edit, longest)]
+            made = [_reworded(pieces[index], number, edit, limits)]
         case Delete():
             index = _index(pieces, number, "sub_event", edit.sub_event)
             if len(pieces) == 1:
@@ -266,7 +268,7 @@ def _index(pieces: Sequence[_Piece], number: int, field: str, sub_event: int) ->
     return sub_event - 1
 
 
-def _inserted(pieces: list[_Piece], number: int, edit: Insert, longest: int) -> list[_Piece]:
+def _inserted(pieces: list[_Piece], number: int, edit: Insert, limits: SceneLimits) -> list[_Piece]:
     if edit.at > len(pieces) + 1:
         raise BadInput(
             f"edits.{number}.at",
@@ -276,7 +278,7 @@ def _inserted(pieces: list[_Piece], number: int, edit: Insert, longest: int) -> 
         )
     event = SubEvent(
         caption=edit.caption,
-        duration_s=_snapped(edit.duration_s, number, longest),
+        duration_s=_snapped(edit.duration_s, number, limits.samples(edit.engine)),
         tone=edit.tone,
         layers=edit.layers,
     )
@@ -297,7 +299,7 @@ def _snapped(duration_s: float, number: int, longest: int) -> float:
     return seconds_of(samples)
 
 
-def _reworded(piece: _Piece, number: int, edit: Reword, longest: int) -> _Piece:
+def _reworded(piece: _Piece, number: int, edit: Reword, limits: SceneLimits) -> _Piece:
     if edit.change is not None and (edit.caption is not None or edit.layers is not None):
         field = "caption" if edit.caption is not None else "layers"
         raise BadInput(
@@ -307,6 +309,7 @@ def _reworded(piece: _Piece, number: int, edit: Reword, longest: int) -> _Piece:
             f"Give either a change in plain words or the {field} itself.",
         )
     event = piece.event
+    engine = piece.engine if edit.engine is None else edit.engine
     update: dict[str, Any] = {}
     if edit.caption is not None and edit.caption != event.caption:
         lines = tuple(layer for layer in event.layers if isinstance(layer, SpeechLayer))
@@ -316,6 +319,7 @@ def _reworded(piece: _Piece, number: int, edit: Reword, longest: int) -> _Piece:
     if edit.tone is not None:
         update["tone"] = edit.tone
     if edit.duration_s is not None:
+        longest = limits.samples(engine, piece.inherits)
         update["duration_s"] = _snapped(edit.duration_s, number, longest)
     return replace(
         piece,
@@ -324,7 +328,7 @@ def _reworded(piece: _Piece, number: int, edit: Reword, longest: int) -> _Piece:
         is_set=piece.is_set or edit.duration_s is not None,
         change=_both(piece.change, edit.change),
         seed=piece.seed if edit.seed is None else edit.seed,
-        engine=piece.engine if edit.engine is None else edit.engine,
+        engine=engine,
         cast=piece.cast if edit.cast is None else edit.cast,
     )
 

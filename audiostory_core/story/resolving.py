@@ -6,25 +6,26 @@ from dataclasses import replace
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.editing import Draft, apply, plan_of
 from audiostory_core.story.edits import Reword
+from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan, SubEvent
 
 Revise = Callable[[SubEvent, str, str], SubEvent]  # `Planner.revise`
 
 
-def resolve(plan: StoryPlan, edits: Edits, revise: Revise, longest_s: float) -> list[Draft]:
+def resolve(plan: StoryPlan, edits: Edits, revise: Revise, limits: SceneLimits) -> list[Draft]:
     """Return the edited sub-events, plain words resolved by a planner.
 
     Args:
         plan: to be edited.
         edits: of the author.
         revise: of the story's planner.
-        longest_s: longest scene that can be made at once, its tail excluded.
+        limits: how long scenes may be, each for the engine that will make its clip.
 
     Raises:
         BadInput: naming the field of the edit that cannot be made, words that the planner does not
             understand among them.
     """
-    drafts = apply(plan, edits.edits, total=edits.total, longest_s=longest_s)
+    drafts = apply(plan, edits.edits, total=edits.total, limits=limits)
     if not any(draft.change for draft in drafts):
         return drafts
     worded = [
@@ -44,7 +45,9 @@ def resolve(plan: StoryPlan, edits: Edits, revise: Revise, longest_s: float) -> 
         replace(after, event=after.event.model_copy(update={"duration_s": draft.event.duration_s}))
         for draft, after in zip(drafts, worded, strict=True)
     ]
-    balanced = apply(plan_of(plan, timed), longer, total=edits.total, longest_s=longest_s)
+    engines = tuple(limits.engine_of(draft.engine, draft.inherits) for draft in drafts)
+    limits = limits.model_copy(update={"engines": engines})
+    balanced = apply(plan_of(plan, timed), longer, total=edits.total, limits=limits)
     return [
         replace(after, event=fitted.event, is_reworded=after.is_reworded or fitted.is_reworded)
         for after, fitted in zip(worded, balanced, strict=True)

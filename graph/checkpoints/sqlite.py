@@ -108,11 +108,11 @@ def _prepare(path: Path) -> bool:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()
+        checked = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             return False
         raise
     finally:
         connection.close()
-    return bool(found == ("ok",))
+    return bool(checked == ("ok",))

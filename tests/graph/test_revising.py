@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
+from api.engines import catalog
 from api.revisions import service as revision_service
 from api.stories.views import StoryView, load_story, view_story
 from audiostory_core.errors import BadInput
 from audiostory_core.story.plan import SubEvent
 from storage.errors import Conflict
-from storage.models import ACTIVE, RunState
+from storage.models import ACTIVE, RunState, SceneVersion
 from tests.support.author import Author, tone_in_catalog
 from tests.support.fakes import LinePlanner
 from tests.support.postgres import ON_BOTH_DATABASES
@@ -520,3 +522,33 @@ async def _drive(studio) -> None:
     async with studio.worker() as worker:
         assert await worker._drive_one()
         worker.presence.close()
+
+
+async def test_a_scene_keeps_to_what_its_own_engine_makes_at_once(studio, monkeypatch):
+    monkeypatch.setitem(catalog.ENGINES, "brief", "")
+    monkeypatch.setitem(catalog.LONGEST_CLIP_S, "brief", 2.5)
+    author = await _finished(studio)
+
+    with pytest.raises(BadInput) as at_once:
+        await author.ask({"op": "reword", "sub_event": 2, "engine": "brief"})
+    async with studio.store.database.write() as session:
+        scene_id = (await author.revision()).scenes[1]
+        is_second = SceneVersion.id == scene_id
+        await session.execute(update(SceneVersion).where(is_second).values(engine="brief"))
+    with pytest.raises(BadInput) as later:
+        await author.ask(_reword(2, "an owl"))
+    await author.edit(_reword(1, "an owl"))
+
+    assert at_once.value.field == later.value.field == "edits.1"
+    assert author.made() == ["an owl"]
+
+
+async def test_an_engine_that_no_worker_has_is_refused_and_the_story_goes_on(studio):
+    author = await _finished(studio)
+
+    run = await author.edit({"op": "reword", "sub_event": 2, "engine": "foley"})
+
+    assert (run.state, author.made()) == (RunState.FINISHED, [])
+    assert "is not usable here" in run.error
+    assert "change.refused" in await _kinds(author)
+    assert (await author.revision()).number == 1

@@ -15,6 +15,7 @@ from api.revisions.wording import Question, Unanswered, WordingProcess
 from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, ClipResult, ProgressListener
 from audiostory_core.planners.clauses.planner import Clauses
 from audiostory_core.story.changes import Edits
+from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan
 from storage.models import RunState
 from tests.support.author import Author, tone_in_catalog
@@ -202,6 +203,7 @@ BAD = [
     ([_reword(1, "an owl", change="louder")], "edits.1.change"),
     ([{"op": "reword", "sub_event": 1, "duration_s": 100.0}], "edits.1.duration_s"),
     ([{"op": "reword", "sub_event": 1, "engine": "organ"}], "edits.1.engine"),
+    ([{"op": "reword", "sub_event": 1, "engine": "audiostory"}], "edits.1.engine"),  # no weights
     ([{"op": "move", "sub_event": 1, "to": 9}], "edits.1.to"),
     ([{"op": "merge", "sub_event": 4}], "edits.1.sub_event"),
     ([{"op": "split", "sub_event": 1, "at_s": 1.9}], "edits.1.at_s"),
@@ -496,7 +498,7 @@ async def test_process_that_reads_words_is_started_again_when_it_has_died():
     wording = WordingProcess()
     plan = StoryPlan.model_validate(PLAN)
     edits = Edits(edits=[{"op": "reword", "sub_event": 2, "change": "louder"}])
-    question = Question(plan=plan, edits=edits, longest_s=30.0)
+    question = Question(plan=plan, edits=edits, limits=SceneLimits(story_s=30.0))
     async with wording.running():
         first = await wording.resolve(question)
         wording._process.kill()

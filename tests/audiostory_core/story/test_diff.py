@@ -11,6 +11,7 @@ from audiostory_core.story.editing import (
     diff,
     plan_of,
 )
+from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import SoundKind, SoundLayer, SpeechLayer, StoryPlan, SubEvent
 
 _CAPTIONS = ("Rain falls on a tin roof.", "A siren wails close by.", "警笛が近くで鳴る。")
@@ -26,7 +27,7 @@ def _plan() -> StoryPlan:
 
 def _diff(*edits: Edit) -> list[str]:
     before = _plan()
-    drafts = apply(before, edits, total=Total.MOVE, longest_s=30.0)
+    drafts = apply(before, edits, total=Total.MOVE, limits=SceneLimits(story_s=30.0))
     lineage = [f"new {at}" if one.origin is None else one.origin for at, one in enumerate(drafts)]
     return diff(before, plan_of(before, drafts), range(3), lineage).splitlines()
 

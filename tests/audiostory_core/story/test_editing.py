@@ -21,6 +21,7 @@ from audiostory_core.story.editing import (
     preview,
     read_edits,
 )
+from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import (
     CastMember,
     Layer,
@@ -54,11 +55,11 @@ def _scenes(*durations_s: float, **told) -> StoryPlan:
 
 
 def _keep(plan: StoryPlan, *edits: Edit) -> list[Draft]:
-    return apply(plan, edits, total=Total.KEEP, longest_s=_LONGEST_S)
+    return apply(plan, edits, total=Total.KEEP, limits=SceneLimits(story_s=_LONGEST_S))
 
 
 def _move(plan: StoryPlan, *edits: Edit) -> list[Draft]:
-    return apply(plan, edits, total=Total.MOVE, longest_s=_LONGEST_S)
+    return apply(plan, edits, total=Total.MOVE, limits=SceneLimits(story_s=_LONGEST_S))
 
 
 def _durations(drafts: list[Draft]) -> list[float]:
@@ -67,7 +68,7 @@ def _durations(drafts: list[Draft]) -> list[float]:
 
 def _refused(plan: StoryPlan, *edits: Edit, total: Total = Total.KEEP) -> BadInput:
     with pytest.raises(BadInput) as refusal:
-        apply(plan, edits, total=total, longest_s=_LONGEST_S)
+        apply(plan, edits, total=total, limits=SceneLimits(story_s=_LONGEST_S))
     return refusal.value
 
 
@@ -118,7 +119,7 @@ def test_the_longest_scene_is_never_exceeded_by_a_part_of_a_sample():
     edit = Reword(sub_event=1, duration_s=longest_s)
 
     with pytest.raises(BadInput):
-        apply(_scenes(4.0), [edit], total=Total.MOVE, longest_s=longest_s)
+        apply(_scenes(4.0), [edit], total=Total.MOVE, limits=SceneLimits(story_s=longest_s))
 
 
 def test_a_kept_total_that_cannot_be_kept_says_what_can_be():
@@ -150,6 +151,29 @@ def test_a_scene_that_cannot_be_made_at_once_is_refused_only_if_it_is_made_again
 
     assert refusal.field == "edits.1"
     assert "30 s" in refusal.problem
+
+
+def test_a_scene_may_be_as_long_as_the_engine_that_makes_it_can():
+    plan = _scenes(30.0, 25.0)
+    limits = SceneLimits(
+        story_s=30.0, by_engine={"short": 20.0, "long": 60.0}, engines=("long", "short")
+    )
+
+    def edited(*edits: Edit) -> list[Draft]:
+        return apply(plan, edits, total=Total.MOVE, limits=limits)
+
+    def refusal(*edits: Edit) -> BadInput:
+        with pytest.raises(BadInput) as refused:
+            edited(*edits)
+        return refused.value
+
+    assert _durations(edited(Reword(sub_event=1, duration_s=60.0))) == [60.0, 25.0]
+    assert refusal(Reword(sub_event=2, caption="Wind.")).field == "edits.1"
+    assert refusal(Reword(sub_event=1, engine="short")).field == "edits.1"
+    assert "20 s" in refusal(Reword(sub_event=1, engine="short", duration_s=21.0)).problem
+    assert refusal(Insert(at=1, caption="Sea.", duration_s=31.0)).field == "edits.1.duration_s"
+    assert len(edited(Insert(at=1, caption="Sea.", duration_s=31.0, engine="long"))) == 3
+    assert _durations(edited(Merge(sub_event=1))) == [55.0]
 
 
 def test_a_merged_scene_may_be_longer_than_can_be_made_until_it_is_split_elsewhere():

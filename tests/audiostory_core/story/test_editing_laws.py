@@ -23,6 +23,7 @@ from audiostory_core.story.editing import (
     read_edits,
     share_samples,
 )
+from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import (
     SoundKind,
     SoundLayer,
@@ -108,7 +109,7 @@ def _edited(draw) -> tuple[StoryPlan, list[Edit], Total]:
 
 def _attempt(plan: StoryPlan, edits: list[Edit], total: Total) -> list[Draft] | BadInput:
     try:
-        return apply(plan, edits, total=total, longest_s=_LONGEST_S)
+        return apply(plan, edits, total=total, limits=SceneLimits(story_s=_LONGEST_S))
     except BadInput as refusal:
         return refusal
 
@@ -144,7 +145,7 @@ def test_any_edits_keep_lineages_apart_and_the_plan_they_started_from(case):
     origins = [draft.origin for draft in drafts if draft.origin is not None]
     assert len(origins) == len(set(origins))
     assert plan.model_dump_json() == written
-    assert drafts == apply(plan, edits, total=total, longest_s=_LONGEST_S)
+    assert drafts == apply(plan, edits, total=total, limits=SceneLimits(story_s=_LONGEST_S))
 
 
 @given(_edited())
