@@ -1,5 +1,6 @@
 import asyncio
 import io
+import shutil
 from contextlib import suppress
 
 import httpx
@@ -8,12 +9,9 @@ import pytest
 import soundfile
 
 from api.exports import routes as export_routes
-from api.settings import Settings
-from api.store import open_store
 from api.stories.views import open_mix
 from audiostory_core.audio.export import export
 from storage import revisions, stories
-from tests.support.fakes import LinePlanner, ToneEngine
 from tests.support.servers import assert_problem
 from tests.support.studio import Studio
 
@@ -24,8 +22,7 @@ def finished_home(tmp_path_factory):
     home = tmp_path_factory.mktemp("finished") / "home"
 
     async def finish() -> str:
-        settings = Settings(home=home)
-        studio = Studio(settings, await open_store(settings), ToneEngine(), LinePlanner())
+        studio = await Studio.make(home)
         story = await studio.add("rain\nthunder\nbirds", duration_s=6.0)
         await studio.run(story.id)
         await studio.store.database.close()
@@ -35,9 +32,12 @@ def finished_home(tmp_path_factory):
 
 
 @pytest.fixture
-def empty_home(finished_home):
-    """What the studio of these tests starts from."""
-    return finished_home[0]
+async def studio(tmp_path, finished_home):
+    """A studio that has the finished story."""
+    shutil.copytree(finished_home[0], tmp_path / "home")
+    studio = await Studio.make(tmp_path / "home")
+    yield studio
+    await studio.store.database.close()
 
 
 @pytest.fixture
