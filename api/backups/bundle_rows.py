@@ -17,7 +17,7 @@ from pydantic import (
     create_model,
 )
 
-from api.stories.creation import MAX_GUIDANCE, MAX_STEPS
+from api.stories.schemas import MAX_GUIDANCE, MAX_STEPS
 from audiostory_core.audio.loudness import SegmentLoudness
 from audiostory_core.audio.seams import SeamFigures
 from audiostory_core.quality.measures import Measures

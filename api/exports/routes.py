@@ -14,16 +14,18 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.exports.media_type import AudioKind, choose_kind
+from api.exports.service import open_mix
 from api.http.byte_range import Body, respond
 from api.http.deps import AppState, AppStateDep
 from api.maintenance.repair import read_mended
+from api.revisions.queries import view_takes
+from api.revisions.schemas import TakeView
 from api.store import OpenStore
-from api.stories.views import TakeView, load_story, open_mix, view_takes
 from audiostory_core.audio.export import export, wav_bytes
 from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.audio.pcm import wav_length
 from audiostory_core.errors import BadInput, UnreadableAudio
-from storage import clips, revisions
+from storage import clips, revisions, stories
 from storage.audio_files import AudioFiles
 from storage.errors import NotFound, StoreUnusable
 
@@ -220,7 +222,7 @@ def _check(path: Path, audio: AudioFiles) -> None:
 
 
 async def _find_clip(session: AsyncSession, audio: AudioFiles, story_id: str, index: int) -> Path:
-    _, _, revision = await load_story(session, story_id)
+    _, _, revision = await stories.load(session, story_id)
     if revision is None or index > len(revision.scenes):
         raise NotFound(f"sub-event of story {story_id}", index)
     scene = await revisions.get_scene(session, revision.scenes[index - 1])

@@ -5,17 +5,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from api.revisions import service, tables
+from api.revisions.queries import view_revisions, view_takes
 from api.revisions.wording import Question
-from api.store import OpenStore
+from api.store import OpenStore, opened_store
 from api.stories import handlers as story_handlers
-from api.stories.handlers import DONE, opened
-from api.stories.views import Status, load_story, view_revisions, view_story, view_takes
+from api.stories.handlers import DONE
+from api.stories.queries import view_story
+from api.stories.schemas import Status
 from api.terminal import console
 from audiostory_core.errors import BadInput
 from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes, Remark
 from audiostory_core.story.editing import Draft, Preview
 from audiostory_core.story.plan import seconds_of
-from storage import clips
+from storage import clips, stories
 from storage.audio_files import AudioFiles
 from storage.database import Database
 from storage.models import Revision
@@ -42,9 +44,9 @@ async def change(
         as_json: print JSON.
         is_reported: print the story as it then is.
     """
-    async with opened() as (store, settings):
+    async with opened_store() as (store, settings):
         async with store.database.read() as session:
-            story, _, _ = await load_story(session, story_id)
+            story, _, _ = await stories.load(session, story_id)
         await service.ask(store.database, story_id, asked, accept=accept, words=_resolve)
         return await story_handlers.make_and_write(
             store,
@@ -59,7 +61,7 @@ async def change(
 
 async def preview(story_id: str, asked: Edits, *, as_json: bool) -> int:
     """Print what edits would do; return the exit code."""
-    async with opened() as (store, _):
+    async with opened_store() as (store, _):
         lines = await service.look_ahead(store.database, story_id, asked, _resolve)
     if as_json:
         console.print_json([_as_json(line) for line in lines])
@@ -75,7 +77,7 @@ async def list_takes(story_id: str, scene: int, folder: Path | None, *, as_json:
     Raises:
         BadInput: if the folder or a file in it cannot be written.
     """
-    async with opened() as (store, _):
+    async with opened_store() as (store, _):
         async with store.database.read() as session:
             _, listed = await view_takes(session, story_id, scene)
             made = await clips.list_by_key(session, [take.clip for take in listed])
@@ -94,14 +96,14 @@ async def list_takes(story_id: str, scene: int, folder: Path | None, *, as_json:
 
 async def move(story_id: str, moved: Moved, *, as_json: bool) -> None:
     """Make another revision the current one and tell which."""
-    async with opened() as (store, _):
+    async with opened_store() as (store, _):
         revision = await moved(store.database)
         await _tell_revision(store, story_id, revision, as_json=as_json)
 
 
 async def history(story_id: str, limit: int, *, as_json: bool) -> None:
     """Print the revisions of a story, newest first."""
-    async with opened() as (store, _), store.database.read() as session:
+    async with opened_store() as (store, _), store.database.read() as session:
         listed = await view_revisions(session, story_id, limit)
     if as_json:
         console.print_json([revision.model_dump(mode="json") for revision in listed])
@@ -111,17 +113,17 @@ async def history(story_id: str, limit: int, *, as_json: bool) -> None:
 
 async def difference(story_id: str, before: str, after: str) -> None:
     """Print how two revisions differ."""
-    async with opened() as (store, _):
+    async with opened_store() as (store, _):
         text = await service.difference(store.database, story_id, before, after)
     console.out.print(text, markup=False, soft_wrap=True)
 
 
 async def branch(story_id: str, named: str | None, *, as_json: bool) -> None:
     """Begin a story as a revision of another and print its id."""
-    async with opened() as (store, _):
+    async with opened_store() as (store, _):
         begun = await service.branch(store.database, story_id, named, owner_key=None)
         async with store.database.read() as session:
-            view = view_story(*await load_story(session, begun.id))
+            view = view_story(*await stories.load(session, begun.id))
     if as_json:
         console.print_json(view.model_dump(mode="json"))
     else:
@@ -130,7 +132,7 @@ async def branch(story_id: str, named: str | None, *, as_json: bool) -> None:
 
 async def cancel(story_id: str) -> None:
     """Stop what is being done for a story."""
-    async with opened() as (store, _):
+    async with opened_store() as (store, _):
         await service.cancel(store.database, story_id)
     console.out.print(f"cancelled; go on with: audiostory resume {story_id}")
 
@@ -164,7 +166,7 @@ async def _tell_revision(
     store: OpenStore, story_id: str, revision: Revision, *, as_json: bool
 ) -> None:
     async with store.database.read() as session:
-        view = view_story(*await load_story(session, story_id))
+        view = view_story(*await stories.load(session, story_id))
     if as_json:
         console.print_json(view.model_dump(mode="json"))
         return

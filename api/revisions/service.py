@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.engines.catalog import ENGINES, LONGEST_CLIP_S, WORDS_BY_CLAUSES, check_name
 from api.revisions.wording import Question, Resolve, Unanswered
-from api.stories.views import load_story
 from audiostory_core.errors import BadInput
 from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes, Remark
 from audiostory_core.story.editing import Draft, Preview, apply, diff, preview
@@ -29,6 +28,7 @@ COPIED = (
 
 Asked = Edits | Remark | MoreTakes | ChooseTake
 PLAN_REVIEW = "plan review"
+REVIEWS = ("plan review", "mix review")  # not "clip review": a failed clip cannot be approved
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ async def ask(
     if isinstance(asked, Edits):
         await _drafts(read, asked, words)
     async with database.write() as session:
-        story, latest, _ = await load_story(session, story_id)
+        story, latest, _ = await stories.load(session, story_id)
         run = await runs.lock(session, latest.id)
         if story.revision_id != read.revision.id:
             raise Conflict("The story has just changed. Look at it again, then ask again.")
@@ -116,6 +116,21 @@ async def reject(database: Database, story_id: str, remark: str, base: int | Non
     return await ask(database, story_id, Remark(remark=remark), base=base)
 
 
+async def approve(database: Database, story_id: str) -> str | None:
+    """Approve what the story waits for; return its name, or None if it waits for nothing.
+
+    Raises:
+        NotFound: if there is no such story.
+    """
+    async with database.write() as session:
+        _, run, _ = await stories.load(session, story_id)
+        review = run.waits_for
+        if run.state != RunState.PARKED or review not in REVIEWS:
+            return None
+        await runs.approve(session, run, review)
+    return review
+
+
 async def cancel(database: Database, story_id: str) -> Run:
     """Stop what is being done for a story; what is finished stays.
 
@@ -124,7 +139,7 @@ async def cancel(database: Database, story_id: str) -> Run:
         Conflict: if nothing is being done for it.
     """
     async with database.write() as session:
-        _, run, _ = await load_story(session, story_id)
+        _, run, _ = await stories.load(session, story_id)
         if run.state not in ACTIVE:
             raise Conflict(f"The story is {run.state}; there is nothing to cancel.")
         await runs.cancel(session, run)
@@ -140,7 +155,7 @@ async def resume(database: Database, story_id: str) -> Run:
         NotFound: if there is no such story.
     """
     async with database.write() as session:
-        story, run, _ = await load_story(session, story_id)
+        story, run, _ = await stories.load(session, story_id)
         if run.state == RunState.CANCELLED:
             return await stories.queue_run(session, story, review=run.review, approved=run.approved)
         await runs.retry(session, run)
@@ -271,7 +286,7 @@ async def read_plan(session: AsyncSession, story_id: str) -> Read:
         NotFound: if there is no such story.
         Conflict: if it is not planned yet.
     """
-    story, run, revision = await load_story(session, story_id)
+    story, run, revision = await stories.load(session, story_id)
     if revision is None:
         raise Conflict("The story is not planned yet. Follow its events, then ask again.")
     return Read(story, run, revision, await _plan(session, story, revision))
@@ -283,7 +298,7 @@ async def _plan(session: AsyncSession, story: Story, revision: Revision) -> Stor
 
 
 async def _read(session: AsyncSession, story_id: str) -> tuple[Story, Revision]:
-    story, _, revision = await load_story(session, story_id)
+    story, _, revision = await stories.load(session, story_id)
     if revision is None:
         raise Conflict("The story is not planned yet. Follow its events, then ask again.")
     return story, revision
@@ -353,7 +368,7 @@ async def _movable(session: AsyncSession, story_id: str) -> tuple[Story, Revisio
         Conflict: if it is not planned yet, or is being worked on.
     """
     story, revision = await _read(session, story_id)
-    _, latest, _ = await load_story(session, story_id)
+    _, latest, _ = await stories.load(session, story_id)
     run = await runs.lock(session, latest.id)
     is_busy = run.state == RunState.RUNNING or run.waits_for == "clips" or bool(run.pending_changes)
     if is_busy and run.state in ACTIVE:

@@ -62,7 +62,7 @@ def create(
 ) -> None:
     """Make a story from an instruction and write it to a file."""
     from api.stories import handlers
-    from api.stories.creation import parse_story
+    from api.stories.schemas import parse_story
     from audiostory_core.audio.export import check_destination
     from audiostory_core.story.plan import read_plan
 
@@ -172,3 +172,28 @@ def approve(
         check_destination(output)
         share_one_arena()
     raise typer.Exit(asyncio.run(handlers.approve(story_id, output, as_json=as_json)))
+
+
+@app.command()
+def delete(
+    story_id: StoryId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a story for good; its audio goes with the next `gc`. Its branches stay whole."""
+    if not yes:
+        typer.confirm(f"Delete story {story_id} with all its revisions and takes?", abort=True)
+    asyncio.run(_delete(story_id))
+
+
+async def _delete(story_id: str) -> None:
+    from api.store import opened_store
+    from api.terminal import console
+    from storage import deletion
+
+    async with opened_store() as (store, settings), store.database.write() as session:
+        await deletion.delete_story(session, story_id)
+    console.out.print(
+        f"story {story_id} is deleted; `audiostory gc --delete` frees what only it was heard as, "
+        f"once that is {settings.gc_min_age_h:g} h old",
+        soft_wrap=True,
+    )

@@ -8,9 +8,9 @@ import pytest
 import soundfile
 
 from api.exports import routes as export_routes
+from api.exports.service import open_mix
 from api.settings import Settings
 from api.store import open_store
-from api.stories.views import open_mix
 from audiostory_core.audio.export import export
 from storage import revisions, stories
 from tests.conftest import Studio
