@@ -11,7 +11,7 @@ import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from audiostory_core.errors import BadInput
+from audiostory_core.errors import BadInput, first_problem
 
 URL = r"^https?://[^/\s]+/?$"
 SECRET = re.compile(r"://.*@")  # user and password of a URL
@@ -131,7 +131,7 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "AUDIOSTORY_" + str(first["loc"][0]).upper()
-        given = SECRET.sub("://…@", str(first["input"]))
-        raise BadInput(name, given, first["msg"], "Correct or unset it.") from error
+        where, value, problem = first_problem(error)
+        name = "AUDIOSTORY_" + where.partition(".")[0].upper()
+        shown = SECRET.sub("://…@", str(value))
+        raise BadInput(name, shown, problem, "Correct or unset it.") from error

@@ -214,7 +214,9 @@ async def switch(database: Database, story_id: str, named: int | str) -> Revisio
         return revision
 
 
-async def name(database: Database, story_id: str, named: int | str, given: str | None) -> Revision:
+async def name(
+    database: Database, story_id: str, named: int | str, new_name: str | None
+) -> Revision:
     """Name a revision.
 
     Raises:
@@ -222,12 +224,14 @@ async def name(database: Database, story_id: str, named: int | str, given: str |
         NotFound: if there is no such story or revision.
         Conflict: if another revision has that name.
     """
-    if given is not None and (not given.strip() or len(given) > 100 or given.strip().isdigit()):
-        raise BadInput("name", given, "is not a name", "Give 1 to 100 characters, not a number.")
+    if new_name is not None and (
+        not new_name.strip() or len(new_name) > 100 or new_name.strip().isdigit()
+    ):
+        raise BadInput("name", new_name, "is not a name", "Give 1 to 100 characters, not a number.")
     async with database.write() as session:
         await stories.get(session, story_id)
         revision = await revisions.find(session, story_id, named)
-        await revisions.set_name(session, revision, None if given is None else given.strip())
+        await revisions.set_name(session, revision, None if new_name is None else new_name.strip())
         return revision
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.engines.catalog import ENGINES, PLANNERS
-from audiostory_core.errors import BadInput
+from audiostory_core.errors import bad_input_from
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_STORY_S,
@@ -146,8 +146,4 @@ def parse_story(**values: object) -> StoryCreate:
     try:
         return StoryCreate.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise BadInput(
-            field, first["input"], first["msg"], "Correct it, or leave it out."
-        ) from None
+        raise bad_input_from(error, "Correct it, or leave it out.") from None

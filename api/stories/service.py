@@ -32,8 +32,8 @@ def check_usable(wanted: StoryCreate, settings: Settings) -> None:
     """
     if wanted.plan is not None:
         check_count(wanted.plan.sub_events, settings.max_scenes)
-    check_weights("engine", check_name("engine", wanted.engine, ENGINES), settings.weights)
-    check_weights("planner", check_name("planner", wanted.planner, PLANNERS), settings.weights)
+    check_weights("engine", wanted.engine, settings.weights)
+    check_weights("planner", wanted.planner, settings.weights)
     check_server("planner", wanted.planner, settings.chat_url)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.webhooks.addresses import LONGEST_URL
-from audiostory_core.errors import BadInput
+from audiostory_core.errors import bad_input_from
 from storage import webhooks
 from storage.event_kinds import EventKind
 from storage.models import Delivery, Webhook
@@ -92,7 +92,6 @@ def parse_webhook(url: str, story_id: str | None, kinds: list[str]) -> WebhookCr
     try:
         return WebhookCreate(url=url, story_id=story_id, kinds=kinds)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = {"url": "url", "story_id": "story", "kinds": "kind"}[str(first["loc"][0])]
         remedy = "See `audiostory webhooks add --help`; a URL is such as https://host/path."
-        raise BadInput(field, first["input"], first["msg"], remedy) from None
+        names = {"story_id": "story", "kinds": "kind"}
+        raise bad_input_from(error, remedy, names) from None
