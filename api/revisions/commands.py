@@ -88,7 +88,7 @@ def revise(
     change: Annotated[
         str | None, typer.Option(help="Plain words, such as “make the siren more distant”.")
     ] = None,
-    caption: Annotated[str | None, typer.Option(help="What is heard, told anew.")] = None,
+    caption: Annotated[str | None, typer.Option(help="A new caption: what is heard.")] = None,
     duration: Annotated[
         float | None, typer.Option(metavar="S", parser=float, help="Seconds of the scene.")
     ] = None,
@@ -122,7 +122,7 @@ def edit(
     *,
     apply: Apply,
 ) -> None:
-    """Make several changes at once, told in a JSON file such as docs/authoring.md shows."""
+    """Make several changes at once, from a JSON file such as docs/authoring.md shows."""
     read = _read_json(edits)
     if not isinstance(read, list):
         raise BadInput("edits", edits, "is not a JSON list", "See docs/authoring.md.")
@@ -263,7 +263,7 @@ def reject(
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a story planned again, its planner told why."""
+    """Have a story planned again; the remark tells the planner why."""
     from audiostory_core.story.changes import Remark
 
     if not remark.strip():
@@ -310,10 +310,10 @@ def switch(story_id: StoryId, revision: Revision, as_json: AsJson = False) -> No
 def name(
     story_id: StoryId,
     revision: Revision,
-    new_name: Annotated[str, typer.Argument(metavar="NAME", help="Empty takes the name away.")],
+    new_name: Annotated[str, typer.Argument(metavar="NAME", help="An empty one removes the name.")],
     as_json: AsJson = False,
 ) -> None:
-    """Name a revision, so that it is found again."""
+    """Give a revision a name that other commands accept."""
     from api.revisions import handlers, service
 
     moved = partial(service.name, story_id=story_id, named=revision, new_name=new_name or None)
@@ -344,7 +344,7 @@ def diff(story_id: StoryId, before: Revision, after: Revision) -> None:
 def branch(
     story_id: StoryId,
     revision: Annotated[
-        str | None, typer.Argument(metavar="REVISION", help="Else the current one.")
+        str | None, typer.Argument(metavar="REVISION", help="Default: the current one.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

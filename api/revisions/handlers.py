@@ -14,7 +14,7 @@ from api.stories.queries import view_story
 from api.stories.schemas import Status
 from api.terminal import console
 from audiostory_core.errors import BadInput
-from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes, Remark
+from audiostory_core.story.changes import Change, Edits
 from audiostory_core.story.editing import Draft, Preview
 from audiostory_core.story.plan import seconds_of
 from storage import clips, stories
@@ -27,18 +27,18 @@ Moved = Callable[[Database], Awaitable[Revision]]
 
 async def change(
     story_id: str,
-    asked: Edits | Remark | MoreTakes | ChooseTake,
+    change: Change,
     target: Path | None,
     *,
     accept: bool,
     as_json: bool,
     is_reported: bool = True,
 ) -> int:
-    """Ask for a change, make it, and write the mix if asked; return the exit code.
+    """Ask for a change, make it, and write the mix if a file is named; return the exit code.
 
     Args:
         story_id: of the story.
-        asked: the change.
+        change: the change.
         target: a file for the mix, accepted or not; None writes none.
         accept: do not wait for the author's approval.
         as_json: print JSON.
@@ -47,7 +47,7 @@ async def change(
     async with opened_store() as (store, settings):
         async with store.database.read() as session:
             story, _, _ = await stories.load(session, story_id)
-        await service.ask(store.database, story_id, asked, accept=accept, words=_resolve)
+        await service.ask(store.database, story_id, change, accept=accept, words=_resolve)
         return await story_handlers.make_and_write(
             store,
             settings,
@@ -59,10 +59,10 @@ async def change(
         )
 
 
-async def preview(story_id: str, asked: Edits, *, as_json: bool) -> int:
+async def preview(story_id: str, change: Edits, *, as_json: bool) -> int:
     """Print what edits would do; return the exit code."""
     async with opened_store() as (store, _):
-        lines = await service.look_ahead(store.database, story_id, asked, _resolve)
+        lines = await service.look_ahead(store.database, story_id, change, _resolve)
     if as_json:
         console.print_json([_as_json(line) for line in lines])
     else:
@@ -72,7 +72,7 @@ async def preview(story_id: str, asked: Edits, *, as_json: bool) -> int:
 
 
 async def list_takes(story_id: str, scene: int, folder: Path | None, *, as_json: bool) -> None:
-    """Print the takes of a scene, and write them as WAV files if asked, each as loud as the others.
+    """Print the takes of a scene, and write them as WAV files if a folder is named, each as loud as the others.
 
     Raises:
         BadInput: if the folder or a file in it cannot be written.
@@ -172,8 +172,8 @@ async def _tell_revision(
         return
     named = f" “{revision.name}”" if revision.name else ""
     length = f"{console.counted(len(revision.scenes), 'scene')}, {seconds_of(revision.samples):g} s"
-    told = f"revision {revision.number}{named}: {revision.summary} ({length})"
-    console.out.print(told, markup=False)
+    line = f"revision {revision.number}{named}: {revision.summary} ({length})"
+    console.out.print(line, markup=False)
     if view.status == Status.IN_REVIEW:
         console.show_review(view)
     elif view.status != Status.FINISHED:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.engines.catalog import ENGINES, LONGEST_CLIP_S, WORDS_BY_CLAUSES, check_name
 from api.revisions.wording import Question, Resolve, Unanswered
 from audiostory_core.errors import BadInput
-from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes, Remark
+from audiostory_core.story.changes import Change, ChooseTake, Edits, MoreTakes, Remark
 from audiostory_core.story.editing import Draft, Preview, apply, diff, preview
 from audiostory_core.story.plan import StoryPlan
 from audiostory_core.story.stored import plan_of, scene_from_row
@@ -26,7 +26,6 @@ COPIED = (
     "priority", "next_ordinal",
 )  # fmt: skip # of a story to its branch
 
-Asked = Edits | Remark | MoreTakes | ChooseTake
 PLAN_REVIEW = "plan review"
 REVIEWS = ("plan review", "mix review")  # not "clip review": a failed clip cannot be approved
 
@@ -44,7 +43,7 @@ class Read:
 async def ask(
     database: Database,
     story_id: str,
-    asked: Asked,
+    change: Change,
     *,
     accept: bool = False,
     base: int | None = None,
@@ -55,7 +54,7 @@ async def ask(
     Args:
         database: of the store.
         story_id: of the story.
-        asked: the change.
+        change: the change.
         accept: do not stop for the author with the new mix.
         base: number of the revision the author was looking at.
         words: tells what edits in plain words do; without it the story's run finds out.
@@ -68,17 +67,17 @@ async def ask(
     async with database.read() as session:
         read = await read_plan(session, story_id)
         _check_base(read.revision, base)
-        await _check(session, read, asked)
-    if isinstance(asked, Edits):
-        await _drafts(read, asked, words)
+        await _check(session, read, change)
+    if isinstance(change, Edits):
+        await _drafts(read, change, words)
     async with database.write() as session:
         story, latest, _ = await stories.load(session, story_id)
         run = await runs.lock(session, latest.id)
         if story.revision_id != read.revision.id:
             raise Conflict("The story has just changed. Look at it again, then ask again.")
-        edit = asked.model_dump(mode="json", exclude_none=True)
+        edit = change.model_dump(mode="json", exclude_none=True)
         if run.state not in ACTIVE:
-            is_heard = accept or isinstance(asked, MoreTakes)
+            is_heard = accept or isinstance(change, MoreTakes)
             return await stories.queue_run(
                 session, story, review=not is_heard, edits=[edit], approved=[PLAN_REVIEW]
             )
@@ -89,7 +88,7 @@ async def ask(
 
 
 async def look_ahead(
-    database: Database, story_id: str, asked: Edits, words: Resolve | None = None
+    database: Database, story_id: str, change: Edits, words: Resolve | None = None
 ) -> list[Preview]:
     """Say what edits would do to each scene, without asking for them; see `ask`.
 
@@ -100,7 +99,7 @@ async def look_ahead(
     """
     async with database.read() as session:
         read = await read_plan(session, story_id)
-    return preview(read.plan, await _drafts(read, asked, words), follow=asked.follow)
+    return preview(read.plan, await _drafts(read, change, words), follow=change.follow)
 
 
 async def reject(database: Database, story_id: str, remark: str, base: int | None = None) -> Run:
@@ -308,45 +307,45 @@ async def _read(session: AsyncSession, story_id: str) -> tuple[Story, Revision]:
     return story, revision
 
 
-async def _check(session: AsyncSession, read: Read, asked: Asked) -> None:
-    match asked:
+async def _check(session: AsyncSession, read: Read, change: Change) -> None:
+    match change:
         case MoreTakes() | ChooseTake():
             count = len(read.revision.scenes)
-            if asked.sub_event > count:
+            if change.sub_event > count:
                 raise BadInput(
                     "sub_event",
-                    asked.sub_event,
+                    change.sub_event,
                     f"does not exist; the story has {count}",
                     f"Give a number from 1 to {count}.",
                 )
-            if isinstance(asked, ChooseTake):
-                await _check_take(session, read.revision.scenes[asked.sub_event - 1], asked)
+            if isinstance(change, ChooseTake):
+                await _check_take(session, read.revision.scenes[change.sub_event - 1], change)
 
 
-async def _drafts(read: Read, asked: Edits, words: Resolve | None) -> list[Draft]:
+async def _drafts(read: Read, change: Edits, words: Resolve | None) -> list[Draft]:
     """Return what edits make of a story's plan, as far as it can be known at once."""
-    _check_engines(asked)
+    _check_engines(change)
     longest_s = _longest_s(read.story)
-    drafts = apply(read.plan, asked.edits, total=asked.total, longest_s=longest_s)
+    drafts = apply(read.plan, change.edits, total=change.total, longest_s=longest_s)
     is_worded = any(draft.change for draft in drafts)
     if words is None or not is_worded or read.story.planner not in WORDS_BY_CLAUSES:
         return drafts
     try:
-        return await words(Question(plan=read.plan, edits=asked, longest_s=longest_s))
+        return await words(Question(plan=read.plan, edits=change, longest_s=longest_s))
     except Unanswered:
         return drafts
 
 
-async def _check_take(session: AsyncSession, scene_id: int, asked: ChooseTake) -> None:
+async def _check_take(session: AsyncSession, scene_id: int, change: ChooseTake) -> None:
     scene = await revisions.get_scene(session, scene_id)
-    take = await takes.get(session, scene.sub_event_id, asked.take)
+    take = await takes.get(session, scene.sub_event_id, change.take)
     clip = (await clips.list_by_key(session, [take.clip_key]))[take.clip_key]
     if clip.state != ClipState.FINISHED:
-        raise BadInput("take", asked.take, f"is {clip.state}", "Choose one that is finished.")
+        raise BadInput("take", change.take, f"is {clip.state}", "Choose one that is finished.")
 
 
-def _check_engines(asked: Edits) -> None:
-    for number, edit in enumerate(asked.edits, 1):
+def _check_engines(change: Edits) -> None:
+    for number, edit in enumerate(change.edits, 1):
         engine = getattr(edit, "engine", None)
         if engine is not None:
             check_name(f"edits.{number}.engine", engine, ENGINES)

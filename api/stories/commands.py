@@ -19,6 +19,7 @@ from api.terminal.options import (
     read_instruction,
 )
 from audiostory_core.errors import BadInput
+from audiostory_core.model.sampling import GUIDANCE, STEPS
 
 app = typer.Typer()
 
@@ -34,11 +35,11 @@ def create(
     planner: Annotated[str, typer.Option(help="What makes the plan.")] = "clauses",
     weights: Weights = None,
     steps: Annotated[
-        int | None, typer.Option(help="Denoising steps of a clip; 50 unless told.")
+        int | None, typer.Option(help=f"Denoising steps per clip (default {STEPS}).")
     ] = None,
     guidance: Annotated[
         float | None,
-        typer.Option(help="How strictly a clip keeps to its condition; 4.0 unless told."),
+        typer.Option(help=f"How strictly a clip keeps to its condition (default {GUIDANCE})."),
     ] = None,
     language: Language = None,
     plan: Annotated[
@@ -49,11 +50,13 @@ def create(
         bool, typer.Option("--review", help="Stop for you after the plan and after the mix.")
     ] = False,
     priority: Annotated[
-        int, typer.Option(min=-100, max=100, help="The higher, the sooner its clips are made.")
+        int, typer.Option(min=-100, max=100, help="Clips of a higher priority are made sooner.")
     ] = 0,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="A .wav or .flac file; else ID.wav."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A .wav or .flac file (default: ID.wav)."
+        ),
     ] = None,
     print_id: Annotated[
         bool, typer.Option("--print-id", help="Print the story's id and nothing else, for scripts.")
@@ -66,8 +69,8 @@ def create(
     from audiostory_core.audio.export import check_destination
     from audiostory_core.story.plan import read_plan
 
-    given = None if plan is None else read_plan(plan)
-    if given is None:
+    written = None if plan is None else read_plan(plan)
+    if written is None:
         instruction = read_instruction(instruction)
     elif instruction or duration is not None:
         raise BadInput(
@@ -84,7 +87,7 @@ def create(
         guidance=guidance,
         review=review,
         priority=priority,
-        plan=given,
+        plan=written,
     )
     check_destination(output or handlers.unnamed(token_hex(4)))
     share_one_arena()

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.engines.catalog import ENGINES, PLANNERS
 from audiostory_core.errors import bad_input_from
+from audiostory_core.model.sampling import GUIDANCE, MAX_GUIDANCE, MAX_STEPS, STEPS
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_STORY_S,
@@ -14,12 +15,9 @@ from audiostory_core.story.plan import (
     StoryPlan,
 )
 
-MAX_STEPS = 1000
-MAX_GUIDANCE = 20.0
-
 
 class StoryCreate(BaseModel):
-    """What an author asks for."""
+    """A story to create."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -27,12 +25,13 @@ class StoryCreate(BaseModel):
     duration_s: Annotated[
         float | None,
         Field(
-            description="Seconds; without it, from the text.",
+            description="Seconds (default: read from the text).",
             json_schema_extra={"minimum": SHORTEST_STORY_S, "maximum": LONGEST_STORY_S},
         ),
     ] = None
     language: Annotated[
-        str | None, Field(description="Such as en or zh; without it, from the text.", max_length=35)
+        str | None,
+        Field(description="Such as en or zh (default: read from the text).", max_length=35),
     ] = None
     seed: Annotated[
         int | None, Field(ge=0, lt=2**63, description="The same seed makes the same story.")
@@ -41,7 +40,7 @@ class StoryCreate(BaseModel):
     planner: Annotated[str, Field(json_schema_extra={"enum": list(PLANNERS)})] = "clauses"
     steps: Annotated[
         int | None,
-        Field(ge=1, le=MAX_STEPS, description="Denoising steps of a clip; 50 unless told."),
+        Field(ge=1, le=MAX_STEPS, description=f"Denoising steps per clip (default {STEPS})."),
     ] = None
     guidance: Annotated[
         float | None,
@@ -49,17 +48,17 @@ class StoryCreate(BaseModel):
             ge=1.0,
             le=MAX_GUIDANCE,
             allow_inf_nan=False,
-            description="How strictly a clip keeps to its condition; 4.0 unless told.",
+            description=f"How strictly a clip keeps to its condition (default {GUIDANCE}).",
         ),
     ] = None
     review: Annotated[
-        bool, Field(description="Stop for the author after the plan and after the mix.")
+        bool, Field(description="Wait for your approval after the plan and after the mix.")
     ] = False
     priority: Annotated[
-        int, Field(ge=-100, le=100, description="The higher, the sooner its clips are made.")
+        int, Field(ge=-100, le=100, description="Clips of a higher priority are made sooner.")
     ] = 0
     plan: Annotated[
-        StoryPlan | None, Field(description="A plan of one's own, instead of the planner's.")
+        StoryPlan | None, Field(description="Your own plan, instead of the planner's.")
     ] = None
 
 

@@ -52,7 +52,7 @@ async def create_story(
         Conflict: if the idempotency key was used for another request.
     """
     if wanted.plan is not None:
-        wanted = _told_by(wanted.plan, wanted)
+        wanted = _with_plan(wanted.plan, wanted)
     check_instruction(wanted.instruction)
     duration_s = None if wanted.duration_s is None else check_duration(wanted.duration_s)
     check_name("engine", wanted.engine, ENGINES)
@@ -96,22 +96,25 @@ async def _find_before(session: AsyncSession, key: str | None, digest: str) -> S
 
 def _parameters_of(wanted: StoryCreate) -> dict[str, int | float]:
     """Return what the author asks of the engine beyond the plan."""
-    given = {"steps": wanted.steps, "guidance": wanted.guidance}
-    asked = {name: value for name, value in given.items() if value is not None}
-    for name, value in asked.items():
+    options = {"steps": wanted.steps, "guidance": wanted.guidance}
+    parameters = {name: value for name, value in options.items() if value is not None}
+    for name, value in parameters.items():
         if name not in PARAMETERS[wanted.engine]:
             raise BadInput(
                 name, value, f"means nothing to the engine {wanted.engine}", "Leave it out."
             )
-    return asked
+    return parameters
 
 
-def _told_by(plan: StoryPlan, wanted: StoryCreate) -> StoryCreate:
-    told = {name: getattr(plan, name) for name in ("instruction", "duration_s", "language")}
-    for name, value in told.items():
-        given = getattr(wanted, name)
-        if given not in ("", None, value):
+def _with_plan(plan: StoryPlan, wanted: StoryCreate) -> StoryCreate:
+    fields = {name: getattr(plan, name) for name in ("instruction", "duration_s", "language")}
+    for name, value in fields.items():
+        requested = getattr(wanted, name)
+        if requested not in ("", None, value):
             raise BadInput(
-                name, given, f"contradicts the plan, which says {value!r}"[:200], "Leave it out."
+                name,
+                requested,
+                f"contradicts the plan, which says {value!r}"[:200],
+                "Leave it out.",
             )
-    return wanted.model_copy(update=told)
+    return wanted.model_copy(update=fields)

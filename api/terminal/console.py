@@ -282,8 +282,8 @@ def show_interrupted(story_id: str, target: Path | None) -> None:
 
 def show_held(story_id: str, holder: str) -> None:
     """Print who works on a story while this process follows it."""
-    told = f"story {story_id} is being worked on by another process ({holder}); following it"
-    err.print(told, markup=False, soft_wrap=True)
+    line = f"story {story_id} is being worked on by another process ({holder}); following it"
+    err.print(line, markup=False, soft_wrap=True)
 
 
 def show_review(view: StoryView) -> None:

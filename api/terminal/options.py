@@ -40,7 +40,7 @@ Weights = Annotated[
     typer.Option(
         metavar="FOLDER",
         callback=choose_weights,
-        help="Weights of the AudioStory network; else AUDIOSTORY_WEIGHTS.",
+        help="Weights of the engine and planner audiostory (default: AUDIOSTORY_WEIGHTS).",
     ),
 ]
 Instruction = Annotated[
@@ -53,11 +53,11 @@ Duration = Annotated[
         "-d",
         metavar="S",
         parser=seconds,
-        help="Seconds, 1 to 86400; without it, from the text.",
+        help="Seconds, 1 to 86400 (default: read from the text).",
     ),
 ]
 Language = Annotated[
-    str | None, typer.Option(help="Such as en, es, zh; without it, from the text.")
+    str | None, typer.Option(help="Such as en, es, zh (default: read from the text).")
 ]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="A .wav or .flac file.")
