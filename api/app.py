@@ -13,13 +13,12 @@ from api.http.deps import AppState
 from api.http.errors import PROBLEMS, explain_errors
 from api.http.limits import BodyLimit, LoopbackOnly
 from api.http.openapi import OpenApi
-from api.keys import audit_routes
 from api.keys import routes as key_routes
-from api.operations import health_routes, metrics_routes
+from api.operations import routes as operation_routes
 from api.operations.metrics import RequestFigures, Timed
 from api.operations.readiness import Folder
 from api.revisions import routes as revision_routes
-from api.stories import delete_routes, event_routes
+from api.stories import event_routes
 from api.stories import routes as story_routes
 from api.webhooks import routes as webhook_routes
 
@@ -54,18 +53,16 @@ def create_app(state: AppState) -> FastAPI:
     for routes in (
         story_routes,
         revision_routes,
-        delete_routes,
         export_routes,
         backup_routes,
         event_routes,
         webhook_routes,
         key_routes,
-        audit_routes,
-        metrics_routes,
+        operation_routes,
     ):
         app.include_router(
             routes.router, prefix=PREFIX, responses=PROBLEMS, dependencies=list(GUARDS)
         )
     app.include_router(reference_routes.router)
-    app.include_router(health_routes.router, prefix=PREFIX, responses=PROBLEMS)
+    app.include_router(operation_routes.health, prefix=PREFIX, responses=PROBLEMS)
     return app

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from api.backups import commands as backup_commands
 from api.keys import commands as key_commands
 from api.llm import commands as llm_commands
 from api.maintenance import commands as maintenance_commands
@@ -47,6 +48,7 @@ for commands in (
     revision_commands,
     operation_commands,
     maintenance_commands,
+    backup_commands,
     key_commands,
     webhook_commands,
     model_commands,

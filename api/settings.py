@@ -11,7 +11,7 @@ import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from audiostory_core.errors import BadInput
+from audiostory_core.errors import BadInput, first_problem
 
 URL = r"^https?://[^/\s]+/?$"
 SECRET = re.compile(r"://.*@")  # user and password of a URL
@@ -41,9 +41,9 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-def _split(told: object) -> object:
+def _split(value: object) -> object:
     """Read a list that is written with commas."""
-    return told.split(",") if isinstance(told, str) else told
+    return value.split(",") if isinstance(value, str) else value
 
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -54,37 +54,53 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="AUDIOSTORY_", extra="ignore")
 
-    home: Path = Field(  # the data folder: database, audio, checkpoints
+    # The data folder
+    home: Path = Field(  # database, audio, checkpoints
         default_factory=lambda: Path(platformdirs.user_data_dir("audiostory", appauthor=False))
     )
     database_url: Annotated[str | None, Field(pattern=r"^postgres(ql)?://.")] = None  # else SQLite
-    weights: Path | None = None  # folder of the AudioStory network: converted, or as published
+    gc_min_age_h: Annotated[float, Field(ge=1.0, le=10_000.0)] = 24.0  # what is younger stays
+    least_free_mb: Annotated[int, Field(ge=0, le=10_000_000)] = 200  # on the disk, to be ready
+
+    # The engine and the planner `audiostory`: its network
+    weights: Path | None = None  # its folder: converted, or as published
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     precision: Precision | None = None  # None: float32 on a CPU, float16 on a GPU, as published
     compiles: bool = False  # torch.compile: the first clip takes minutes, the others less
+
+    # Its language model on a server of its own
     llm_url: Annotated[str | None, Field(pattern=URL)] = None  # of `llm serve`; None: in process
     llm_states: Path | None = None  # where that server writes states; None: the user's usual folder
     llm_pooling_url: Annotated[str | None, Field(pattern=URL)] = None  # no folder can be shared
     vllm_python: Path | None = None  # of vLLM's environment; None: .vllm-env/bin/python
-    chat_url: str | None = None  # of an OpenAI-compatible server, for the planner `chat`
+
+    # The planner `chat`
+    chat_url: str | None = None  # of an OpenAI-compatible server
     chat_model: str | None = None  # None: the only one that the server has
     chat_key: SecretStr | None = None
+
+    # Making stories
     tail_s: Annotated[float, Field(ge=0.0, le=10.0)] = 3.0  # overlap that clips are rendered with
-    batch: Annotated[int, Field(ge=1, le=256)] = 1  # clips handed to an engine at once
     max_scenes: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000  # of one plan
-    connections: Annotated[int, Field(ge=8, le=100_000)] = 512  # to `serve`, open at once
+
+    # Workers
     workers: Annotated[int, Field(ge=1, le=64)] = 1  # worker processes that `serve` supervises
     processes: Annotated[int | None, Field(ge=1, le=256)] = None  # that make clips; None: as fits
+    batch: Annotated[int, Field(ge=1, le=256)] = 1  # clips handed to an engine at once
+
+    # The HTTP service
+    connections: Annotated[int, Field(ge=8, le=100_000)] = 512  # to `serve`, open at once
     rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600  # requests of a key
     starts_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 60  # those that start work
     streams_per_key: Annotated[int, Field(ge=1, le=10_000)] = 32  # of events, open at once
+
+    # Webhooks
     webhook_allow_private: bool = False  # plain http, and targets in this server's own network
     webhook_waits_s: Annotated[  # before each further attempt; one more attempt than waits
         tuple[float, ...], NoDecode, BeforeValidator(_split), Field(max_length=20)
     ] = (5.0, 30.0, 300.0, 1800.0, 7200.0, 21600.0, 21600.0)
 
-    gc_min_age_h: Annotated[float, Field(ge=1.0, le=10_000.0)] = 24.0  # what is younger stays
-    least_free_mb: Annotated[int, Field(ge=0, le=10_000_000)] = 200  # on the disk, to be ready
+    # The log
     log: LogFormat = LogFormat.CONSOLE
     log_level: LogLevel | None = None  # None: what the command takes
 
@@ -140,7 +156,7 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "AUDIOSTORY_" + str(first["loc"][0]).upper()
-        given = SECRET.sub("://…@", str(first["input"]))
-        raise BadInput(name, given, first["msg"], "Correct or unset it.") from error
+        where, value, problem = first_problem(error)
+        name = "AUDIOSTORY_" + where.partition(".")[0].upper()
+        shown = SECRET.sub("://…@", str(value))
+        raise BadInput(name, shown, problem, "Correct or unset it.") from error

@@ -1,10 +1,12 @@
 """Opening the data folder; light enough for the HTTP process."""
 
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.settings import Settings
+from api.settings import Settings, read_settings
 from storage.audio_files import AudioFiles
 from storage.database import Database
 from storage.errors import StoreUnusable
@@ -37,3 +39,14 @@ async def open_store(settings: Settings) -> OpenStore:
         await database.close()
         raise
     return OpenStore(database, audio, settings.home / "exports", settings.home / "workers")
+
+
+@asynccontextmanager
+async def opened_store() -> AsyncIterator[tuple[OpenStore, Settings]]:
+    """Open the data folder that the environment names, for the time of a command; see `open_store`."""
+    settings = read_settings()
+    store = await open_store(settings)
+    try:
+        yield store, settings
+    finally:
+        await store.database.close()

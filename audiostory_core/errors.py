@@ -9,7 +9,14 @@ StudioError
 Cancelled             no error to explain: whoever asked has lost interest
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class StudioError(Exception):
@@ -75,3 +82,25 @@ class LanguageModelAway(StudioError):
 
 class Cancelled(Exception):
     """Nobody wants these clips any more."""
+
+
+def first_problem(error: ValidationError) -> tuple[str, object, str]:
+    """Return the place of the first thing that does not fit, e.g. `plan.2`, its value and why."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return where, first["input"], first["msg"].removeprefix("Value error, ")
+
+
+def bad_input_from(
+    error: ValidationError, remedy: str, names: Mapping[str, str] | None = None
+) -> BadInput:
+    """Return the first thing that does not fit as bad input.
+
+    Args:
+        error: what pydantic found.
+        remedy: what to do instead, an imperative sentence.
+        names: of fields as the author knows them, where they differ.
+    """
+    where, value, problem = first_problem(error)
+    field = (names or {}).get(where.partition(".")[0], where)
+    return BadInput(field, value, problem, remedy)

@@ -39,8 +39,9 @@ from audiostory_core.model.config import (
     VaeConfig,
 )
 from audiostory_core.model.dit import Dit
-from audiostory_core.model.flow import PUBLISHED_GUIDANCE, PUBLISHED_STEPS, draw_noise
+from audiostory_core.model.flow import draw_noise
 from audiostory_core.model.fusion import Fusion
+from audiostory_core.model.sampling import GUIDANCE, STEPS
 from audiostory_core.model.synthesizer import Synthesizer
 from audiostory_core.model.tiny.checkpoint import CONFIG as TINY
 from audiostory_core.model.vae import CHUNK, make_vae, reach, vae_dtype
@@ -167,7 +168,7 @@ class Network:
                     at = torch.tensor([now], device=self.device)
                     velocity = self.dit(torch.cat([latents, latents]), text, seconds, at)
                     without, towards = velocity.chunk(2)
-                    velocity = without + PUBLISHED_GUIDANCE * (towards - without)
+                    velocity = without + GUIDANCE * (towards - without)
                     latents = latents + (after - now) * velocity
             with stopwatch.on("VAE"):
                 z = latents.transpose(1, 2).to(next(self.vae.parameters()).dtype)
@@ -184,7 +185,7 @@ class Network:
                 [duration_s] * clips,
                 list(range(clips)),
                 steps=self.steps,
-                guidance=PUBLISHED_GUIDANCE,
+                guidance=GUIDANCE,
             )
         with stopwatch.on("VAE"):
             return self.synthesizer.decode(latents, [round(duration_s * SAMPLE_RATE)] * clips)
@@ -305,7 +306,7 @@ def main() -> None:
     device = given.device or ("cuda" if given.real else "cpu")
     if device.startswith("cuda") and not torch.cuda.is_available():
         parser.error("there is no GPU")
-    steps = given.steps or (PUBLISHED_STEPS if given.real else 10)
+    steps = given.steps or (STEPS if given.real else 10)
     dtype = DTYPES[given.precision or ("float16" if given.real else "float32")]
     for size in ["real"] if given.real else given.sizes:
         network = Network(SIZES[size], steps, device, dtype)

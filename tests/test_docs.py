@@ -13,7 +13,7 @@ import typer
 
 from api.cli import BAD_INPUT, DEGRADED, FAILED, INTERRUPTED, app
 from api.exports import routes as export_routes
-from api.operations import health_routes
+from api.operations import routes as operation_routes
 from api.settings import Settings
 from api.stories import event_routes
 from api.stories import routes as story_routes
@@ -26,8 +26,13 @@ DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"
 COMMANDS = typer.main.get_command(app).commands
 ROUTES = [
     (route.path_regex, route.methods)
-    for module in (story_routes, export_routes, event_routes, health_routes)
-    for route in module.router.routes
+    for router in (
+        story_routes.router,
+        export_routes.router,
+        event_routes.router,
+        operation_routes.health,
+    )
+    for route in router.routes
 ]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 INLINE = re.compile(r"`([^`\n]+)`")

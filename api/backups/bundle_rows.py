@@ -17,9 +17,9 @@ from pydantic import (
     create_model,
 )
 
-from api.stories.creation import MAX_GUIDANCE, MAX_STEPS
 from audiostory_core.audio.loudness import SegmentLoudness
 from audiostory_core.audio.seams import SeamFigures
+from audiostory_core.model.sampling import GUIDANCE, MAX_GUIDANCE, MAX_STEPS, STEPS
 from audiostory_core.quality.measures import Measures
 from audiostory_core.story.plan import (
     CastMember,
@@ -97,12 +97,12 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 50
-    guidance: Annotated[float, Field(ge=1.0, le=MAX_GUIDANCE)] = 4.0
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = STEPS
+    guidance: Annotated[float, Field(ge=1.0, le=MAX_GUIDANCE)] = GUIDANCE
 
 
 class Report(BaseModel):
-    """What an engine told of a clip."""
+    """What an engine reported of a clip."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -173,14 +173,14 @@ def read_rows(
     rows: Rows = {table: [] for table in TABLES}
     lines = text.decode("utf-8").removesuffix("\n").split("\n")  # a text may hold U+2028
     for number, line in enumerate(lines, start=1):
-        told = Line.model_validate_json(line)
+        parsed = Line.model_validate_json(line)
         json.loads(line, parse_constant=_finite, parse_float=_finite)
-        if told.table not in rows or NUL.search(line):
+        if parsed.table not in rows or NUL.search(line):
             raise Problem(f"line {number} of its rows cannot be read")
-        names = RENAMED.get(told.table, {}) if version == 1 else {}
-        values = {names.get(name, name): value for name, value in told.row.items()}
-        row = MODELS[told.table].model_validate_json(json.dumps(values))
-        rows[told.table].append(dict(row))
+        names = RENAMED.get(parsed.table, {}) if version == 1 else {}
+        values = {names.get(name, name): value for name, value in parsed.row.items()}
+        row = MODELS[parsed.table].model_validate_json(json.dumps(values))
+        rows[parsed.table].append(dict(row))
     if len(rows["story"]) != 1:
         raise Problem("it does not hold exactly one story")
     _check_story(rows)
@@ -252,8 +252,8 @@ def _check_scenes(rows: Rows, conditions: Collection[str]) -> None:
         _need(scene["sub_event_id"] in sub_events, "sub-event")
         _need(scene["condition_id"] is None or scene["condition_id"] in conditions, "condition")
         _need(scene["clip_key"] is None or scene["clip_key"] in clips, "clip")
-        told = {name: scene[name] for name in ("caption", "tone", "layers", "continues")}
-        SubEvent.model_validate(told | {"duration_s": seconds_of(scene["samples"])})
+        words = {name: scene[name] for name in ("caption", "tone", "layers", "continues")}
+        SubEvent.model_validate(words | {"duration_s": seconds_of(scene["samples"])})
         CAST.validate_python(scene["cast"] or [])
     for take in rows["take"]:
         _need(take["sub_event_id"] in sub_events, "sub-event")

@@ -178,8 +178,8 @@ def _read_manifest(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]
     if MANIFEST not in entries or ROWS not in entries:
         raise Problem("it is a ZIP file, but no backup of a story")
     text = _read(archive, entries[MANIFEST])
-    told = parse(text)
-    version = told.get("format") if isinstance(told, dict) else None
+    document = parse(text)
+    version = document.get("format") if isinstance(document, dict) else None
     if version not in READABLE:
         raise Problem(
             f"it is of format {str(version)[:20]}; this version reads up to {FORMAT}",
@@ -191,11 +191,11 @@ def _read_manifest(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]
     return manifest
 
 
-def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, told: Member) -> int:
+def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, member: Member) -> int:
     """Check a member against the manifest and its own name; return the samples of an audio file."""
     content = _read(archive, info)
     digest = hashlib.sha256(content).hexdigest()
-    if len(content) != told.bytes or digest != told.sha256:
+    if len(content) != member.bytes or digest != member.sha256:
         raise Problem(f"its member {info.filename} is damaged")
     if info.filename == ROWS:
         return 0
@@ -223,13 +223,13 @@ def _check_tensors(content: bytes, name: str) -> None:
 
 def _count_samples(content: bytes, name: str) -> int:
     try:
-        told = soundfile.info(io.BytesIO(content))
+        header = soundfile.info(io.BytesIO(content))
     except soundfile.LibsndfileError as error:
         raise Problem(f"its member {name} is no audio") from error
-    is_known = (told.format, told.subtype) in (("FLAC", "PCM_24"), ("AU", "FLOAT"))
-    if not is_known or (told.channels, told.samplerate) != (CHANNELS, SAMPLE_RATE):
+    is_known = (header.format, header.subtype) in (("FLAC", "PCM_24"), ("AU", "FLOAT"))
+    if not is_known or (header.channels, header.samplerate) != (CHANNELS, SAMPLE_RATE):
         raise Problem(f"its member {name} is audio of another kind than a story's")
-    return int(told.frames)
+    return int(header.frames)
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -90,9 +90,9 @@ class Parts:
         if self._network is None:
             return "usable: weights as published, converted when they are first used"
         network = self._network
-        told = f"usable: weights {network.revision[:12]}, {network.precision} on {network.device}"
+        text = f"usable: weights {network.revision[:12]}, {network.precision} on {network.device}"
         url = self._settings.llm_url
-        return told if url is None else f"{told}, language model at {url}"
+        return text if url is None else f"{text}, language model at {url}"
 
     def list_chat_models(self) -> list[str]:
         """Ask the chat server, once, which models it has.
@@ -153,5 +153,5 @@ def find_engine(name: str) -> None:
 
 def _find(target: str) -> Callable[..., Any]:
     module, attribute = target.split(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-    return found
+    factory: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return factory

@@ -32,12 +32,12 @@ def choose_kind(accept: str) -> AudioKind:
         HTTPException: 406 if it takes neither.
     """
     weights = _weigh(accept)
-    found = {
+    qualities = {
         kind: next((weights[n] for n in (*names, "audio/*", "*/*") if n in weights), 0.0)
         for kind, names in NAMES.items()
     }
-    best = max(found, key=lambda kind: found[kind])
-    if found[best] <= 0:
+    best = max(qualities, key=lambda kind: qualities[kind])
+    if qualities[best] <= 0:
         raise HTTPException(406, "Audio is sent as audio/wav or audio/flac.")
     return best
 
@@ -46,6 +46,6 @@ def _weigh(accept: str) -> dict[str, float]:
     weights = {}
     for part in accept.split(","):
         media, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        told = [QUALITY.fullmatch(parameter) for parameter in parameters]
-        weights[media] = next((float(quality[1]) for quality in told if quality), 1.0)
+        matches = [QUALITY.fullmatch(parameter) for parameter in parameters]
+        weights[media] = next((float(match[1]) for match in matches if match), 1.0)
     return weights

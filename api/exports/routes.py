@@ -14,16 +14,18 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.exports.media_type import AudioKind, choose_kind
+from api.exports.service import open_mix
 from api.http.byte_range import Body, respond
 from api.http.deps import AppState, AppStateDep
 from api.maintenance.repair import read_mended
+from api.revisions.queries import view_takes
+from api.revisions.schemas import TakeView
 from api.store import OpenStore
-from api.stories.views import TakeView, load_story, open_mix, view_takes
 from audiostory_core.audio.export import export, wav_bytes
 from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.audio.pcm import wav_length
 from audiostory_core.errors import BadInput, UnreadableAudio
-from storage import clips, revisions
+from storage import clips, revisions, stories
 from storage.audio_files import AudioFiles
 from storage.errors import NotFound, StoreUnusable
 
@@ -71,13 +73,13 @@ async def get_clip(
 
     A clip is as the engine made it, before the master gain.
     """
-    told = CLIP_NAME.fullmatch(index)
-    if told is None:
+    match = CLIP_NAME.fullmatch(index)
+    if match is None:
         raise NotFound(f"sub-event of story {story_id[:20]}", index)
-    kind = _known(told[2]) if told[2] else choose_kind(accept)
+    kind = _known(match[2]) if match[2] else choose_kind(accept)
     async with state.store.database.read() as session:
-        path = await _find_clip(session, state.store.audio, story_id, int(told[1]))
-    etag, name = f'"{path.stem}-{kind}"', f"{story_id}-{told[1]}.{kind}"
+        path = await _find_clip(session, state.store.audio, story_id, int(match[1]))
+    etag, name = f'"{path.stem}-{kind}"', f"{story_id}-{match[1]}.{kind}"
     if kind is AudioKind.FLAC:
         await asyncio.to_thread(_check, path, state.store.audio)
         return await respond(request, _file_body(path, etag, name))
@@ -111,15 +113,15 @@ async def get_take(
     """Return a take as WAV, as loud as the other takes unless `matched` is false."""
     async with state.store.database.read() as session:
         _, listed = await view_takes(session, story_id, index)
-        found = next((one for one in listed if one.take == take), None)
-        made = await clips.list_by_key(session, [found.clip] if found else [])
+        view = next((view for view in listed if view.take == take), None)
+        made = await clips.list_by_key(session, [view.clip] if view else [])
     file = next((clip.file for clip in made.values()), None)
-    if found is None or file is None:
+    if view is None or file is None:
         raise NotFound(f"take of story {story_id} at sub-event {index}", take)
-    gain_db = found.matched_gain_db if matched else 0.0
+    gain_db = view.matched_gain_db if matched else 0.0
     segment = await asyncio.to_thread(MixSegment.whole, state.store.audio.path(file))
     mix = Mixdown([segment], MasterGain(gain_db, limiting=False), state.store.audio.is_intact)
-    etag = f'"{found.clip[:32]}-{gain_db:.3f}"'
+    etag = f'"{view.clip[:32]}-{gain_db:.3f}"'
     return await respond(request, _wav_body(mix, etag, f"{story_id}-{index}-take-{take}.wav"))
 
 
@@ -220,7 +222,7 @@ def _check(path: Path, audio: AudioFiles) -> None:
 
 
 async def _find_clip(session: AsyncSession, audio: AudioFiles, story_id: str, index: int) -> Path:
-    _, _, revision = await load_story(session, story_id)
+    _, _, revision = await stories.load(session, story_id)
     if revision is None or index > len(revision.scenes):
         raise NotFound(f"sub-event of story {story_id}", index)
     scene = await revisions.get_scene(session, revision.scenes[index - 1])

@@ -102,11 +102,11 @@ class Keyring:
 
         A key that was given is looked up even where none is needed: a wrong one is a mistake.
         """
-        given = _given_key(headers)
-        if given is None:
+        key_text = _given_key(headers)
+        if key_text is None:
             return None if await self.is_needed() else ANYONE_HERE
         async with self._database.read() as session:
-            key = await keys.find(session, given)
+            key = await keys.find(session, key_text)
         if key is None or key.revoked_at is not None:
             return None
         return Caller(key.id, frozenset(KeyScope(scope) for scope in key.scopes))
@@ -282,11 +282,11 @@ def _require(caller: Caller, scope: KeyScope) -> None:
 
 
 def _unknown(is_given: bool) -> ASGIApp:
-    told = "This key is unknown, or was revoked." if is_given else "This needs a key."
+    detail = "This key is unknown, or was revoked." if is_given else "This needs a key."
     error = ', error="invalid_token"' if is_given else ""
     return problem(
         401,
-        told,
+        detail,
         {"WWW-Authenticate": f'Bearer realm="audiostory"{error}'},
         remedy="Send Authorization: Bearer as_…; `audiostory keys create` makes such a key.",
     )

@@ -87,6 +87,6 @@ def _action(scope: Scope) -> str:
 
 
 def _target(scope: Scope) -> str | None:
-    given = scope.get("path_params", {})
-    named = next((given[name] for name in TARGETS if name in given), None)
+    parameters = scope.get("path_params", {})
+    named = next((parameters[name] for name in TARGETS if name in parameters), None)
     return named if named is None or PLAIN.fullmatch(named) else "(no id)"

@@ -62,10 +62,10 @@ def wanted_range(request: Request, etag: str, length: int) -> tuple[int, int] | 
     Raises:
         HTTPException: 416 if the range lies beyond the body.
     """
-    told = SINGLE.fullmatch(request.headers.get("range", ""))
-    if told is None or request.method != "GET" or request.headers.get("if-range", etag) != etag:
+    match = SINGLE.fullmatch(request.headers.get("range", ""))
+    if match is None or request.method != "GET" or request.headers.get("if-range", etag) != etag:
         return None
-    first, last = told[1], told[2]
+    first, last = match[1], match[2]
     if not first and not last:
         return None
     if not first:
@@ -84,8 +84,8 @@ def wanted_range(request: Request, etag: str, length: int) -> tuple[int, int] | 
 
 
 def _is_unchanged(request: Request, etag: str) -> bool:
-    told = request.headers.get("if-none-match")
-    if told is None:
+    tags_header = request.headers.get("if-none-match")
+    if tags_header is None:
         return False
-    tags = [tag.strip().removeprefix("W/") for tag in told.split(",")]
+    tags = [tag.strip().removeprefix("W/") for tag in tags_header.split(",")]
     return "*" in tags or etag in tags

@@ -55,15 +55,15 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 def problem_response(description: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return the description of a problem in the API's document."""
-    told = {
+    described = {
         name: {"description": text, "schema": {"type": "string"}}
         for name, text in (headers or {}).items()
     }
-    return {"description": description, "headers": told, "content": _CONTENT}
+    return {"description": description, "headers": described, "content": _CONTENT}
 
 
 def problem(
-    status: int, detail: str, headers: Mapping[str, str] | None = None, **told: str | None
+    status: int, detail: str, headers: Mapping[str, str] | None = None, **fields: str | None
 ) -> JSONResponse:
     """Return a problem+json response.
 
@@ -71,10 +71,12 @@ def problem(
         status: of HTTP.
         detail: a sentence.
         headers: further ones.
-        told: `field`, `value` and `remedy`, where there are such.
+        fields: `field`, `value` and `remedy`, where there are such.
     """
     title = HTTPStatus(status).phrase
-    body = Problem(title=title, status=status, detail=detail, **told).model_dump(exclude_none=True)
+    body = Problem(title=title, status=status, detail=detail, **fields).model_dump(
+        exclude_none=True
+    )
     return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
@@ -174,6 +176,6 @@ def _shown(value: object) -> str:
     return _text(value if isinstance(value, str) else repr(value))[:SHOWN]
 
 
-def _text(told: object) -> str:
+def _text(value: object) -> str:
     """Return text that UTF-8 can encode: lone surrogates come in as JSON escapes."""
-    return str(told).encode("utf-8", "replace").decode()
+    return str(value).encode("utf-8", "replace").decode()

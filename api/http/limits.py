@@ -249,8 +249,8 @@ def _too_slow() -> ASGIApp:
 
 
 def _announced(headers: Headers) -> int:
-    told = headers.get("content-length", "")
-    return int(told) if told.isdecimal() and len(told) < 20 else 0
+    length = headers.get("content-length", "")
+    return int(length) if length.isdecimal() and len(length) < 20 else 0
 
 
 def _name_of(host: str) -> str | None:

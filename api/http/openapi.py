@@ -28,14 +28,14 @@ class OpenApi(FastAPI):
 def _refusals(operation: dict[str, Any]) -> dict[str, Any]:
     """Return the problems that an operation has by its nature, beside its route's own."""
     parameters = operation.get("parameters", [])
-    found = {"429": problem_response("Too many requests, or too many streams", LATER)}
+    refusals = {"429": problem_response("Too many requests, or too many streams", LATER)}
     if "security" in operation:
-        found["401"] = problem_response("A key is needed, and this is none", UNKNOWN)
-        found["403"] = problem_response("The key gives no leave for that")
+        refusals["401"] = problem_response("A key is needed, and this is none", UNKNOWN)
+        refusals["403"] = problem_response("The key gives no leave for that")
     if any(parameter["in"] == "path" for parameter in parameters):
-        found["404"] = problem_response("It does not exist, or is another's")
+        refusals["404"] = problem_response("It does not exist, or is another's")
     if "requestBody" in operation:
-        found["413"] = problem_response("The body is too large")
+        refusals["413"] = problem_response("The body is too large")
     if parameters or "requestBody" in operation:
-        found["422"] = problem_response("A value cannot be used; the problem names its field")
-    return found
+        refusals["422"] = problem_response("A value cannot be used; the problem names its field")
+    return refusals

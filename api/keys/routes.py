@@ -1,17 +1,19 @@
-"""API keys: made, listed, revoked, by whoever has an admin key."""
+"""API keys and the audit, for whoever has an admin key."""
 
-from fastapi import APIRouter, Depends, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.http.access import Keyring, needs_admin
 from api.http.deps import AppStateDep
-from api.keys.schemas import KeyCreate, KeyCreated, KeyView
+from api.keys.schemas import AuditView, KeyCreate, KeyCreated, KeyView
 from storage import keys
 from storage.errors import Conflict
 
-router = APIRouter(prefix="/keys", tags=["keys"], dependencies=[Depends(needs_admin)])
+router = APIRouter(tags=["keys"], dependencies=[Depends(needs_admin)])
 
 
-@router.post("", status_code=201, summary="Make a key")
+@router.post("/keys", status_code=201, summary="Make a key")
 async def post_key(
     wanted: KeyCreate, state: AppStateDep, request: Request, response: Response
 ) -> KeyCreated:
@@ -25,14 +27,14 @@ async def post_key(
     return made
 
 
-@router.get("", summary="All keys")
+@router.get("/keys", summary="All keys")
 async def get_keys(state: AppStateDep) -> list[KeyView]:
     """List all keys, revoked ones too, oldest first."""
     async with state.store.database.read() as session:
         return [KeyView.of(row) for row in await keys.list_all(session)]
 
 
-@router.delete("/{key_id}", status_code=204, summary="Revoke a key")
+@router.delete("/keys/{key_id}", status_code=204, summary="Revoke a key")
 async def delete_key(key_id: str, state: AppStateDep, request: Request) -> None:
     """Revoke a key for good; its stories stay. 409 for the last one: without any, all come in."""
     async with state.store.database.write() as session:
@@ -44,6 +46,19 @@ async def delete_key(key_id: str, state: AppStateDep, request: Request) -> None:
                 "another key first, or run `audiostory keys revoke` on the machine itself."
             )
     _keyring_of(request).forget()
+
+
+@router.get("/audit", summary="Who asked for what")
+async def get_audit(
+    state: AppStateDep,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[
+        int | None, Query(ge=1, le=2**62, description="Only what is older than this id.")
+    ] = None,
+) -> list[AuditView]:
+    """List the requests that may have changed something, newest first."""
+    async with state.store.database.read() as session:
+        return [AuditView.of(row) for row in await keys.list_audit(session, limit, before)]
 
 
 def _keyring_of(request: Request) -> Keyring:

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from audiostory_core.errors import BadInput
+from audiostory_core.errors import bad_input_from
 from storage.models import ApiKey, Audit
 
 
@@ -82,7 +82,5 @@ def parse_key(name: str, scopes: list[str]) -> KeyCreate:
     try:
         return KeyCreate.model_validate({"name": name, "scopes": scopes})
     except ValidationError as error:
-        first = error.errors()[0]
-        field = {"name": "name", "scopes": "scope"}[str(first["loc"][0])]
         remedy = "Scopes are read, write and admin; a name is one line of up to 100 characters."
-        raise BadInput(field, first["input"], first["msg"], remedy) from None
+        raise bad_input_from(error, remedy, {"scopes": "scope"}) from None

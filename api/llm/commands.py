@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 app = typer.Typer()
-llm = typer.Typer(no_args_is_help=True, help="The language model on a server of its own.")
-app.add_typer(llm, name="llm")
+group = typer.Typer(no_args_is_help=True, help="The language model on a server of its own.")
+app.add_typer(group, name="llm")
 
 
-@llm.command()
+@group.command()
 def serve(
     weights: Annotated[
         Path, typer.Argument(metavar="WEIGHTS", help="Converted weights, or as published.")
@@ -26,11 +26,13 @@ def serve(
     ] = 1,
     dtype: Annotated[
         str | None,
-        typer.Option(help="float32, bfloat16 or float16; else float32 on a CPU, float16 on a GPU."),
+        typer.Option(
+            help="float32, bfloat16 or float16 (default: float32 on a CPU, float16 on a GPU)."
+        ),
     ] = None,
     states: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where states are handed over; else in memory."),
+        typer.Option(metavar="DIR", help="Where states are handed over (default: in memory)."),
     ] = None,
     pooling: Annotated[
         bool,
@@ -38,9 +40,9 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the language model of WEIGHTS by vLLM until Ctrl-C or SIGTERM; see docs/serving.md."""
-    from api.llm import handlers
+    from api.llm import vllm_process
 
-    asked = handlers.Asked(
+    options = vllm_process.ServeOptions(
         weights=weights,
         host=host,
         port=port,
@@ -50,4 +52,4 @@ def serve(
         is_pooling=pooling,
         further=tuple(vllm or ()),
     )
-    raise typer.Exit(handlers.serve(asked))
+    raise typer.Exit(vllm_process.serve(options))

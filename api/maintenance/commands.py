@@ -1,51 +1,91 @@
-"""Commands that keep a store in order: sweep it, delete from it, verify it, back it up."""
+"""Commands that keep a store in order: free what nobody can hear, and verify the rest."""
 
-import asyncio
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from api.terminal.options import AsJson, StoryId
+from api.terminal.options import AsJson, asynchronous
+
+if TYPE_CHECKING:
+    from storage.gc import Sweep
+    from storage.verification import Damage
 
 FAILED = 1
+HOUR_S = 3600.0
+SHOWN = 20  # files listed by name
 
 app = typer.Typer()
 
 
+@dataclass(frozen=True)
+class _Young:
+    """Files that nothing names, and that are too young to go."""
+
+    files: int
+    bytes: int
+    newest_s: float  # since 1970
+
+    @classmethod
+    def of(cls, paths: Iterable[Path]) -> Self:
+        stats = []
+        for path in paths:
+            with suppress(FileNotFoundError):  # a worker has finished or named it meanwhile
+                stats.append(path.stat())
+        newest_s = max((stat.st_mtime for stat in stats), default=0.0)
+        return cls(len(stats), sum(stat.st_size for stat in stats), newest_s)
+
+
 @app.command()
-def gc(
-    delete: Annotated[
-        bool, typer.Option("--delete", help="Remove what is found, not only list it.")
-    ] = False,
+@asynchronous
+async def gc(
+    delete: Annotated[bool, typer.Option("--delete", help="Remove what is listed.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the clips and files that nobody can hear any more, and with --delete remove them.
 
-    What is younger than AUDIOSTORY_GC_MIN_AGE_H hours (24) stays, and so does every take.
+    What is younger than AUDIOSTORY_GC_MIN_AGE_H hours (default 24) stays, and so does every take.
     """
-    from api.maintenance import handlers
+    from api.store import opened_store
+    from api.terminal import console
+    from storage import gc as sweeping
 
-    asyncio.run(handlers.collect(delete=delete, as_json=as_json))
+    async with opened_store() as (store, settings):
+        search = sweeping.sweep if delete else sweeping.survey
+        min_age_h = settings.gc_min_age_h
+        swept = await search(store.database, store.audio, store.exports, min_age_h * HOUR_S)
+        loose = await sweeping.survey(store.database, store.audio, store.exports, 0.0)
+    young = _Young.of(set(loose.files) - set(swept.files))
+    if as_json:
+        console.print_json(
+            {
+                "deleted": delete,
+                "clips": swept.clips,
+                "segments": swept.segments,
+                "conditions": swept.conditions,
+                "files": [str(path) for path in swept.files],
+                "file_bytes": swept.file_bytes,
+                "busy_runs": swept.busy_runs,
+                "young_files": young.files,
+                "young_bytes": young.bytes,
+                "min_age_h": min_age_h,
+            }
+        )
+    else:
+        _show_swept(swept, young, min_age_h, is_deleted=delete)
 
 
 @app.command()
-def delete(
-    story_id: StoryId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Delete a story for good; its audio goes with the next `gc`. Its branches stay whole."""
-    from api.maintenance import handlers
-
-    if not yes:
-        typer.confirm(f"Delete story {story_id} with all its revisions and takes?", abort=True)
-    asyncio.run(handlers.delete(story_id))
-
-
-@app.command()
-def verify(
+@asynchronous
+async def verify(
     story_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="A story; without it, everything.")
+        str | None, typer.Argument(metavar="[ID]", help="A story (default: everything).")
     ] = None,
     repair: Annotated[
         bool, typer.Option("--repair", help="Have damaged clips made again.")
@@ -53,36 +93,82 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Read every audio file again and compare it with its hash; exit code 1 if one is damaged."""
-    from api.maintenance import handlers
+    from api.maintenance.repair import mend_seam
+    from api.store import opened_store
+    from api.terminal import console
+    from storage import stories, verification
 
-    if asyncio.run(handlers.verify(story_id, should_repair=repair, as_json=as_json)):
+    async with opened_store() as (store, _):
+        if story_id is not None:
+            async with store.database.read() as session:
+                await stories.get(session, story_id)
+        damages = await verification.verify(store.database, store.audio, story_id)
+        queued = mended = 0
+        if repair:
+            for damage in damages:
+                queued += await verification.repair(store.database, store.audio, damage)
+                mended += not damage.clips and await mend_seam(store, damage.file)
+    if as_json:
+        listed = [
+            {"file": damage.file, "found": damage.found, "clips": list(damage.clips)}
+            for damage in damages
+        ]
+        console.print_json({"damaged": listed, "queued": queued, "mended": mended})
+    else:
+        _show_damages(damages)
+    if damages and not as_json:
+        console.err.print(_next_step(story_id, queued, mended, is_repaired=repair), soft_wrap=True)
+    if damages:
         raise typer.Exit(FAILED)
 
 
-@app.command()
-def backup(
-    story_id: StoryId,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="A .audiostory file; ID.audiostory."),
-    ] = None,
-) -> None:
-    """Write a story with every revision, take and clip to one file, for `restore`."""
-    from api.maintenance import handlers
+def _show_swept(swept: Sweep, young: _Young, min_age_h: float, *, is_deleted: bool) -> None:
+    from api.terminal import console
 
-    asyncio.run(handlers.back_up(story_id, output or Path(f"{story_id}.audiostory")))
+    for path in swept.files[:SHOWN]:
+        console.out.print(str(path), markup=False, soft_wrap=True)
+    if len(swept.files) > SHOWN:
+        console.out.print(f"… and {len(swept.files) - SHOWN} more files")
+    done = "removed" if is_deleted else "nobody can hear"
+    console.out.print(
+        f"{done}: {len(swept.files)} files ({swept.file_bytes / 1e6:.1f} MB), "
+        f"{len(swept.clips)} clips, {len(swept.segments)} segments, "
+        f"{len(swept.conditions)} conditions",
+        soft_wrap=True,
+    )
+    if young.files:
+        last = datetime.fromtimestamp(young.newest_s + min_age_h * HOUR_S, UTC).astimezone()
+        console.err.print(
+            f"{console.counted(young.files, 'file')} more ({young.bytes / 1e6:.1f} MB) must be "
+            f"{min_age_h:g} h old first (AUDIOSTORY_GC_MIN_AGE_H): "
+            f"all of them are by {last:%Y-%m-%d %H:%M}.",
+            soft_wrap=True,
+        )
+    if swept.busy_runs:
+        console.err.print(
+            f"{swept.busy_runs} runs are being worked on: segments and conditions stay until a "
+            "sweep finds none.",
+            soft_wrap=True,
+        )
+    if not is_deleted and swept.files:
+        console.err.print("Remove them with: audiostory gc --delete")
 
 
-@app.command()
-def restore(
-    bundle: Annotated[Path, typer.Argument(metavar="FILE", help="What `backup` wrote.")],
-    as_json: AsJson = False,
-) -> None:
-    """Put a story back from its backup, here or elsewhere; nothing is made again.
+def _show_damages(damages: Sequence[Damage]) -> None:
+    from api.terminal import console
 
-    Its id is the old one unless that is taken. Restore only what you trust: its clips are taken
-    for what their recipes make.
-    """
-    from api.maintenance import handlers
+    for damage in damages:
+        what = "clip" if damage.clips else "seam"
+        console.out.print(f"{damage.found}: {what} {damage.file}", soft_wrap=True)
+    if not damages:
+        console.out.print("every audio file is what its name says")
 
-    asyncio.run(handlers.restore(bundle, as_json=as_json))
+
+def _next_step(story_id: str | None, queued: int, mended: int, *, is_repaired: bool) -> str:
+    if is_repaired:
+        return (
+            f"{queued} clips are queued again, for a worker to make; {mended} seams are mended. "
+            "A seam beside a damaged clip is mended by verifying again once the clip is made."
+        )
+    story = f" {story_id}" if story_id else ""
+    return f"Have them made again with: audiostory verify{story} --repair"

@@ -42,7 +42,7 @@ def worker(
     ] = None,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, max=256, help="Processes that render clips (default: one a core)."),
+        typer.Option(min=1, max=256, help="Processes that make clips (default: one per core)."),
     ] = None,
     weights: Weights = None,
     supervised: Annotated[

@@ -1,14 +1,12 @@
 """`audiostory doctor`: what is installed, and what is usable here."""
 
 import importlib.metadata
-import json
 import math
 import platform
 import shutil
-import urllib.request
-from http.client import HTTPException
 from pathlib import Path
 
+import httpx
 from pydantic import BaseModel
 from rich.markup import escape
 from rich.table import Table
@@ -28,7 +26,6 @@ PACKAGES = (
 )  # fmt: skip
 ROOMY_BYTES = 1 << 30
 ANSWER_S = 3.0  # for a server to say what it serves
-DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # past any proxy
 MAX_MODELS = 8  # that are named
 
 
@@ -104,17 +101,17 @@ def _chat_server(parts: Parts, settings: Settings) -> Finding:
         names = parts.list_chat_models()
     except StudioError as error:
         return _finding("chat server", str(error), "", is_needed=False)
-    told = ", ".join(name[:100] for name in names[:MAX_MODELS]) or "none"
+    listed = ", ".join(name[:100] for name in names[:MAX_MODELS]) or "none"
     is_there = wanted in names if wanted else len(names) == 1
-    why = None if is_there else f"has not {wanted or 'one model alone'}, but: {told}"
-    return _finding("chat server", why, f"answers; models: {told}", is_needed=False)
+    why = None if is_there else f"has not {wanted or 'one model alone'}, but: {listed}"
+    return _finding("chat server", why, f"answers; models: {listed}", is_needed=False)
 
 
 def _language_model(url: str) -> Finding:
     try:
-        with DIRECTLY.open(f"{url.rstrip('/')}/v1/models", timeout=ANSWER_S) as answer:
-            names = [str(one["id"]) for one in json.load(answer)["data"]]
-    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+        answer = httpx.get(f"{url.rstrip('/')}/v1/models", timeout=ANSWER_S, trust_env=False)
+        names = [str(model["id"]) for model in answer.raise_for_status().json()["data"]]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         why_not = f"{url} does not answer ({error}): start it with `audiostory llm serve WEIGHTS`"
         return _finding("language model", why_not, "", is_needed=False)
     return _finding("language model", None, f"{url} serves {', '.join(names)}", is_needed=False)

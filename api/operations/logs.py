@@ -89,15 +89,15 @@ def _trace(sink: TextIO, info: ExcInfo) -> None:
 
 def _tell_request(logger: object, name: str, event: EventDict) -> EventDict:
     """Take a line of the access log apart; what follows ? is left out, for it may be private."""
-    given = event.pop("positional_args", ())
+    arguments = event.pop("positional_args", ())
     event.pop("color_message", None)  # uvicorn's, the same text again
-    if event["_record"].name != "uvicorn.access" or len(given) != 5:
+    if event["_record"].name != "uvicorn.access" or len(arguments) != 5:
         return event
-    client, method, path, _, status = given
-    told = {"client": client, "method": method, "path": path.partition("?")[0], "status": status}
-    return {**event, "event": "request", **told}
+    client, method, path, _, status = arguments
+    fields = {"client": client, "method": method, "path": path.partition("?")[0], "status": status}
+    return {**event, "event": "request", **fields}
 
 
 def _strike_secrets(logger: object, name: str, line: Any) -> str:
     """Replace secrets in the text that the processor before has made of an event."""
-    return SECRETS.sub(lambda found: f"{found[found.lastgroup or 0]}…", line)
+    return SECRETS.sub(lambda match: f"{match[match.lastgroup or 0]}…", line)

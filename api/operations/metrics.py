@@ -102,7 +102,7 @@ class StoreFigures(Collector):
             ("engine",),
             (((engine,), count) for engine, count in now.failed_attempts.items()),
         )
-        for name, told, value in (
+        for name, help_text, value in (
             ("oldest_queued_clip_seconds", "How long the first clip waits.", now.oldest_clip_s),
             ("oldest_queued_run_seconds", "How long the first run waits.", now.oldest_run_s),
             ("webhook_deliveries_due", "Events not delivered yet.", now.deliveries_due),
@@ -113,7 +113,7 @@ class StoreFigures(Collector):
             ),
             ("workers_alive", "Workers that are alive, as seen from here.", self._workers),
         ):
-            yield GaugeMetricFamily(f"audiostory_{name}", told, value=value)
+            yield GaugeMetricFamily(f"audiostory_{name}", help_text, value=value)
 
 
 def render(requests: RequestFigures, store: StoreFigures) -> bytes:
@@ -124,9 +124,12 @@ def render(requests: RequestFigures, store: StoreFigures) -> bytes:
 
 
 def _family(
-    name: str, told: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], float]]
+    name: str,
+    help_text: str,
+    labels: tuple[str, ...],
+    values: Iterable[tuple[tuple[str, ...], float]],
 ) -> Metric:
-    family = GaugeMetricFamily(f"audiostory_{name}", told, labels=labels)
+    family = GaugeMetricFamily(f"audiostory_{name}", help_text, labels=labels)
     for key, value in sorted(values):
         family.add_metric(key, value)
     return family

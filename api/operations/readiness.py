@@ -57,13 +57,13 @@ async def _check_database(state: AppState) -> Check:
     try:
         await state.store.database.ping()
         async with state.store.database.read() as session:
-            found = await session.scalar(text("SELECT version_num FROM alembic_version"))
+            revision = await session.scalar(text("SELECT version_num FROM alembic_version"))
     except (StoreError, SQLAlchemyError) as error:
         log_seldom(str(error))  # names places of this machine, which not everybody is to know
         remedy = "Bring the database back; the service goes on by itself then. The log tells more."
         return Check(name=name, is_ok=False, detail="It cannot be read.", remedy=remedy)
-    if found != SCHEMA:
-        detail = f"Its schema is {found}; this version works with {SCHEMA}."
+    if revision != SCHEMA:
+        detail = f"Its schema is {revision}; this version works with {SCHEMA}."
         remedy = "Start the service with the version that migrated the database."
         return Check(name=name, is_ok=False, detail=detail, remedy=remedy)
     return Check(name=name, is_ok=True, detail=f"It answers, with schema {SCHEMA}.")

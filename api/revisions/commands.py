@@ -2,9 +2,12 @@
 
 import asyncio
 import sys
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial, wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -32,29 +35,71 @@ Preview = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Apply:
+    """How edits are applied, and what becomes of the mix: options that several commands share."""
+
+    keep_total: KeepTotal = False
+    follow: Follow = False
+    accept: Accept = False
+    preview: Preview = False
+    output: Output = None
+    as_json: AsJson = False
+
+
+def applies(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `Apply`, in place of its parameter `apply`.
+
+    Args:
+        without: options that mean nothing to it.
+    """
+    hints = get_type_hints(Apply, include_extras=True)
+    options = [
+        Parameter(
+            field.name,
+            Parameter.POSITIONAL_OR_KEYWORD,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(Apply)
+        if field.name not in without
+    ]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(**values: Any) -> None:
+            chosen = {option.name: values.pop(option.name) for option in options}
+            command(**values, apply=Apply(**chosen))
+
+        own = [each for each in signature(command).parameters.values() if each.name != "apply"]
+        parameters = [*own, *options]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        vars(run)["__signature__"] = Signature(parameters)
+        return run
+
+    return decorate
+
+
 @app.command()
+@applies()
 def revise(
     story_id: StoryId,
     scene: Scene,
     change: Annotated[
         str | None, typer.Option(help="Plain words, such as “make the siren more distant”.")
     ] = None,
-    caption: Annotated[str | None, typer.Option(help="What is heard, told anew.")] = None,
+    caption: Annotated[str | None, typer.Option(help="A new caption: what is heard.")] = None,
     duration: Annotated[
         float | None, typer.Option(metavar="S", parser=float, help="Seconds of the scene.")
     ] = None,
     tone: Annotated[str | None, typer.Option(help="Such as tense or calm.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1)] = None,
     engine: Annotated[str | None, typer.Option(help="What makes this scene's clip.")] = None,
-    keep_total: KeepTotal = False,
-    follow: Follow = False,
-    accept: Accept = False,
-    preview: Preview = False,
-    output: Output = None,
-    as_json: AsJson = False,
+    *,
+    apply: Apply,
 ) -> None:
     """Change one scene: its clip and its two seams are made again, nothing else."""
-    told = {
+    options = {
         "change": change,
         "caption": caption,
         "duration_s": duration,
@@ -62,110 +107,97 @@ def revise(
         "seed": seed,
         "engine": engine,
     }
-    given = {name: value for name, value in told.items() if value is not None}
-    if not given:
+    chosen = {name: value for name, value in options.items() if value is not None}
+    if not chosen:
         raise BadInput("scene", scene, "is to stay as it is", "Give --change, --caption or other.")
-    edit = {"op": "reword", "sub_event": scene} | given
-    _edit(story_id, [edit], output, keep_total, follow, accept, preview, as_json)
+    edit = {"op": "reword", "sub_event": scene} | chosen
+    _edit(story_id, [edit], apply)
 
 
 @app.command()
+@applies()
 def edit(
     story_id: StoryId,
     edits: Annotated[str, typer.Argument(metavar="FILE", help="JSON list of edits; - reads it.")],
-    keep_total: KeepTotal = False,
-    follow: Follow = False,
-    accept: Accept = False,
-    preview: Preview = False,
-    output: Output = None,
-    as_json: AsJson = False,
+    *,
+    apply: Apply,
 ) -> None:
-    """Make several changes at once, told in a JSON file such as docs/authoring.md shows."""
+    """Make several changes at once, from a JSON file such as docs/authoring.md shows."""
     read = _read_json(edits)
     if not isinstance(read, list):
         raise BadInput("edits", edits, "is not a JSON list", "See docs/authoring.md.")
-    _edit(story_id, read, output, keep_total, follow, accept, preview, as_json)
+    _edit(story_id, read, apply)
 
 
 @scenes.command("insert")
+@applies()
 def insert_scene(
     story_id: StoryId,
     at: Annotated[int, typer.Argument(metavar="AT", min=1, help="Which number it becomes.")],
     caption: Annotated[str, typer.Argument(help="What is heard.")],
     duration: Annotated[float, typer.Option(metavar="S", parser=float, help="Seconds.")],
-    keep_total: KeepTotal = False,
-    follow: Follow = False,
-    accept: Accept = False,
-    preview: Preview = False,
-    output: Output = None,
-    as_json: AsJson = False,
+    *,
+    apply: Apply,
 ) -> None:
     """Put in a new scene."""
     edit = {"op": "insert", "at": at, "caption": caption, "duration_s": duration}
-    _edit(story_id, [edit], output, keep_total, follow, accept, preview, as_json)
+    _edit(story_id, [edit], apply)
 
 
 @scenes.command("delete")
+@applies()
 def delete_scene(
     story_id: StoryId,
     scene: Scene,
-    keep_total: KeepTotal = False,
-    follow: Follow = False,
-    accept: Accept = False,
-    preview: Preview = False,
-    output: Output = None,
-    as_json: AsJson = False,
+    *,
+    apply: Apply,
 ) -> None:
     """Take a scene out; `undo` brings it back."""
     edit = {"op": "delete", "sub_event": scene}
-    _edit(story_id, [edit], output, keep_total, follow, accept, preview, as_json)
+    _edit(story_id, [edit], apply)
 
 
 @scenes.command("move")
+@applies("keep_total")
 def move_scene(
     story_id: StoryId,
     scene: Scene,
     to: Annotated[int, typer.Argument(metavar="TO", min=1, help="Which number it becomes.")],
-    follow: Follow = False,
-    accept: Accept = False,
-    preview: Preview = False,
-    output: Output = None,
-    as_json: AsJson = False,
+    *,
+    apply: Apply,
 ) -> None:
     """Hear a scene earlier or later."""
     edit = {"op": "move", "sub_event": scene, "to": to}
-    _edit(story_id, [edit], output, False, follow, accept, preview, as_json)
+    _edit(story_id, [edit], apply)
 
 
 @scenes.command("split")
+@applies("keep_total", "follow")
 def split_scene(
     story_id: StoryId,
     scene: Scene,
     at: Annotated[
         float, typer.Argument(metavar="S", parser=seconds, help="Seconds from its start.")
     ],
-    accept: Accept = False,
-    preview: Preview = False,
-    output: Output = None,
-    as_json: AsJson = False,
+    *,
+    apply: Apply,
 ) -> None:
     """Make two scenes of one."""
     edit = {"op": "split", "sub_event": scene, "at_s": at}
-    _edit(story_id, [edit], output, False, False, accept, preview, as_json)
+    _edit(story_id, [edit], apply)
 
 
 @scenes.command("merge")
+@applies("keep_total", "follow")
 def merge_scenes(
     story_id: StoryId,
     scene: Scene,
-    accept: Accept = False,
-    preview: Preview = False,
-    output: Output = None,
-    as_json: AsJson = False,
+    *,
+    apply: Apply,
 ) -> None:
     """Make one scene of this and the one after it."""
     edit = {"op": "merge", "sub_event": scene}
-    _edit(story_id, [edit], output, False, False, accept, preview, as_json)
+    _edit(story_id, [edit], apply)
 
 
 @app.command()
@@ -191,9 +223,13 @@ def takes(
     async def run() -> int:
         code = 0
         if more is not None:
-            asked = MoreTakes(sub_event=scene, count=more)
             code = await handlers.change(
-                story_id, asked, None, accept=False, as_json=as_json, is_reported=False
+                story_id,
+                MoreTakes(sub_event=scene, count=more),
+                None,
+                accept=False,
+                as_json=as_json,
+                is_reported=False,
             )
         if code == BAD_INPUT:
             return code
@@ -216,7 +252,8 @@ def choose(
     """Hear a scene as one of its takes."""
     from audiostory_core.story.changes import ChooseTake
 
-    _change(story_id, ChooseTake(sub_event=scene, take=take), output, accept, as_json)
+    apply = Apply(accept=accept, output=output, as_json=as_json)
+    _change(story_id, ChooseTake(sub_event=scene, take=take), apply)
 
 
 @app.command()
@@ -226,12 +263,12 @@ def reject(
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a story planned again, its planner told why."""
+    """Have a story planned again; the remark tells the planner why."""
     from audiostory_core.story.changes import Remark
 
     if not remark.strip():
         raise BadInput("remark", remark, "is empty", "Say what is wrong with the plan.")
-    _change(story_id, Remark(remark=remark), output, False, as_json)
+    _change(story_id, Remark(remark=remark), Apply(output=output, as_json=as_json))
 
 
 @app.command()
@@ -273,13 +310,13 @@ def switch(story_id: StoryId, revision: Revision, as_json: AsJson = False) -> No
 def name(
     story_id: StoryId,
     revision: Revision,
-    given: Annotated[str, typer.Argument(metavar="NAME", help="Empty takes the name away.")],
+    new_name: Annotated[str, typer.Argument(metavar="NAME", help="An empty one removes the name.")],
     as_json: AsJson = False,
 ) -> None:
-    """Name a revision, so that it is found again."""
+    """Give a revision a name that other commands accept."""
     from api.revisions import handlers, service
 
-    moved = partial(service.name, story_id=story_id, named=revision, given=given or None)
+    moved = partial(service.name, story_id=story_id, named=revision, new_name=new_name or None)
     asyncio.run(handlers.move(story_id, moved, as_json=as_json))
 
 
@@ -307,7 +344,7 @@ def diff(story_id: StoryId, before: Revision, after: Revision) -> None:
 def branch(
     story_id: StoryId,
     revision: Annotated[
-        str | None, typer.Argument(metavar="REVISION", help="Else the current one.")
+        str | None, typer.Argument(metavar="REVISION", help="Default: the current one.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -317,16 +354,7 @@ def branch(
     asyncio.run(handlers.branch(story_id, revision, as_json=as_json))
 
 
-def _edit(
-    story_id: str,
-    edits: list[dict[str, Any]],
-    output: Path | None,
-    keep_total: bool,
-    follow: bool,
-    accept: bool,
-    preview: bool,
-    as_json: bool,
-) -> None:
+def _edit(story_id: str, edits: list[dict[str, Any]], apply: Apply) -> None:
     from api.revisions import handlers
     from audiostory_core.story.changes import MAX_EDITS, Edits
     from audiostory_core.story.editing import Total
@@ -334,21 +362,24 @@ def _edit(
 
     if not 1 <= len(edits) <= MAX_EDITS:
         raise BadInput("edits", len(edits), "is not a number of edits", f"Give 1 to {MAX_EDITS}.")
-    total = Total.KEEP if keep_total else Total.MOVE
-    asked = Edits(edits=read_edits(edits), total=total, follow=follow)
-    if preview:
-        raise typer.Exit(asyncio.run(handlers.preview(story_id, asked, as_json=as_json)))
-    _change(story_id, asked, output, accept, as_json)
+    total = Total.KEEP if apply.keep_total else Total.MOVE
+    change = Edits(edits=read_edits(edits), total=total, follow=apply.follow)
+    if apply.preview:
+        previewing = handlers.preview(story_id, change, as_json=apply.as_json)
+        raise typer.Exit(asyncio.run(previewing))
+    _change(story_id, change, apply)
 
 
-def _change(story_id: str, asked: Any, output: Path | None, accept: bool, as_json: bool) -> None:
+def _change(story_id: str, change: Any, apply: Apply) -> None:
     from api.revisions import handlers
     from audiostory_core.audio.export import check_destination
 
-    if output is not None:
-        check_destination(output)
+    if apply.output is not None:
+        check_destination(apply.output)
     share_one_arena()
-    changing = handlers.change(story_id, asked, output, accept=accept, as_json=as_json)
+    changing = handlers.change(
+        story_id, change, apply.output, accept=apply.accept, as_json=apply.as_json
+    )
     raise typer.Exit(asyncio.run(changing))
 
 

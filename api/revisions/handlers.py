@@ -5,17 +5,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from api.revisions import service, tables
+from api.revisions.queries import view_revisions, view_takes
 from api.revisions.wording import Question
-from api.store import OpenStore
+from api.store import OpenStore, opened_store
 from api.stories import handlers as story_handlers
-from api.stories.handlers import DONE, opened
-from api.stories.views import Status, load_story, view_revisions, view_story, view_takes
+from api.stories.handlers import DONE
+from api.stories.queries import view_story
+from api.stories.schemas import Status
 from api.terminal import console
 from audiostory_core.errors import BadInput
-from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes, Remark
+from audiostory_core.story.changes import Change, Edits
 from audiostory_core.story.editing import Draft, Preview
 from audiostory_core.story.plan import seconds_of
-from storage import clips
+from storage import clips, stories
 from storage.audio_files import AudioFiles
 from storage.database import Database
 from storage.models import Revision
@@ -25,30 +27,30 @@ Moved = Callable[[Database], Awaitable[Revision]]
 
 async def change(
     story_id: str,
-    asked: Edits | Remark | MoreTakes | ChooseTake,
+    change: Change,
     target: Path | None,
     *,
     accept: bool,
     as_json: bool,
     is_reported: bool = True,
 ) -> int:
-    """Ask for a change, make it, and write the mix if asked; return the exit code.
+    """Ask for a change, make it, and write the mix if a file is named; return the exit code.
 
     Args:
         story_id: of the story.
-        asked: the change.
+        change: the change.
         target: a file for the mix, accepted or not; None writes none.
         accept: do not wait for the author's approval.
         as_json: print JSON.
         is_reported: print the story as it then is.
     """
-    async with opened() as (store, settings):
+    async with opened_store() as (store, settings):
         async with store.database.read() as session:
-            story, _, _ = await load_story(session, story_id)
+            story, _, _ = await stories.load(session, story_id)
         await service.ask(
             store.database,
             story_id,
-            asked,
+            change,
             accept=accept,
             words=_resolve,
             weights=settings.weights,
@@ -64,11 +66,11 @@ async def change(
         )
 
 
-async def preview(story_id: str, asked: Edits, *, as_json: bool) -> int:
+async def preview(story_id: str, change: Edits, *, as_json: bool) -> int:
     """Print what edits would do; return the exit code."""
-    async with opened() as (store, settings):
+    async with opened_store() as (store, settings):
         lines = await service.look_ahead(
-            store.database, story_id, asked, _resolve, settings.weights
+            store.database, story_id, change, _resolve, settings.weights
         )
     if as_json:
         console.print_json([_as_json(line) for line in lines])
@@ -79,12 +81,12 @@ async def preview(story_id: str, asked: Edits, *, as_json: bool) -> int:
 
 
 async def list_takes(story_id: str, scene: int, folder: Path | None, *, as_json: bool) -> None:
-    """Print the takes of a scene, and write them as WAV files if asked, each as loud as the others.
+    """Print the takes of a scene, and write them as WAV files if a folder is named, each as loud as the others.
 
     Raises:
         BadInput: if the folder or a file in it cannot be written.
     """
-    async with opened() as (store, _):
+    async with opened_store() as (store, _):
         async with store.database.read() as session:
             _, listed = await view_takes(session, story_id, scene)
             made = await clips.list_by_key(session, [take.clip for take in listed])
@@ -103,14 +105,14 @@ async def list_takes(story_id: str, scene: int, folder: Path | None, *, as_json:
 
 async def move(story_id: str, moved: Moved, *, as_json: bool) -> None:
     """Make another revision the current one and tell which."""
-    async with opened() as (store, _):
+    async with opened_store() as (store, _):
         revision = await moved(store.database)
         await _tell_revision(store, story_id, revision, as_json=as_json)
 
 
 async def history(story_id: str, limit: int, *, as_json: bool) -> None:
     """Print the revisions of a story, newest first."""
-    async with opened() as (store, _), store.database.read() as session:
+    async with opened_store() as (store, _), store.database.read() as session:
         listed = await view_revisions(session, story_id, limit)
     if as_json:
         console.print_json([revision.model_dump(mode="json") for revision in listed])
@@ -120,17 +122,17 @@ async def history(story_id: str, limit: int, *, as_json: bool) -> None:
 
 async def difference(story_id: str, before: str, after: str) -> None:
     """Print how two revisions differ."""
-    async with opened() as (store, _):
+    async with opened_store() as (store, _):
         text = await service.difference(store.database, story_id, before, after)
     console.out.print(text, markup=False, soft_wrap=True)
 
 
 async def branch(story_id: str, named: str | None, *, as_json: bool) -> None:
     """Begin a story as a revision of another and print its id."""
-    async with opened() as (store, _):
+    async with opened_store() as (store, _):
         begun = await service.branch(store.database, story_id, named, owner_key=None)
         async with store.database.read() as session:
-            view = view_story(*await load_story(session, begun.id))
+            view = view_story(*await stories.load(session, begun.id))
     if as_json:
         console.print_json(view.model_dump(mode="json"))
     else:
@@ -139,7 +141,7 @@ async def branch(story_id: str, named: str | None, *, as_json: bool) -> None:
 
 async def cancel(story_id: str) -> None:
     """Stop what is being done for a story."""
-    async with opened() as (store, _):
+    async with opened_store() as (store, _):
         await service.cancel(store.database, story_id)
     console.out.print(f"cancelled; go on with: audiostory resume {story_id}")
 
@@ -173,14 +175,14 @@ async def _tell_revision(
     store: OpenStore, story_id: str, revision: Revision, *, as_json: bool
 ) -> None:
     async with store.database.read() as session:
-        view = view_story(*await load_story(session, story_id))
+        view = view_story(*await stories.load(session, story_id))
     if as_json:
         console.print_json(view.model_dump(mode="json"))
         return
     named = f" “{revision.name}”" if revision.name else ""
     length = f"{console.counted(len(revision.scenes), 'scene')}, {seconds_of(revision.samples):g} s"
-    told = f"revision {revision.number}{named}: {revision.summary} ({length})"
-    console.out.print(told, markup=False)
+    line = f"revision {revision.number}{named}: {revision.summary} ({length})"
+    console.out.print(line, markup=False)
     if view.status == Status.IN_REVIEW:
         console.show_review(view)
     elif view.status != Status.FINISHED:

@@ -5,70 +5,29 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from fastapi import Path as PathParameter
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.access import HasCaller
 from api.http.deps import AppState, AppStateDep
-from api.revisions import approval, service
-from api.stories.views import RevisionView, StoryView, load_story, view_revisions, view_story
-from audiostory_core.story.changes import Change, Edits
-from audiostory_core.story.plan import LONGEST_INSTRUCTION, SubEvent
+from api.revisions import service
+from api.revisions.queries import view_revisions
+from api.revisions.schemas import (
+    ChangeRequest,
+    PreviewLine,
+    PreviewResponse,
+    RejectRequest,
+    RenameRequest,
+    RevisionView,
+)
+from api.stories.queries import view_story
+from api.stories.schemas import StoryView
+from audiostory_core.story.changes import Edits
+from storage import stories
 from storage.errors import Conflict
 
 router = APIRouter(prefix="/stories", tags=["revising"])
 Named = Annotated[
     str, PathParameter(max_length=100, description="Number or name of a revision of the story.")
 ]
-
-
-class ChangeRequest(BaseModel):
-    """A change, and what it is asked against."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    change: Change
-    accept: Annotated[bool, Field(description="Do not stop for the author with the new mix.")] = (
-        False
-    )
-    base: Annotated[
-        int | None, Field(ge=1, le=2**31, description="The revision you were looking at.")
-    ] = None
-
-
-class RejectRequest(BaseModel):
-    """Why a plan is planned again."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    remark: Annotated[str, Field(min_length=1, max_length=LONGEST_INSTRUCTION)]
-    base: Annotated[int | None, Field(ge=1, le=2**31)] = None
-
-
-class RenameRequest(BaseModel):
-    """A name for a revision; null takes it away."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Annotated[str | None, Field(max_length=100)]
-
-
-class PreviewLine(BaseModel):
-    """What becomes of one scene."""
-
-    number: int | None  # after the edits; null: deleted
-    was: int | None  # before the edits; null: new
-    sub_event: SubEvent
-    fate: Literal["kept", "made again", "deleted"]
-    reason: str | None
-
-
-class PreviewResponse(BaseModel):
-    """What edits would do."""
-
-    summary: str
-    duration_s: float
-    made_again: int
-    scenes: list[PreviewLine]
 
 
 @router.post("/{story_id}/changes", status_code=202, summary="Ask for a change")
@@ -121,7 +80,7 @@ async def post_preview(story_id: str, edits: Edits, state: AppStateDep) -> Previ
 @router.post("/{story_id}/approve", summary="Approve what it waits for")
 async def post_approval(story_id: str, state: AppStateDep) -> StoryView:
     """Approve the plan or the mix that the story waits for; 409 if it waits for neither."""
-    review = await approval.approve(state.store.database, story_id)
+    review = await service.approve(state.store.database, story_id)
     if review is None:
         raise Conflict("The story does not wait for a review; its status tells what it does.")
     return await _view(story_id, state)
@@ -214,4 +173,4 @@ async def get_diff(
 
 async def _view(story_id: str, state: AppState) -> StoryView:
     async with state.store.database.read() as session:
-        return view_story(*await load_story(session, story_id))
+        return view_story(*await stories.load(session, story_id))

@@ -12,9 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.engines.catalog import ENGINES, LONGEST_CLIP_S, WORDS_BY_CLAUSES, check_name, check_weights
 from api.revisions.wording import Question, Resolve, Unanswered
-from api.stories.views import load_story
 from audiostory_core.errors import BadInput
-from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes, Remark
+from audiostory_core.story.changes import Change, ChooseTake, Edits, MoreTakes, Remark
 from audiostory_core.story.editing import Draft, Preview, apply, diff, preview
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan
@@ -29,7 +28,7 @@ COPIED = (
     "priority", "next_ordinal",
 )  # fmt: skip # of a story to its branch
 
-Asked = Edits | Remark | MoreTakes | ChooseTake
+REVIEWS = (Wait.PLAN_REVIEW, Wait.MIX_REVIEW)  # a failed clip cannot be approved
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Read:
 async def ask(
     database: Database,
     story_id: str,
-    asked: Asked,
+    change: Change,
     *,
     accept: bool = False,
     base: int | None = None,
@@ -58,7 +57,7 @@ async def ask(
     Args:
         database: of the store.
         story_id: of the story.
-        asked: the change.
+        change: the change.
         accept: do not stop for the author with the new mix.
         base: number of the revision the author was looking at.
         words: tells what edits in plain words do; without it the story's run finds out.
@@ -72,17 +71,17 @@ async def ask(
     async with database.read() as session:
         read = await read_plan(session, story_id)
         _check_base(read.revision, base)
-        await _check(session, read, asked)
-    if isinstance(asked, Edits):
-        await _drafts(read, asked, words, weights)
+        await _check(session, read, change)
+    if isinstance(change, Edits):
+        await _drafts(read, change, words, weights)
     async with database.write() as session:
-        story, latest, _ = await load_story(session, story_id)
+        story, latest, _ = await stories.load(session, story_id)
         run = await runs.lock(session, latest.id)
         if story.revision_id != read.revision.id:
             raise Conflict("The story has just changed. Look at it again, then ask again.")
-        edit = asked.model_dump(mode="json", exclude_none=True)
+        edit = change.model_dump(mode="json", exclude_none=True)
         if run.state not in ACTIVE:
-            is_heard = accept or isinstance(asked, MoreTakes)
+            is_heard = accept or isinstance(change, MoreTakes)
             return await stories.queue_run(
                 session, story, review=not is_heard, edits=[edit], approved=[Wait.PLAN_REVIEW]
             )
@@ -95,7 +94,7 @@ async def ask(
 async def look_ahead(
     database: Database,
     story_id: str,
-    asked: Edits,
+    change: Edits,
     words: Resolve | None = None,
     weights: Path | None = None,
 ) -> list[Preview]:
@@ -108,7 +107,7 @@ async def look_ahead(
     """
     async with database.read() as session:
         read = await read_plan(session, story_id)
-    return preview(read.plan, await _drafts(read, asked, words, weights), follow=asked.follow)
+    return preview(read.plan, await _drafts(read, change, words, weights), follow=change.follow)
 
 
 async def reject(database: Database, story_id: str, remark: str, base: int | None = None) -> Run:
@@ -124,6 +123,21 @@ async def reject(database: Database, story_id: str, remark: str, base: int | Non
     return await ask(database, story_id, Remark(remark=remark), base=base)
 
 
+async def approve(database: Database, story_id: str) -> str | None:
+    """Approve what the story waits for; return its name, or None if it waits for nothing.
+
+    Raises:
+        NotFound: if there is no such story.
+    """
+    async with database.write() as session:
+        _, run, _ = await stories.load(session, story_id)
+        review = run.waits_for
+        if run.state != RunState.PARKED or review not in REVIEWS:
+            return None
+        await runs.approve(session, run, review)
+    return review
+
+
 async def cancel(database: Database, story_id: str) -> Run:
     """Stop what is being done for a story; what is finished stays.
 
@@ -132,7 +146,7 @@ async def cancel(database: Database, story_id: str) -> Run:
         Conflict: if nothing is being done for it.
     """
     async with database.write() as session:
-        _, run, _ = await load_story(session, story_id)
+        _, run, _ = await stories.load(session, story_id)
         if run.state not in ACTIVE:
             raise Conflict(f"The story is {run.state}; there is nothing to cancel.")
         await runs.cancel(session, run)
@@ -148,7 +162,7 @@ async def resume(database: Database, story_id: str) -> Run:
         NotFound: if there is no such story.
     """
     async with database.write() as session:
-        story, run, _ = await load_story(session, story_id)
+        story, run, _ = await stories.load(session, story_id)
         if run.state == RunState.CANCELLED:
             return await stories.queue_run(session, story, review=run.review, approved=run.approved)
         await runs.retry(session, run)
@@ -207,7 +221,9 @@ async def switch(database: Database, story_id: str, named: int | str) -> Revisio
         return revision
 
 
-async def name(database: Database, story_id: str, named: int | str, given: str | None) -> Revision:
+async def name(
+    database: Database, story_id: str, named: int | str, new_name: str | None
+) -> Revision:
     """Name a revision.
 
     Raises:
@@ -215,12 +231,14 @@ async def name(database: Database, story_id: str, named: int | str, given: str |
         NotFound: if there is no such story or revision.
         Conflict: if another revision has that name.
     """
-    if given is not None and (not given.strip() or len(given) > 100 or given.strip().isdigit()):
-        raise BadInput("name", given, "is not a name", "Give 1 to 100 characters, not a number.")
+    if new_name is not None and (
+        not new_name.strip() or len(new_name) > 100 or new_name.strip().isdigit()
+    ):
+        raise BadInput("name", new_name, "is not a name", "Give 1 to 100 characters, not a number.")
     async with database.write() as session:
         await stories.get(session, story_id)
         revision = await revisions.find(session, story_id, named)
-        await revisions.set_name(session, revision, None if given is None else given.strip())
+        await revisions.set_name(session, revision, None if new_name is None else new_name.strip())
         return revision
 
 
@@ -279,7 +297,7 @@ async def read_plan(session: AsyncSession, story_id: str) -> Read:
         NotFound: if there is no such story.
         Conflict: if it is not planned yet.
     """
-    story, run, revision = await load_story(session, story_id)
+    story, run, revision = await stories.load(session, story_id)
     if revision is None:
         raise Conflict("The story is not planned yet. Follow its events, then ask again.")
     engines = tuple(await revisions.list_engines(session, revision.scenes))
@@ -292,53 +310,53 @@ async def _plan(session: AsyncSession, story: Story, revision: Revision) -> Stor
 
 
 async def _read(session: AsyncSession, story_id: str) -> tuple[Story, Revision]:
-    story, _, revision = await load_story(session, story_id)
+    story, _, revision = await stories.load(session, story_id)
     if revision is None:
         raise Conflict("The story is not planned yet. Follow its events, then ask again.")
     return story, revision
 
 
-async def _check(session: AsyncSession, read: Read, asked: Asked) -> None:
-    match asked:
+async def _check(session: AsyncSession, read: Read, change: Change) -> None:
+    match change:
         case MoreTakes() | ChooseTake():
             count = len(read.revision.scenes)
-            if asked.sub_event > count:
+            if change.sub_event > count:
                 raise BadInput(
                     "sub_event",
-                    asked.sub_event,
+                    change.sub_event,
                     f"does not exist; the story has {count}",
                     f"Give a number from 1 to {count}.",
                 )
-            if isinstance(asked, ChooseTake):
-                await _check_take(session, read.revision.scenes[asked.sub_event - 1], asked)
+            if isinstance(change, ChooseTake):
+                await _check_take(session, read.revision.scenes[change.sub_event - 1], change)
 
 
 async def _drafts(
-    read: Read, asked: Edits, words: Resolve | None, weights: Path | None
+    read: Read, change: Edits, words: Resolve | None, weights: Path | None
 ) -> list[Draft]:
     """Return what edits make of a story's plan, as far as it can be known at once."""
-    _check_engines(asked, weights)
+    _check_engines(change, weights)
     limits = _limits(read)
-    drafts = apply(read.plan, asked.edits, total=asked.total, limits=limits)
+    drafts = apply(read.plan, change.edits, total=change.total, limits=limits)
     is_worded = any(draft.change for draft in drafts)
     if words is None or not is_worded or read.story.planner not in WORDS_BY_CLAUSES:
         return drafts
     try:
-        return await words(Question(plan=read.plan, edits=asked, limits=limits))
+        return await words(Question(plan=read.plan, edits=change, limits=limits))
     except Unanswered:
         return drafts
 
 
-async def _check_take(session: AsyncSession, scene_id: int, asked: ChooseTake) -> None:
+async def _check_take(session: AsyncSession, scene_id: int, change: ChooseTake) -> None:
     scene = await revisions.get_scene(session, scene_id)
-    take = await takes.get(session, scene.sub_event_id, asked.take)
+    take = await takes.get(session, scene.sub_event_id, change.take)
     clip = (await clips.list_by_key(session, [take.clip_key]))[take.clip_key]
     if clip.state != ClipState.FINISHED:
-        raise BadInput("take", asked.take, f"is {clip.state}", "Choose one that is finished.")
+        raise BadInput("take", change.take, f"is {clip.state}", "Choose one that is finished.")
 
 
-def _check_engines(asked: Edits, weights: Path | None) -> None:
-    for number, edit in enumerate(asked.edits, 1):
+def _check_engines(change: Edits, weights: Path | None) -> None:
+    for number, edit in enumerate(change.edits, 1):
         engine = getattr(edit, "engine", None)
         if engine is not None:
             field = f"edits.{number}.engine"
@@ -367,7 +385,7 @@ async def _movable(session: AsyncSession, story_id: str) -> tuple[Story, Revisio
         Conflict: if it is not planned yet, or is being worked on.
     """
     story, revision = await _read(session, story_id)
-    _, latest, _ = await load_story(session, story_id)
+    _, latest, _ = await stories.load(session, story_id)
     run = await runs.lock(session, latest.id)
     is_busy = (
         run.state == RunState.RUNNING or run.waits_for == Wait.CLIPS or bool(run.pending_changes)

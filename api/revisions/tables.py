@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from rich.markup import escape
 from rich.table import Table
 
-from api.stories.views import RevisionView, TakeView
+from api.revisions.schemas import RevisionView, TakeView
 from api.terminal import console
 from audiostory_core.story.editing import Preview
 

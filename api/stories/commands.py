@@ -19,6 +19,7 @@ from api.terminal.options import (
     read_instruction,
 )
 from audiostory_core.errors import BadInput
+from audiostory_core.model.sampling import GUIDANCE, STEPS
 
 app = typer.Typer()
 
@@ -34,11 +35,11 @@ def create(
     planner: Annotated[str, typer.Option(help="What makes the plan.")] = "clauses",
     weights: Weights = None,
     steps: Annotated[
-        int | None, typer.Option(help="Denoising steps per clip (default 50).")
+        int | None, typer.Option(help=f"Denoising steps per clip (default {STEPS}).")
     ] = None,
     guidance: Annotated[
         float | None,
-        typer.Option(help="How strictly a clip follows its condition (default 4.0)."),
+        typer.Option(help=f"How strictly a clip keeps to its condition (default {GUIDANCE})."),
     ] = None,
     language: Language = None,
     plan: Annotated[
@@ -49,11 +50,13 @@ def create(
         bool, typer.Option("--review", help="Stop for you after the plan and after the mix.")
     ] = False,
     priority: Annotated[
-        int, typer.Option(min=-100, max=100, help="The higher, the sooner its clips are made.")
+        int, typer.Option(min=-100, max=100, help="Clips of a higher priority are made sooner.")
     ] = 0,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="A .wav or .flac file; else ID.wav."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A .wav or .flac file (default: ID.wav)."
+        ),
     ] = None,
     print_id: Annotated[
         bool, typer.Option("--print-id", help="Print the story's id and nothing else, for scripts.")
@@ -66,12 +69,13 @@ def create(
     use_one_thread(engine, planner)
     from api.settings import read_settings
     from api.stories import handlers
-    from api.stories.creation import check_usable, parse_story
+    from api.stories.schemas import parse_story
+    from api.stories.service import check_usable
     from audiostory_core.audio.export import check_destination
     from audiostory_core.story.plan import read_plan
 
-    given = None if plan is None else read_plan(plan)
-    if given is None:
+    written = None if plan is None else read_plan(plan)
+    if written is None:
         instruction = read_instruction(instruction)
     elif instruction or duration is not None:
         raise BadInput(
@@ -88,7 +92,7 @@ def create(
         guidance=guidance,
         review=review,
         priority=priority,
-        plan=given,
+        plan=written,
     )
     check_destination(output or handlers.unnamed(token_hex(4)))
     share_one_arena()
@@ -177,3 +181,28 @@ def approve(
         check_destination(output)
         share_one_arena()
     raise typer.Exit(asyncio.run(handlers.approve(story_id, output, as_json=as_json)))
+
+
+@app.command()
+def delete(
+    story_id: StoryId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a story for good; its audio goes with the next `gc`. Its branches stay whole."""
+    if not yes:
+        typer.confirm(f"Delete story {story_id} with all its revisions and takes?", abort=True)
+    asyncio.run(_delete(story_id))
+
+
+async def _delete(story_id: str) -> None:
+    from api.store import opened_store
+    from api.terminal import console
+    from storage import deletion
+
+    async with opened_store() as (store, settings), store.database.write() as session:
+        await deletion.delete_story(session, story_id)
+    console.out.print(
+        f"story {story_id} is deleted; `audiostory gc --delete` frees what only it was heard as, "
+        f"once that is {settings.gc_min_age_h:g} h old",
+        soft_wrap=True,
+    )

@@ -39,7 +39,7 @@ async def get_events(
     """
     database = state.store.database
     heard = after if last_event_id is None else last_event_id
-    told: Progress | None = None
+    last_measured: Progress | None = None
     while not state.closing.is_set():
         seen = database.changes()
         # Whoever leaves in the middle of a query must not take a connection along.
@@ -47,13 +47,15 @@ async def get_events(
             async with database.read() as session:
                 fresh = await events.list_after(session, story_id, heard)
                 is_due = progress and not fresh
-                measured = await measure(session, story_id, told) if is_due else told
+                measured = (
+                    await measure(session, story_id, last_measured) if is_due else last_measured
+                )
         for event in fresh:
             heard = event.number
             data = event.data | {"at": event.created_at}
             yield ServerSentEvent(data=data, event=event.kind, id=str(event.number))
-        if measured is not None and measured != told:
-            told = measured
+        if measured is not None and measured != last_measured:
+            last_measured = measured
             yield ServerSentEvent(data=asdict(measured), event="progress")
         if not fresh:
             await _rest(state, seen, is_measuring=progress)

@@ -13,7 +13,7 @@ from api.operations import forks
 from api.operations.maker_pool import FORK_PAYS_S, count_processes
 
 if TYPE_CHECKING:  # numpy is imported once it is known that it is to use one thread
-    from api.stories.creation import StoryCreate
+    from api.stories.schemas import StoryCreate
     from audiostory_core.audio.export import Writer
     from audiostory_core.audio.mixdown import Mixdown
 

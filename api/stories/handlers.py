@@ -1,8 +1,8 @@
 """What the commands do once their input is known to be good."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -10,30 +10,25 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.engines.catalog import NEED_SERVER, NEED_WEIGHTS
-from api.revisions import approval
-from api.settings import Settings, read_settings
-from api.store import OpenStore, open_store
-from api.stories.creation import StoryCreate, check_usable, create_story
+from api.exports.service import open_mix
+from api.revisions import service as revision_service
+from api.settings import Settings
+from api.store import OpenStore, opened_store
 from api.stories.forking import list_writers
-from api.stories.progress_watch import measuring
-from api.stories.views import (
-    SceneView,
-    Status,
-    StoryDetail,
-    StoryView,
-    detail_story,
-    list_seams,
-    load_story,
-    open_mix,
-    view_story,
-)
+from api.stories.queries import detail_story, list_seams, view_story
+from api.stories.schemas import SceneView, Status, StoryCreate, StoryDetail, StoryView
+from api.stories.service import check_usable, create_story
 from api.terminal import console
 from audiostory_core.errors import BadInput
 from storage import runs, stories
+from storage.database import Database
+from storage.errors import StoreError
 from storage.models import Event, Wait
+from storage.progress import Progress, measure
 from storage.worker_lock import count_alive, is_dead
 
 DONE, FAILED, BAD_INPUT, DEGRADED = 0, 1, 2, 3
+MEASURE_S = 0.5  # between two measurements of progress
 View = TypeVar("View", bound=StoryView)
 
 
@@ -53,7 +48,7 @@ async def create(
         as_json: print JSON, and no progress.
         prints_id: print its id instead of the story, as soon as there is one.
     """
-    async with opened() as (store, settings):
+    async with opened_store() as (store, settings):
         check_usable(wanted, settings)
         _check_parts(wanted, settings)
         story = await create_story(store.database, wanted, settings.tail_s)
@@ -84,14 +79,14 @@ def _check_parts(wanted: StoryCreate, settings: Settings) -> None:
 
 async def resume(story_id: str, target: Path | None, *, as_json: bool) -> int:
     """Go on with a story and write it; return the exit code."""
-    async with opened() as (store, settings):
+    async with opened_store() as (store, settings):
         return await make_and_write(store, settings, story_id, target, as_json=as_json)
 
 
 async def approve(story_id: str, target: Path | None, *, as_json: bool) -> int:
     """Approve what a story waits for, and go on with it if asked; return the exit code."""
-    async with opened() as (store, settings):
-        review = await approval.approve(store.database, story_id)
+    async with opened_store() as (store, settings):
+        review = await revision_service.approve(store.database, story_id)
         if review is not None and target is not None:
             return await make_and_write(store, settings, story_id, target, as_json=as_json)
     if review is None:
@@ -102,10 +97,10 @@ async def approve(story_id: str, target: Path | None, *, as_json: bool) -> int:
 
 async def show(story_id: str, plot: Path | None, *, as_json: bool) -> None:
     """Print a story, and draw it if asked."""
-    async with opened() as (store, _):
+    async with opened_store() as (store, _):
         async with store.database.read() as session:
             detail, scenes = await detail_story(session, story_id)
-            _, _, revision = await load_story(session, story_id)
+            _, _, revision = await stories.load(session, story_id)
             seams = await list_seams(session, revision.id) if revision else []
             is_attended = await _is_attended(store, session)
         detail = _as_it_stands(detail, is_attended)
@@ -122,7 +117,7 @@ async def show(story_id: str, plot: Path | None, *, as_json: bool) -> None:
 
 async def list_newest(limit: int, *, as_json: bool) -> None:
     """Print the newest stories."""
-    async with opened() as (store, _), store.database.read() as session:
+    async with opened_store() as (store, _), store.database.read() as session:
         rows = await stories.list_newest(session, limit)
         is_attended = await _is_attended(store, session)
     views = [_as_it_stands(view_story(*row), is_attended) for row in rows]
@@ -143,21 +138,6 @@ def _as_it_stands(view: View, is_attended: bool) -> View:
     if is_attended or view.status not in (Status.QUEUED, Status.RUNNING):
         return view
     return view.model_copy(update={"status": Status.WAITING})
-
-
-@asynccontextmanager
-async def opened() -> AsyncIterator[tuple[OpenStore, Settings]]:
-    """Open the data folder for the time of a command.
-
-    Raises:
-        StoreError: if it cannot be used.
-    """
-    settings = read_settings()
-    store = await open_store(settings)
-    try:
-        yield store, settings
-    finally:
-        await store.database.close()
 
 
 async def make_and_write(
@@ -194,7 +174,7 @@ async def make_and_write(
 
     try:
         with console.story_progress(is_shown=not as_json) as bar:
-            async with measuring(store.database, story_id, bar.show):
+            async with _measuring(store.database, story_id, bar.show):
                 run = await local_run.make_story(
                     store, settings, story_id, listen, partial(console.show_held, story_id)
                 )
@@ -215,6 +195,40 @@ async def make_and_write(
     if is_reported:
         await _report(store, detail, scenes, written, as_json=as_json)
     return DEGRADED if detail.degradations else DONE
+
+
+@asynccontextmanager
+async def _measuring(
+    database: Database, story_id: str, show: Callable[[Progress], None]
+) -> AsyncIterator[None]:
+    """Show a story's progress for the duration of the block, and once more at its end."""
+    meter = _Meter(database, story_id, show)
+    task = asyncio.create_task(meter.measure_often())
+    try:
+        yield
+        await meter.measure()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+class _Meter:
+    def __init__(self, database: Database, story_id: str, show: Callable[[Progress], None]) -> None:
+        self._database = database
+        self._story_id = story_id
+        self._show = show
+        self._last: Progress | None = None
+
+    async def measure_often(self) -> None:
+        while True:
+            await self.measure()
+            await asyncio.sleep(MEASURE_S)
+
+    async def measure(self) -> None:
+        with suppress(StoreError):  # whoever works on the story meets it too, and tells of it
+            async with self._database.read() as session:
+                self._last = await measure(session, self._story_id, self._last)
+            self._show(self._last)
 
 
 async def _write(store: OpenStore, story_id: str, target: Path, *, is_shown: bool) -> None:
@@ -239,7 +253,7 @@ async def _report(
     as_json: bool,
 ) -> None:
     async with store.database.read() as session:
-        _, _, revision = await load_story(session, detail.id)
+        _, _, revision = await stories.load(session, detail.id)
         seams = await list_seams(session, revision.id) if revision else []
     if as_json:
         output = str(target) if target is not None else None
@@ -265,7 +279,7 @@ async def _draw(store: OpenStore, story_id: str, plot: Path, scenes: list[SceneV
     async def write() -> None:
         async with store.database.read() as session:
             mix = await open_mix(session, store.audio, story_id)
-            _, _, revision = await load_story(session, story_id)
+            _, _, revision = await stories.load(session, story_id)
             seams = await list_seams(session, revision.id) if revision else []
         with mix:
             draw(

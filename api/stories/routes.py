@@ -1,32 +1,18 @@
-"""Stories: asked for, listed, looked at, approved."""
+"""Stories: created, listed, shown, deleted."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import BaseModel
 
 from api.http.access import HasCaller
 from api.http.deps import AppStateDep
-from api.stories.creation import StoryCreate, check_usable, create_story
-from api.stories.views import (
-    SceneView,
-    StoryDetail,
-    StoryView,
-    describe_story,
-    load_story,
-    view_scenes,
-    view_story,
-)
-from storage import stories
+from api.http.errors import problem_response
+from api.stories.queries import describe_story, view_scenes, view_story
+from api.stories.schemas import SceneView, StoryCreate, StoryDetail, StoryPage, StoryView
+from api.stories.service import check_usable, create_story
+from storage import deletion, stories
 
 router = APIRouter(prefix="/stories", tags=["stories"])
-
-
-class StoryPage(BaseModel):
-    """Stories, newest first."""
-
-    stories: list[StoryView]
-    total: int
 
 
 @router.post("", status_code=202, summary="Ask for a story")
@@ -48,7 +34,7 @@ async def post_story(
     )
     response.headers["Location"] = f"/v1/stories/{story.id}"
     async with database.read() as session:
-        return view_story(*await load_story(session, story.id))
+        return view_story(*await stories.load(session, story.id))
 
 
 @router.get("", summary="All stories")
@@ -76,5 +62,21 @@ async def get_story(story_id: str, state: AppStateDep) -> StoryDetail:
 async def get_sub_events(story_id: str, state: AppStateDep) -> list[SceneView]:
     """Return the sub-events in order; none before the story is planned."""
     async with state.store.database.read() as session:
-        _, _, revision = await load_story(session, story_id)
+        _, _, revision = await stories.load(session, story_id)
         return await view_scenes(session, revision)
+
+
+@router.delete(
+    "/{story_id}",
+    status_code=204,
+    responses={409: problem_response("It is being worked on, or waits for its author")},
+    summary="Delete a story",
+)
+async def delete_story(story_id: str, state: AppStateDep) -> None:
+    """Delete a story; branches keep the scenes they share with it.
+
+    409 while it is worked on or waits for its author: cancel it first. Its audio goes with the
+    next `audiostory gc`.
+    """
+    async with state.store.database.write() as session:
+        await deletion.delete_story(session, story_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,11 +24,11 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from api.stories.schemas import SceneView, Status, StoryDetail, StoryView
 from api.terminal.shown import escaped, shown
 from audiostory_core.story.plan import SpeechLayer, StoryPlan, SubEvent
 
 if TYPE_CHECKING:  # a plan is shown without a database
-    from api.stories.views import SceneView, StoryDetail, StoryView
     from storage.models import Event
     from storage.progress import Progress as Measured
 
@@ -66,6 +66,14 @@ def print_json(value: Any) -> None:
     """Print a value as JSON that a script reads."""
     text = escaped(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
     out.print(JSONHighlighter()(text), soft_wrap=True)
+
+
+def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a plain table."""
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    out.print(table)
 
 
 class StoryBar:
@@ -179,8 +187,6 @@ def show_scenes(scenes: list[SceneView]) -> None:
 
 def show_story(detail: StoryDetail) -> None:
     """Print what is known of a story beside its scenes."""
-    from api.stories.views import Status  # noqa: PLC0415 - SQLAlchemy takes a quarter of a second
-
     out.print(f"[bold]{detail.id}[/]  {detail.status}  seed {detail.seed}  {detail.engine}")
     out.print(escape(detail.instruction[:400]))
     for note in detail.notes:
@@ -276,8 +282,8 @@ def show_interrupted(story_id: str, target: Path | None) -> None:
 
 def show_held(story_id: str, holder: str) -> None:
     """Print who works on a story while this process follows it."""
-    told = f"story {story_id} is being worked on by another process ({holder}); following it"
-    err.print(told, markup=False, soft_wrap=True)
+    line = f"story {story_id} is being worked on by another process ({holder}); following it"
+    err.print(line, markup=False, soft_wrap=True)
 
 
 def show_review(view: StoryView) -> None:

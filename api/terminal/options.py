@@ -1,23 +1,28 @@
 """Options and arguments that several commands share."""
 
+import asyncio
 import sys
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, ParamSpec
 
 import typer
 
 from audiostory_core.errors import BadInput
 
+Parameters = ParamSpec("Parameters")
 
-def seconds(told: str) -> float:
+
+def seconds(text: str) -> float:
     """Read a duration in seconds."""
     from audiostory_core.story.plan import check_duration
 
     try:
-        duration_s = float(told)
+        duration_s = float(text)
     except ValueError:
         raise BadInput(
-            "duration", told, "is not a number of seconds", "Give seconds, such as 35.1."
+            "duration", text, "is not a number of seconds", "Give seconds, such as 35.1."
         ) from None
     return check_duration(duration_s)
 
@@ -35,7 +40,7 @@ Weights = Annotated[
     typer.Option(
         metavar="FOLDER",
         callback=choose_weights,
-        help="Weights of the AudioStory network; else AUDIOSTORY_WEIGHTS.",
+        help="Weights of the engine and planner audiostory (default: AUDIOSTORY_WEIGHTS).",
     ),
 ]
 Instruction = Annotated[
@@ -48,11 +53,11 @@ Duration = Annotated[
         "-d",
         metavar="S",
         parser=seconds,
-        help="Seconds, 1 to 86400; without it, from the text.",
+        help="Seconds, 1 to 86400 (default: read from the text).",
     ),
 ]
 Language = Annotated[
-    str | None, typer.Option(help="Such as en, es, zh; without it, from the text.")
+    str | None, typer.Option(help="Such as en, es, zh (default: read from the text).")
 ]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="A .wav or .flac file.")
@@ -61,10 +66,22 @@ StoryId = Annotated[str, typer.Argument(metavar="ID", help="A story's id; see `a
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
-def read_instruction(given: str) -> str:
+def asynchronous(
+    command: Callable[Parameters, Coroutine[Any, Any, None]],
+) -> Callable[Parameters, None]:
+    """Have a coroutine function run as a command."""
+
+    @wraps(command)
+    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        asyncio.run(command(*args, **kwargs))
+
+    return run
+
+
+def read_instruction(argument: str) -> str:
     """Return the instruction, read from standard input if it is `-`."""
     from audiostory_core.story.plan import check_instruction
 
-    if given == "-":
-        given = sys.stdin.buffer.read().decode("utf-8", errors="surrogateescape")
-    return check_instruction(given)
+    if argument == "-":
+        argument = sys.stdin.buffer.read().decode("utf-8", errors="surrogateescape")
+    return check_instruction(argument)

@@ -33,8 +33,8 @@ def resolve(host: str, port: int) -> list[str]:
     Raises:
         OSError: if it has none.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in addresses))
 
 
 def is_public(address: str) -> bool:

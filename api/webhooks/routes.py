@@ -6,13 +6,8 @@ from fastapi import APIRouter, Query, Response
 
 from api.http.access import HasCaller, check_story
 from api.http.deps import AppStateDep
-from api.webhooks.service import (
-    DeliveryView,
-    WebhookCreate,
-    WebhookCreated,
-    WebhookView,
-    create_webhook,
-)
+from api.webhooks.schemas import DeliveryView, WebhookCreate, WebhookCreated, WebhookView
+from api.webhooks.service import create_webhook
 from storage import webhooks
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])

@@ -302,8 +302,8 @@ def body_of(outgoing: Outgoing) -> bytes:
     """Return the body of a delivery: an event as Standard Webhooks has it."""
     data = {"story_id": outgoing.story_id, "number": outgoing.number} | outgoing.data
     at = datetime.fromtimestamp(outgoing.at, UTC).isoformat().replace("+00:00", "Z")
-    told = {"type": outgoing.kind, "timestamp": at, "data": data}
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    payload = {"type": outgoing.kind, "timestamp": at, "data": data}
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def sign(outgoing: Outgoing, body: bytes, timestamp: int) -> dict[str, str]:
@@ -330,6 +330,6 @@ def sign(outgoing: Outgoing, body: bytes, timestamp: int) -> dict[str, str]:
 def _judge(status: int, headers: dict[str, str]) -> Answer:
     if 200 <= status < 300:
         return Answer(status)
-    asked = headers.get("retry-after", "")
-    wait_s = float(asked) if asked.isascii() and asked.isdigit() else 0.0
+    seconds = headers.get("retry-after", "")
+    wait_s = float(seconds) if seconds.isascii() and seconds.isdigit() else 0.0
     return Answer(status, f"answered {status}", min(wait_s, LONGEST_WAIT_S))

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from audiostory_core.model.sampling import GUIDANCE, STEPS
+
 Velocity = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """Of latents [B, L, Z], condition [B, S, D], durations [B] and time [1]; `Dit` is one."""
 
@@ -16,8 +18,6 @@ OnStep = Callable[[int, int], None]
 """Called with the number of steps done and their total; may raise to end the sampling."""
 
 MT_SEEDS = 1 << 32  # torch's generator on the CPU reads no more of a seed
-PUBLISHED_STEPS = 50
-PUBLISHED_GUIDANCE = 4.0
 
 
 @torch.inference_mode()
@@ -28,8 +28,8 @@ def sample(
     noise: Tensor,
     unconditional: Tensor,
     *,
-    steps: int = PUBLISHED_STEPS,
-    guidance: float = PUBLISHED_GUIDANCE,
+    steps: int = STEPS,
+    guidance: float = GUIDANCE,
     on_step: OnStep | None = None,
 ) -> Tensor:
     """Follow the velocity from the noise to the latents, all clips of a batch together.

@@ -14,13 +14,12 @@ from audiostory_core.errors import BadInput, EngineFailed
 from audiostory_core.model.config import NetworkConfig
 from audiostory_core.model.dit import Dit
 from audiostory_core.model.flow import (
-    PUBLISHED_GUIDANCE,
-    PUBLISHED_STEPS,
     OnStep,
     draw_noise,
     sample,
 )
 from audiostory_core.model.fusion import Fusion
+from audiostory_core.model.sampling import GUIDANCE, STEPS
 from audiostory_core.model.vae import CHUNK, OnChunk, decode
 from audiostory_core.model.weights.tensor_files import NO_MEMORY
 
@@ -77,8 +76,8 @@ class Synthesizer:
         durations_s: Sequence[float],
         seeds: Sequence[int],
         *,
-        steps: int = PUBLISHED_STEPS,
-        guidance: float = PUBLISHED_GUIDANCE,
+        steps: int = STEPS,
+        guidance: float = GUIDANCE,
         on_step: OnStep | None = None,
     ) -> Tensor:
         """Make the latents of one clip per condition, each from noise of its own.

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from audiostory_core.errors import BadInput
+from audiostory_core.errors import BadInput, first_problem
 from audiostory_core.json_text import NotJson, parse
 
 SAMPLE_RATE = 44_100  # Hz, of every clip, seam and mix
@@ -267,10 +267,8 @@ def read_plan(path: Path) -> StoryPlan:
     except NotJson as error:
         raise BadInput("plan", str(path), str(error), remedy) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the plan"
-        message = first["msg"].removeprefix("Value error, ")
-        raise BadInput("plan", str(path), f"{where}: {message}", remedy) from error
+        where, _, problem = first_problem(error)
+        raise BadInput("plan", str(path), f"{where or 'the plan'}: {problem}", remedy) from error
 
 
 def _with_total(document: Any) -> Any:

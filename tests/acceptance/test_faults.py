@@ -15,7 +15,8 @@ import pytest
 
 from api.settings import Settings
 from api.store import open_store
-from api.stories.creation import create_story, parse_story
+from api.stories.schemas import parse_story
+from api.stories.service import create_story
 from tests.acceptance.conftest import CommandLine
 from tests.support.disks import mount_disk
 

@@ -13,7 +13,8 @@ import pytest
 
 from api.settings import Settings
 from api.store import open_store
-from api.stories.creation import create_story, parse_story
+from api.stories.schemas import parse_story
+from api.stories.service import create_story
 
 STORY = "\n".join(f"{n}. A bell rings {n} times in the rain (5 s)" for n in range(1, 9))
 

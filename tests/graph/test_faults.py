@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete
 
+from api.exports.service import open_mix
 from api.maintenance.repair import find_damaged, mend_seam, queue_mending
-from api.stories.views import open_mix
 from audiostory_core.engines.protocol import UNWATCHED
 from graph.racing import first_of
 from nodes.errors import RunStopped

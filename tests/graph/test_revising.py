@@ -6,9 +6,11 @@ from sqlalchemy import update
 
 from api.engines import catalog
 from api.revisions import service as revision_service
-from api.stories.views import StoryView, load_story, view_story
+from api.stories.queries import view_story
+from api.stories.schemas import StoryView
 from audiostory_core.errors import BadInput
 from audiostory_core.story.plan import SubEvent
+from storage import stories
 from storage.errors import Conflict
 from storage.models import ACTIVE, RunState, SceneVersion
 from tests.support.author import Author, tone_in_catalog
@@ -46,7 +48,7 @@ def _reword(sub_event: int, caption: str, **told) -> dict:
 
 async def _view(author: Author) -> StoryView:
     async with author.studio.store.database.read() as session:
-        return view_story(*await load_story(session, author.story_id))
+        return view_story(*await stories.load(session, author.story_id))
 
 
 async def _kinds(author: Author) -> list[str]:

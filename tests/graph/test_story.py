@@ -4,7 +4,8 @@ import json
 import numpy as np
 import pytest
 
-from api.stories.views import list_degradations, open_mix, view_scenes
+from api.exports.service import open_mix
+from api.stories.queries import list_degradations, view_scenes
 from graph.drive import RECURSION_LIMIT
 from nodes.rows import derive_seed
 from storage import revisions, runs, stories

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from api.backups.bundles import AUDIO, MANIFEST, ROWS, back_up
 from api.backups.restoration import restore
-from api.stories.views import open_mix
+from api.exports.service import open_mix
 from audiostory_core.audio.export import export
 from audiostory_core.errors import BadInput
 from storage import deletion, events

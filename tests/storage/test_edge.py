@@ -13,7 +13,8 @@ from sqlalchemy import make_url
 
 from api.app import create_app
 from api.http.deps import AppState
-from api.stories.creation import create_story, parse_story
+from api.stories.schemas import parse_story
+from api.stories.service import create_story
 from audiostory_core.errors import BadInput
 from nodes.planning import make_plan
 from storage import stories

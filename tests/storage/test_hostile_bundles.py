@@ -10,17 +10,13 @@ import pytest
 
 from api.backups.bundles import AUDIO, ROWS, back_up
 from api.backups.restoration import restore
+from api.exports.service import open_mix
 from api.revisions import tables
-from api.stories.views import (
-    detail_story,
-    list_seams,
-    load_story,
-    open_mix,
-    view_revisions,
-    view_takes,
-)
+from api.revisions.queries import view_revisions, view_takes
+from api.stories.queries import detail_story, list_seams
 from api.terminal import console
 from audiostory_core.errors import BadInput
+from storage import stories
 from tests.storage.test_bundles import rewritten, with_rows
 from tests.support.finished_stories import shelve
 from tests.support.studio import Studio
@@ -59,7 +55,7 @@ async def is_restored(store, bundle) -> bool:
         return False
     async with store.database.read() as session:
         detail, scenes = await detail_story(session, restored.story_id)
-        _, _, revision = await load_story(session, restored.story_id)
+        _, _, revision = await stories.load(session, restored.story_id)
         console.show_story(detail)
         console.show_scenes(scenes)
         console.show_list([detail])

@@ -10,9 +10,13 @@ import numpy as np
 from sqlalchemy import inspect, select
 
 from api.engines import catalog
+from api.exports.service import open_mix
 from api.revisions import approval
 from api.revisions import service as revision_service
-from api.stories.views import SceneView, TakeView, open_mix, view_scenes, view_takes
+from api.revisions.queries import view_takes
+from api.revisions.schemas import TakeView
+from api.stories.queries import view_scenes
+from api.stories.schemas import SceneView
 from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes
 from audiostory_core.story.edits import read_edits

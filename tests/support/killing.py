@@ -18,8 +18,8 @@ import numpy as np
 from sqlalchemy import select
 
 from api.engines import catalog
+from api.exports.service import open_mix
 from api.revisions.service import ask, resume
-from api.stories.views import open_mix
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.edits import Reword
 from storage import stories

@@ -23,11 +23,10 @@ from audiostory_core.engines.protocol import (
 )
 from audiostory_core.errors import BadInput, EngineFailed
 from audiostory_core.model.network import Network
+from audiostory_core.model.sampling import GUIDANCE, STEPS
 from audiostory_core.model.synthesizer import Synthesizer
 from audiostory_core.story.plan import SAMPLE_RATE, SpeechLayer, StoryPlan
 
-STEPS = 50
-GUIDANCE = 4.0
 DENOISING = 0.95  # share of a clip's work; the rest is decoding
 MAX_LOSS_DB = 6.0  # that a clip is turned down by without a word
 

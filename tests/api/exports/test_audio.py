@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from api.exports import routes as export_routes
-from api.stories.views import open_mix
+from api.exports.service import open_mix
 from audiostory_core.audio.export import export
 from storage import revisions, stories
 from tests.support.servers import assert_problem

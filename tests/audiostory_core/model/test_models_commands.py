@@ -183,7 +183,7 @@ def test_tiny_checkpoint_converts(loaded: Run, tmp_path: Path) -> None:
 
 def test_help_loads_no_torch() -> None:
     script = (
-        "import sys; from api.cli import app; import api.models.handlers; "
+        "import sys; from api.cli import app; import api.models.service; "
         "print([name for name in ('torch', 'transformers', 'huggingface_hub') "
         "if name in sys.modules])"
     )

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from torch.testing import assert_close
 
-from api.llm.handlers import Asked, Model, arguments
+from api.llm.vllm_process import Model, ServeOptions, arguments
 from audiostory_core.errors import LanguageModelAway
 from audiostory_core.model.generation import generate
 from audiostory_core.model.grammar import prompt_ids
@@ -215,7 +215,7 @@ def test_machine_with_gpus_gets_other_arguments_than_one_without(tmp_path):
         "max_position_embeddings": 32_768,
     }
     model = Model(tmp_path / "llm", "audiostory-0", config)
-    asked = Asked(tmp_path, tensor_parallel=2, further=("--gpu-memory-utilization", "0.5"))
+    asked = ServeOptions(tmp_path, tensor_parallel=2, further=("--gpu-memory-utilization", "0.5"))
     gpu, cpu = (arguments(asked, model, tmp_path, has_gpu=one) for one in (True, False))
 
     assert gpu[gpu.index("--dtype") + 1] == "float16"

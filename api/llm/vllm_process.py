@@ -1,4 +1,4 @@
-"""What `audiostory llm serve` does: vLLM, in the environment it has of its own, for this machine."""
+"""vLLM, in the environment it has of its own, serving a language model from this machine."""
 
 import ctypes
 import ipaddress
@@ -9,14 +9,15 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from api.models import handlers as model_handlers
+import httpx
+
+from api.models.service import open_published
 from api.settings import Settings, extend_environment, read_settings
 from api.terminal import console
 from audiostory_core.errors import BadInput, StudioError
@@ -34,6 +35,7 @@ CPU_KEPT = 8  # the longest sequences whose keys and values are kept on a CPU
 LEAST_KV_BYTES = 64 << 20
 START_S = 1800.0  # a large model is read from a slow disk, and compiled
 LOOK_S = 0.25
+ANSWER_S = 5.0  # for the server to say that it is up
 SWEEP_S = 60.0
 DRAIN_S = 20.0  # for vLLM to end once it is told to
 LAST_LINES = 12  # of the log, where vLLM does not start
@@ -48,12 +50,11 @@ ENVIRONMENT = {
     "TRANSFORMERS_OFFLINE": "1",
     "VLLM_CPU_CI_ENV": "1",  # a CPU needs no warm-up
 }
-DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the command was given."""
+class ServeOptions:
+    """What to serve, and where."""
 
     weights: Path
     host: str = "127.0.0.1"
@@ -87,7 +88,7 @@ class Model:
         return 4 * int(2 * self.config["num_hidden_layers"] * width + self.config["hidden_size"])
 
 
-def serve(asked: Asked) -> int:
+def serve(options: ServeOptions) -> int:
     """Serve until SIGINT or SIGTERM; a second one waits for nothing.
 
     Returns:
@@ -98,57 +99,57 @@ def serve(asked: Asked) -> int:
         StudioError: if vLLM does not start; with the end of its log.
     """
     settings = read_settings()
-    if asked.dtype not in (None, *DTYPES):
-        raise BadInput("dtype", asked.dtype, "is not known", f"Use one of: {', '.join(DTYPES)}.")
-    model = _open(asked.weights, settings)
+    if options.dtype not in (None, *DTYPES):
+        raise BadInput("dtype", options.dtype, "is not known", f"Use one of: {', '.join(DTYPES)}.")
+    model = _open(options.weights, settings)
     python = _find_python(settings)
-    _check_address(asked)
-    folder = StateFolder(asked.states or settings.llm_states or default_folder())
+    _check_address(options)
+    folder = StateFolder(options.states or settings.llm_states or default_folder())
     folder.make()
     folder.sweep()
     gpus = _count_gpus(python)
-    if gpus and asked.tensor_parallel > gpus:
+    if gpus and options.tensor_parallel > gpus:
         raise BadInput(
             "tensor-parallel",
-            asked.tensor_parallel,
+            options.tensor_parallel,
             f"is more than the {gpus} GPUs here",
             "Use less.",
         )
-    log = settings.home / "llm" / f"{asked.port}.log"
-    command = [str(python), *arguments(asked, model, folder.folder, has_gpu=gpus > 0)]
+    log = settings.home / "llm" / f"{options.port}.log"
+    command = [str(python), *arguments(options, model, folder.folder, has_gpu=gpus > 0)]
     with _Vllm(command, log) as vllm:
         console.err.print(f"starting vLLM; its log is {log}", markup=False, soft_wrap=True)
         with console.err.status("loading the model"):
-            is_up = vllm.wait_until_up(asked.url)
+            is_up = vllm.wait_until_up(options.url)
         if is_up:
-            _tell(asked, model, folder.folder)
+            _show_address(options, model, folder.folder)
         return vllm.wait(folder)
 
 
-def arguments(asked: Asked, model: Model, states: Path, *, has_gpu: bool) -> list[str]:
+def arguments(options: ServeOptions, model: Model, states: Path, *, has_gpu: bool) -> list[str]:
     """Return what follows `python` to serve a model on a machine."""
     longest = min(LONGEST if has_gpu else CPU_LONGEST, model.config["max_position_embeddings"])
-    told: list[object] = ["-m", "vllm.entrypoints.openai.api_server"]
-    told += ["--model", model.folder, "--served-model-name", model.name]
-    told += ["--host", asked.host, "--port", asked.port]
-    told += ["--dtype", asked.dtype or ("float16" if has_gpu else "float32")]
-    told += ["--tensor-parallel-size", asked.tensor_parallel, "--max-model-len", longest]
-    told += ["--generation-config", "vllm"]  # else that of the folder alters what is chosen
+    args: list[object] = ["-m", "vllm.entrypoints.openai.api_server"]
+    args += ["--model", model.folder, "--served-model-name", model.name]
+    args += ["--host", options.host, "--port", options.port]
+    args += ["--dtype", options.dtype or ("float16" if has_gpu else "float32")]
+    args += ["--tensor-parallel-size", options.tensor_parallel, "--max-model-len", longest]
+    args += ["--generation-config", "vllm"]  # else that of the folder alters what is chosen
     if not has_gpu:
         kept = max(LEAST_KV_BYTES, CPU_KEPT * longest * model.bytes_per_token)
-        told += ["--enforce-eager", "--max-num-seqs", CPU_SEQUENCES]
-        told += ["--kv-cache-memory-bytes", kept]
-    if asked.is_pooling:
+        args += ["--enforce-eager", "--max-num-seqs", CPU_SEQUENCES]
+        args += ["--kv-cache-memory-bytes", kept]
+    if options.is_pooling:
         pooler = {"task": "token_embed", "pooling_type": "ALL", "use_activation": False}
-        told += ["--runner", "pooling", "--convert", "embed"]
-        told += ["--pooler-config", json.dumps(pooler)]
+        args += ["--runner", "pooling", "--convert", "embed"]
+        args += ["--pooler-config", json.dumps(pooler)]
     else:
-        told += ["--enable-prefix-caching", "--enable-prompt-tokens-details"]
-        told += ["--max-logprobs", 1024, "--logprobs-mode", "processed_logprobs"]
-        told += ["--structured-outputs-config", json.dumps(STRUCTURED)]
-        told += ["--speculative-config", json.dumps(_speculation(model))]
-        told += ["--kv-transfer-config", json.dumps(_transfer(states))]
-    return [*map(str, told), *asked.further]
+        args += ["--enable-prefix-caching", "--enable-prompt-tokens-details"]
+        args += ["--max-logprobs", 1024, "--logprobs-mode", "processed_logprobs"]
+        args += ["--structured-outputs-config", json.dumps(STRUCTURED)]
+        args += ["--speculative-config", json.dumps(_speculation(model))]
+        args += ["--kv-transfer-config", json.dumps(_transfer(states))]
+    return [*map(str, args), *options.further]
 
 
 def _speculation(model: Model) -> dict[str, Any]:
@@ -179,7 +180,7 @@ class _Vllm:
     def __init__(self, command: list[str], log: Path) -> None:
         self._command = command
         self._log = log
-        self._is_told = False
+        self._is_stopping = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "_Vllm":
@@ -215,11 +216,13 @@ class _Vllm:
             StudioError: if it ended by itself, or does not answer in half an hour.
         """
         deadline = time.monotonic() + START_S
-        while self._process.poll() is None and time.monotonic() < deadline:
-            with suppress(OSError), DIRECTLY.open(f"{url}/health", timeout=5):
-                return True
-            time.sleep(LOOK_S)
-        if self._is_told:
+        with httpx.Client(base_url=url, timeout=ANSWER_S, trust_env=False) as client:
+            while self._process.poll() is None and time.monotonic() < deadline:
+                with suppress(httpx.TransportError):
+                    if client.get("/health").is_success:
+                        return True
+                time.sleep(LOOK_S)
+        if self._is_stopping:
             return False
         lines = self._log.read_text("utf-8", errors="replace").splitlines()[-LAST_LINES:]
         raise StudioError("\n".join([f"vLLM did not start. {self._log} ends:", *lines]))
@@ -230,15 +233,15 @@ class _Vllm:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(SWEEP_S)
             folder.sweep()
-        if self._is_told:
+        if self._is_stopping:
             return 0
         console.err.print(f"vLLM ended by itself; see {self._log}", markup=False, soft_wrap=True)
         return FAILED
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self._is_told:
+        if self._is_stopping:
             self._kill()
-        self._is_told = True
+        self._is_stopping = True
         self._process.send_signal(signal.SIGTERM)
 
     def _kill(self) -> None:
@@ -255,7 +258,7 @@ def _end_with_parent() -> None:
 
 def _open(weights: Path, settings: Settings) -> Model:
     if not (weights / NAME).is_file() and weights.is_dir():
-        weights = model_handlers.open_published(weights, settings.models)
+        weights = open_published(weights, settings.models)
     revision = Manifest.read(weights).revision
     folder = weights.absolute() / "llm"
     try:
@@ -280,41 +283,41 @@ def _find_python(settings: Settings) -> Path:
     )
 
 
-def _check_address(asked: Asked) -> None:
-    family = socket.AF_INET6 if ":" in asked.host else socket.AF_INET
+def _check_address(options: ServeOptions) -> None:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
-        socket.getaddrinfo(asked.host, asked.port, family)
+        socket.getaddrinfo(options.host, options.port, family)
     except OSError as error:
         remedy = "Give one, such as 127.0.0.1."
-        raise BadInput("host", asked.host, "is no address of this machine", remedy) from error
+        raise BadInput("host", options.host, "is no address of this machine", remedy) from error
     with socket.socket(family) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((asked.host, asked.port))
+            listening.bind((options.host, options.port))
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise BadInput("port", asked.port, reason, "Give a free one with --port.") from error
+            raise BadInput("port", options.port, reason, "Give a free one with --port.") from error
     with suppress(ValueError):
-        if asked.host != "localhost" and not ipaddress.ip_address(asked.host).is_loopback:
+        if options.host != "localhost" and not ipaddress.ip_address(options.host).is_loopback:
             console.err.print("whoever reaches this address can use the model: it asks for no key")
 
 
 def _count_gpus(python: Path) -> int:
     code = "import torch; print(torch.cuda.device_count())"
-    told = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
-    if told.returncode:
-        last = (told.stderr.strip().splitlines() or ["it ends at once"])[-1]
+    counted = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    if counted.returncode:
+        last = (counted.stderr.strip().splitlines() or ["it ends at once"])[-1]
         remedy = "Install vLLM again: make vllm-env"
         raise BadInput("AUDIOSTORY_VLLM_PYTHON", str(python), f"cannot be used ({last})", remedy)
-    return int(told.stdout.split()[-1])
+    return int(counted.stdout.split()[-1])
 
 
-def _tell(asked: Asked, model: Model, states: Path) -> None:
-    if asked.is_pooling:
-        line = f"AUDIOSTORY_LLM_POOLING_URL={asked.url}"
+def _show_address(options: ServeOptions, model: Model, states: Path) -> None:
+    if options.is_pooling:
+        line = f"AUDIOSTORY_LLM_POOLING_URL={options.url}"
     else:
-        line = f"AUDIOSTORY_LLM_URL={asked.url} AUDIOSTORY_LLM_STATES={states}"
+        line = f"AUDIOSTORY_LLM_URL={options.url} AUDIOSTORY_LLM_STATES={states}"
     console.out.print(
-        f"{asked.url} serves {model.name}; Ctrl-C stops\n{line}", markup=False, soft_wrap=True
+        f"{options.url} serves {model.name}; Ctrl-C stops\n{line}", markup=False, soft_wrap=True
     )
     console.out.file.flush()

@@ -1,16 +1,22 @@
-"""Whether the service lives, and whether it can do its work."""
+"""Whether the service lives, whether it can do its work, and figures for a Prometheus server."""
 
 from typing import Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel
 
+from api.http.access import needs_admin
 from api.http.deps import AppStateDep
 from api.http.errors import MEDIA_TYPE, Problem
+from api.operations.metrics import RequestFigures, StoreFigures, render
 from api.operations.readiness import Check, count_workers, examine
+from storage.stats import tally
 
-router = APIRouter(prefix="/health", tags=["health"])
+router = APIRouter(tags=["health"], dependencies=[Depends(needs_admin)])
+health = APIRouter(prefix="/health", tags=["health"])  # needs no key
+TEXT = {"content": {CONTENT_TYPE_PLAIN_0_0_4: {"schema": {"type": "string"}}}}
 
 
 class Life(BaseModel):
@@ -32,13 +38,13 @@ class Unready(Problem):
     checks: list[Check]
 
 
-@router.get("/live", summary="Is it alive?")
+@health.get("/live", summary="Is it alive?")
 async def live() -> Life:
     """Answer as long as the process does."""
     return Life()
 
 
-@router.get(
+@health.get(
     "/ready",
     response_model=Readiness,
     responses={
@@ -67,3 +73,19 @@ async def ready(state: AppStateDep, request: Request) -> Readiness | Response:
         checks=checks,
     )
     return JSONResponse(unready.model_dump(exclude_none=True), 503, media_type=MEDIA_TYPE)
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"description": "Prometheus' text format", **TEXT}},
+)
+async def get_metrics(state: AppStateDep, request: Request) -> Response:
+    """Return figures of the store and of this process's requests; needs an admin key."""
+    async with state.store.database.read() as session:
+        tallies = await tally(session)
+    requests: RequestFigures = request.app.state.figures
+    workers = await count_workers(state)
+    figures = StoreFigures(tallies, workers, is_sending=state.is_sending())
+    return Response(render(requests, figures), media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -1,0 +1,78 @@
+"""What is read of a story's takes and revisions to show them, for CLI and HTTP alike."""
+
+import json
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.revisions.schemas import RevisionView, TakeView
+from audiostory_core.quality.matching import matched_loudness
+from audiostory_core.story.plan import seconds_of
+from storage import revisions, stories, takes
+from storage.errors import NotFound
+from storage.models import Clip, SceneVersion, Take
+
+
+async def view_takes(
+    session: AsyncSession, story_id: str, index: int
+) -> tuple[SceneVersion, list[TakeView]]:
+    """Return the takes of sub-event `index`, from 1, and the scene as it is heard now.
+
+    Raises:
+        NotFound: if there is no such story or sub-event.
+    """
+    _, _, revision = await stories.load(session, story_id)
+    if revision is None or not 1 <= index <= len(revision.scenes):
+        raise NotFound(f"sub-event of story {story_id}", index)
+    scene = await revisions.get_scene(session, revision.scenes[index - 1])
+    listed = await takes.list_of(session, scene.sub_event_id)
+    target = matched_loudness([clip.measures or {} for _, _, clip in listed])
+    return scene, [_view_take(take, version, clip, scene, target) for take, version, clip in listed]
+
+
+async def view_revisions(
+    session: AsyncSession, story_id: str, limit: int, before: int | None = None
+) -> list[RevisionView]:
+    """Return the revisions of a story, newest first.
+
+    Raises:
+        NotFound: if there is no such story.
+    """
+    story = await stories.get(session, story_id)
+    listed = await revisions.list_newest(session, story_id, limit, before)
+    numbers = await revisions.list_numbers(session, story_id)
+    return [
+        RevisionView(
+            revision=revision.number,
+            name=revision.name,
+            summary=revision.summary,
+            parent=numbers.get(revision.parent_id or 0),
+            is_current=revision.id == story.revision_id,
+            sub_events=len(revision.scenes),
+            duration_s=seconds_of(revision.samples),
+            created_at=revision.created_at,
+        )
+        for revision in listed
+    ]
+
+
+def _view_take(
+    take: Take, version: SceneVersion, clip: Clip, scene: SceneVersion, target: float | None
+) -> TakeView:
+    measures, report = clip.measures or {}, clip.engine_report or {}
+    loudness = measures.get("loudness_lufs")
+    return TakeView(
+        take=take.number,
+        is_heard=clip.key == scene.clip_key,
+        origin=take.origin,
+        status=clip.state,
+        caption=version.caption,
+        duration_s=seconds_of(version.samples),
+        recipe=json.loads(clip.request),
+        clip=clip.key,
+        measures=clip.measures,
+        warnings=report.get("warnings", []),
+        matched_gain_db=0.0 if target is None or loudness is None else target - loudness,
+        render_s=clip.render_s,
+        error=clip.error,
+        created_at=take.created_at,
+    )

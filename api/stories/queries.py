@@ -1,0 +1,182 @@
+"""What is read of a story to show it, for CLI and HTTP alike."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.stories.schemas import SceneView, Status, StoryDetail, StoryView
+from audiostory_core.story.plan import seconds_of
+from storage import clips, mixes, revisions, stories
+from storage.models import Clip, ClipState, Revision, Run, RunState, SceneVersion, Story, Wait
+
+AT_ONCE = 500  # sub-events that are viewed before others get their turn
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """What is to be said of a sub-event and its clip."""
+
+    index: int
+    status: str
+    unmatched: list[str]
+    warnings: list[str]
+    flags: list[str]
+    error: str | None
+
+
+def status_of(run: Run) -> Status:
+    """Return a story's status from its newest run."""
+    if run.state == RunState.PARKED:
+        return Status.RUNNING if run.waits_for == Wait.CLIPS else Status.IN_REVIEW
+    return Status(run.state)
+
+
+def view_story(story: Story, run: Run, revision: Revision | None) -> StoryView:
+    """Return a story at a glance."""
+    return StoryView(
+        id=story.id,
+        status=status_of(run),
+        instruction=story.instruction,
+        language=revision.language if revision else story.language,
+        duration_s=seconds_of(revision.samples) if revision else story.duration_s,
+        seed=story.seed,
+        engine=story.engine,
+        planner=story.planner,
+        created_at=story.created_at,
+        sub_events=len(revision.scenes) if revision else None,
+        revision=revision.number if revision else None,
+        waits_for=run.waits_for,
+        error=run.error if run.state == RunState.FAILED else None,
+        refusal=run.error if run.state != RunState.FAILED else None,
+    )
+
+
+async def detail_story(session: AsyncSession, story_id: str) -> tuple[StoryDetail, list[SceneView]]:
+    """Return everything about a story.
+
+    Raises:
+        NotFound: if there is none of that id.
+    """
+    story, run, revision = await stories.load(session, story_id)
+    scenes = await view_scenes(session, revision)
+    return await _detail(session, story, run, revision, scenes), scenes
+
+
+async def describe_story(session: AsyncSession, story_id: str) -> StoryDetail:
+    """Return a story with its plan's remarks and its mix's measures, without its sub-events.
+
+    Raises:
+        NotFound: if there is none of that id.
+    """
+    story, run, revision = await stories.load(session, story_id)
+    rows = await revisions.list_remarks(session, revision.scenes) if revision else []
+    remarks = [
+        Remarks(
+            index=index,
+            status=_status_of(row.state),
+            flags=row.flags,
+            error=row.error,
+            **_reported(row.engine_report, "unmatched", "warnings"),
+        )
+        for index, row in enumerate(rows, 1)
+    ]
+    return await _detail(session, story, run, revision, remarks)
+
+
+async def view_scenes(session: AsyncSession, revision: Revision | None) -> list[SceneView]:
+    """Return the sub-events of a revision in order; none if there is no revision yet."""
+    if revision is None:
+        return []
+    versions = await revisions.list_scenes(session, revision)
+    keys = [version.clip_key for version in versions if version.clip_key]
+    made = await clips.list_by_key(session, keys)
+    views, start = [], 0
+    for index, version in enumerate(versions, 1):
+        if index % AT_ONCE == 0:
+            await asyncio.sleep(0)  # others wait
+        clip = made.get(version.clip_key or "")
+        views.append(_view_scene(index, start, version, clip))
+        start += version.samples
+    return views
+
+
+def list_degradations(scenes: Sequence[Remarks | SceneView]) -> list[str]:
+    """List what was asked for and could not be made, one line each."""
+    lines = []
+    for scene in scenes:
+        lines += [
+            f"scene {scene.index}: no sound is known for “{text}”" for text in scene.unmatched
+        ]
+        lines += [f"scene {scene.index}: {remark}" for remark in (*scene.warnings, *scene.flags)]
+    return lines
+
+
+async def list_seams(session: AsyncSession, revision_id: int) -> list[dict[str, Any]]:
+    """List the measures of a mix's seams in order, each with where it begins, `at_s`."""
+    mix = await revisions.find_mix(session, revision_id)
+    seams, start = [], 0
+    for segment in await mixes.list_segments(session, mix) if mix else []:
+        if segment.seam is not None:
+            seams.append({"at_s": seconds_of(start)} | segment.seam)
+        start += segment.samples
+    return seams
+
+
+async def _detail(
+    session: AsyncSession,
+    story: Story,
+    run: Run,
+    revision: Revision | None,
+    scenes: Sequence[Remarks | SceneView],
+) -> StoryDetail:
+    mix = await revisions.find_mix(session, revision.id) if revision else None
+    plan = revision.plan if revision else {}
+    glance = view_story(story, run, revision).model_dump()
+    if glance["waits_for"] == Wait.CLIP_REVIEW:
+        glance["error"] = next((scene.error for scene in scenes if scene.status == "failed"), None)
+    return StoryDetail(
+        **glance,
+        revision_name=revision.name if revision else None,
+        is_accepted=mix.is_accepted if mix else None,
+        reasoning=plan.get("reasoning", ""),
+        directions=plan.get("directions", []),
+        notes=plan.get("notes", []),
+        mastering=mix.mastering if mix else None,
+        degradations=list_degradations(scenes),
+    )
+
+
+def _view_scene(index: int, start: int, version: SceneVersion, clip: Clip | None) -> SceneView:
+    return SceneView.model_validate(
+        {
+            "index": index,
+            "scene": version.sub_event_id,
+            "caption": version.caption,
+            "start_s": seconds_of(start),
+            "duration_s": seconds_of(version.samples),
+            "tone": version.tone,
+            "layers": version.layers,
+            "continues": version.continues,
+            "seed": version.seed,
+            "engine": version.engine,
+            "rerolls": version.rerolls,
+            "status": _status_of(clip.state if clip else None),
+            "clip": version.clip_key,
+            "flags": version.flags,
+            "measures": clip.measures if clip else None,
+            "error": clip.error if clip else None,
+            **_reported(clip.engine_report if clip else None, "matched", "unmatched", "warnings"),
+        }
+    )
+
+
+def _status_of(state: str | None) -> str:
+    return "planned" if state is None else ClipState(state)
+
+
+def _reported(report: dict[str, Any] | None, *names: str) -> dict[str, list[str]]:
+    """Return what an engine's report says under these names; nothing where there is none."""
+    return {name: (report or {}).get(name, []) for name in names}

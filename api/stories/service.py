@@ -1,0 +1,120 @@
+"""Storing a new story, once what it asks for is known to be usable here."""
+
+import hashlib
+import secrets
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.engines.catalog import (
+    ENGINES,
+    PARAMETERS,
+    PLANNERS,
+    check_name,
+    check_server,
+    check_weights,
+)
+from api.settings import Settings
+from api.stories.schemas import StoryCreate
+from audiostory_core.errors import BadInput
+from audiostory_core.story.plan import StoryPlan, check_count, check_duration, check_instruction
+from storage import stories
+from storage.database import Database
+from storage.errors import Clash
+from storage.models import Story
+
+
+def check_usable(wanted: StoryCreate, settings: Settings) -> None:
+    """Refuse what this installation does not do.
+
+    Raises:
+        BadInput: if the engine or the planner needs weights, or a chat server, and none are named,
+            or the plan has more scenes than one may have here.
+    """
+    if wanted.plan is not None:
+        check_count(wanted.plan.sub_events, settings.max_scenes)
+    check_weights("engine", wanted.engine, settings.weights)
+    check_weights("planner", wanted.planner, settings.weights)
+    check_server("planner", wanted.planner, settings.chat_url)
+
+
+async def create_story(
+    database: Database,
+    wanted: StoryCreate,
+    tail_s: float,
+    idempotency_key: str | None = None,
+    *,
+    owner_key: str | None = None,
+) -> Story:
+    """Store a story and its queued run; an equal request with the same key makes no second one.
+
+    Raises:
+        BadInput: naming the field that cannot be used.
+        Conflict: if the idempotency key was used for another request.
+    """
+    if wanted.plan is not None:
+        wanted = _with_plan(wanted.plan, wanted)
+    check_instruction(wanted.instruction)
+    duration_s = None if wanted.duration_s is None else check_duration(wanted.duration_s)
+    check_name("engine", wanted.engine, ENGINES)
+    check_name("planner", wanted.planner, PLANNERS)
+    parameters = _parameters_of(wanted)
+    digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
+    if idempotency_key is not None:
+        # Keys of two owners never meet: the id of an API key has no colon.
+        idempotency_key = f"{owner_key or ''}:{idempotency_key}"
+    values = {
+        "owner_key": owner_key,
+        "instruction": wanted.instruction,
+        "duration_s": duration_s,
+        "language": wanted.language,
+        "seed": secrets.randbits(32) if wanted.seed is None else wanted.seed,
+        "engine": wanted.engine,
+        "planner": wanted.planner,
+        "parameters": parameters,
+        "tail_s": tail_s,
+        "review": wanted.review,
+        "priority": wanted.priority,
+        "given_plan": None if wanted.plan is None else wanted.plan.model_dump(mode="json"),
+        "idempotency_key": idempotency_key,
+        "request_digest": digest if idempotency_key else None,
+    }
+    try:
+        async with database.write() as session:
+            before = await _find_before(session, idempotency_key, digest)
+            return before or await stories.add(session, **values)
+    except Clash:  # a request with the same key was stored meanwhile
+        async with database.read() as session:
+            before = await _find_before(session, idempotency_key, digest)
+        if before is None:
+            raise
+        return before
+
+
+async def _find_before(session: AsyncSession, key: str | None, digest: str) -> Story | None:
+    return None if key is None else await stories.find_by_idempotency(session, key, digest)
+
+
+def _parameters_of(wanted: StoryCreate) -> dict[str, int | float]:
+    """Return what the author asks of the engine beyond the plan."""
+    options = {"steps": wanted.steps, "guidance": wanted.guidance}
+    parameters = {name: value for name, value in options.items() if value is not None}
+    for name, value in parameters.items():
+        if name not in PARAMETERS[wanted.engine]:
+            raise BadInput(
+                name, value, f"means nothing to the engine {wanted.engine}", "Leave it out."
+            )
+    return parameters
+
+
+def _with_plan(plan: StoryPlan, wanted: StoryCreate) -> StoryCreate:
+    fields = {name: getattr(plan, name) for name in ("instruction", "duration_s", "language")}
+    for name, value in fields.items():
+        requested = getattr(wanted, name)
+        if requested not in ("", None, value):
+            raise BadInput(
+                name,
+                requested,
+                f"contradicts the plan, which says {value!r}"[:200],
+                "Leave it out.",
+            )
+    return wanted.model_copy(update=fields)
