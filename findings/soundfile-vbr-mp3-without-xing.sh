@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# soundfile 0.14.0 (wheel with lib1.2.2), numpy 2.4.6, Python 3.11, Linux x86-64
+# soundfile 0.14.0 (its wheel holds libsndfile 1.2.2), numpy 2.4.6, Python 3.11, Linux x86-64
 #
 # A variable-bit-rate MP3 whose first frame is no Xing/Info frame (streams that were cut, recorders that never go
 # back to write one) is a valid MP3. libsndfile estimates its length from the bit rate of the first frames, reports
