@@ -7,6 +7,7 @@ import pytest
 from api.exports.service import open_mix
 from api.stories.queries import list_degradations, view_scenes
 from graph.drive import RECURSION_LIMIT
+from nodes import segments, stitch
 from nodes.rows import derive_seed
 from storage import revisions, runs, stories
 from storage.models import RunState, Wait
@@ -38,6 +39,22 @@ async def test_story_becomes_a_mix_of_exactly_the_planned_length(studio, duratio
     mix = await _mix(studio, story.id)
     assert mix.shape == (2, round(duration_s * 44_100))
     assert np.isfinite(mix).all()
+
+
+async def test_jobs_of_clips_leave_nothing_to_render_to_the_step(studio, monkeypatch):
+    rendered = []
+
+    def render(piece, services):
+        rendered.append(piece)
+        return segments.render(piece, services)
+
+    monkeypatch.setattr(stitch, "render", render)
+    story = await studio.add("rain\nthunder\nbirds", duration_s=9.0, tail_s=1.0)
+
+    await studio.run(story.id)
+
+    assert rendered == []
+    assert (await _mix(studio, story.id)).shape == (2, 9 * 44_100)
 
 
 async def test_every_clip_but_the_last_is_rendered_with_a_tail(studio):

@@ -1,4 +1,5 @@
 import hashlib
+import io
 import resource
 import struct
 import subprocess
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiostory_core.audio.export import check_destination, export, wav_bytes
+from audiostory_core.audio.export import check_destination, export, wav_bytes, write_stretch
 from audiostory_core.audio.limiter import BLOCK
 from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.audio.pcm import FRAME_BYTES, au_bytes, flac_bytes, wav_header, wav_length
@@ -50,6 +51,38 @@ def test_export_writes_the_same_bytes_twice(tmp_path, segments, suffix) -> None:
         digests.add(hashlib.sha256((tmp_path / f"{name}{suffix}").read_bytes()).hexdigest())
 
     assert len(digests) == 1
+
+
+class _OtherWriter:
+    """Writes through a mix and a file of its own, as another process does; or ends midway."""
+
+    def __init__(self, segments, last_block: int | None = None) -> None:
+        self._segments = segments
+        self._last_block = last_block
+        self.stretch = (0, 0)
+
+    def begin(self, file, start: int, stop: int) -> None:
+        self.stretch = (start, stop)
+        if self._last_block is not None:
+            stop = min(start + self._last_block * BLOCK, stop)
+        with Mixdown(self._segments, PROGRAMME) as mix, io.FileIO(file, "r+") as written:
+            write_stretch(mix, written, start, stop, lambda done, total: None)
+
+    def finish(self) -> bool:
+        return self._last_block is None
+
+
+@pytest.mark.parametrize("last_blocks", [[None], [None, None, None], [0], [None, 1, 0]])
+def test_file_written_by_several_is_that_of_one(tmp_path, segments, last_blocks) -> None:
+    alone, shared = tmp_path / "alone.wav", tmp_path / "shared.wav"
+    writers = [_OtherWriter(segments, last_block) for last_block in last_blocks]
+    with Mixdown(segments, PROGRAMME) as mix:
+        export(mix, alone)
+        export(mix, shared, writers=writers)
+
+    assert shared.read_bytes() == alone.read_bytes()
+    assert writers[-1].stretch[1] == 210_008
+    assert writers[0].stretch[0] > 0
 
 
 def test_export_tells_its_progress_to_the_end(tmp_path, segments) -> None:

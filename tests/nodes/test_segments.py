@@ -1,0 +1,33 @@
+"""What the job of a clip renders is what the step stitch lays out."""
+
+import pytest
+
+from nodes.segments import lay_out, lay_out_around
+
+FILES = ["a", "b", "c", "d", "e"]
+LENGTHS = [90_000, 80_001, 5, 1, 70_000]  # the seam between 5 and 1 has no sample
+TAIL = 30_000
+
+
+def _around(place: int, made: set[int]) -> list[str]:
+    near = range(max(place - 1, 0), min(place + 2, len(FILES)))
+    files = [FILES[at] if at in made else None for at in near]
+    lengths = [LENGTHS[at] for at in near]
+    return [piece.key for piece in lay_out_around(near.index(place), files, lengths, TAIL)]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]])
+def test_each_segment_is_rendered_once_when_the_last_clip_it_needs_is_made(order):
+    made: set[int] = set()
+    rendered = []
+    for place in order:
+        made.add(place)
+        rendered += _around(place, made)
+
+    assert sorted(rendered) == sorted(piece.key for piece in lay_out(FILES, LENGTHS, TAIL))
+
+
+def test_clip_whose_neighbors_are_not_made_has_its_body():
+    [body] = _around(1, {1})
+
+    assert body in [piece.key for piece in lay_out(FILES, LENGTHS, TAIL)]
