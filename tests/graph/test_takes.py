@@ -166,6 +166,18 @@ async def test_every_clip_ever_made_stays_a_take_with_its_recipe(studio):
     assert takes[3].recipe["seed"] == 123
 
 
+async def test_what_the_check_finds_is_in_its_event_in_words_and_by_a_code(studio):
+    author = await _finished(studio, "rain\nnan hiss\nbirds")
+
+    kinds = {"clip.rerolled", "scene.flagged"}
+    noted = [event for event in await studio.events(author.story_id) if event.kind in kinds]
+
+    assert [event.kind for event in noted] == ["clip.rerolled", "clip.rerolled", "scene.flagged"]
+    for event in noted:
+        assert event.data["codes"] == ["not_finite"]
+        assert event.data["reasons"] == ["it holds values that are not numbers"]
+
+
 async def test_takes_that_were_undone_can_be_chosen(studio):
     author = await _finished(studio)
     await author.edit(_reword(2, "an owl"), accept=True)
