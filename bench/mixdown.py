@@ -1,4 +1,4 @@
-"""How many times faster than real time a mix is measured, programmed, exported and read.
+"""How many times faster than real time a mix is measured, mastered, exported and read.
 
     python -m bench.mixdown [--minutes 10]
 

@@ -17,7 +17,7 @@ from audiostory_core.errors import BadInput, StudioError
 from tests.support.permissions import respect_permissions
 from tests.support.signals import kept, noise, spiky, stitched
 
-PROGRAMME = MasterGain(4.0, limiting=True)
+MASTER_GAIN = MasterGain(4.0, limiting=True)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def segments(tmp_path_factory) -> tuple[MixSegment, ...]:
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".FLAC"])
 def test_export_holds_the_mix_to_the_last_bit_of_24(tmp_path, segments, suffix) -> None:
     path = tmp_path / f"story{suffix}"
-    with Mixdown(segments, PROGRAMME) as mix:
+    with Mixdown(segments, MASTER_GAIN) as mix:
         export(mix, path)
         expected = mix.read(0, mix.samples)
 
@@ -46,7 +46,7 @@ def test_export_holds_the_mix_to_the_last_bit_of_24(tmp_path, segments, suffix) 
 def test_export_writes_the_same_bytes_twice(tmp_path, segments, suffix) -> None:
     digests = set()
     for name in ("a", "b"):
-        with Mixdown(segments, PROGRAMME) as mix:
+        with Mixdown(segments, MASTER_GAIN) as mix:
             export(mix, tmp_path / f"{name}{suffix}")
         digests.add(hashlib.sha256((tmp_path / f"{name}{suffix}").read_bytes()).hexdigest())
 
@@ -65,7 +65,7 @@ class _OtherWriter:
         self.stretch = (start, stop)
         if self._last_block is not None:
             stop = min(start + self._last_block * BLOCK, stop)
-        with Mixdown(self._segments, PROGRAMME) as mix, io.FileIO(file, "r+") as written:
+        with Mixdown(self._segments, MASTER_GAIN) as mix, io.FileIO(file, "r+") as written:
             write_stretch(mix, written, start, stop, lambda done, total: None)
 
     def finish(self) -> bool:
@@ -76,7 +76,7 @@ class _OtherWriter:
 def test_file_written_by_several_is_that_of_one(tmp_path, segments, last_blocks) -> None:
     alone, shared = tmp_path / "alone.wav", tmp_path / "shared.wav"
     writers = [_OtherWriter(segments, last_block) for last_block in last_blocks]
-    with Mixdown(segments, PROGRAMME) as mix:
+    with Mixdown(segments, MASTER_GAIN) as mix:
         export(mix, alone)
         export(mix, shared, writers=writers)
 
@@ -122,11 +122,11 @@ def test_export_clips_what_no_mastering_has_limited(tmp_path) -> None:
 )
 def test_wav_bytes_are_those_of_the_exported_file(tmp_path, segments, first, last) -> None:
     path = tmp_path / "story.wav"
-    with Mixdown(segments, PROGRAMME) as mix:
+    with Mixdown(segments, MASTER_GAIN) as mix:
         export(mix, path)
     exported = path.read_bytes()
 
-    with Mixdown(segments, PROGRAMME) as mix:
+    with Mixdown(segments, MASTER_GAIN) as mix:
         served = b"".join(wav_bytes(mix, first, last))
 
     assert len(exported) == wav_length(210_008) == 1_260_092
