@@ -1,4 +1,4 @@
-"""Stories as bundles. They are restored on the command line: a body that large is none of HTTP's."""
+"""Stories as bundles. Restore is command-line only: backups are too large to upload."""
 
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
@@ -13,12 +13,12 @@ router = APIRouter(prefix="/stories", tags=["stories"])
     "/{story_id}/backup",
     response_class=Response,
     responses={200: {"description": "The bundle", "content": {MEDIA_TYPE: {}}}},
-    summary="A story as one file",
+    summary="Back up a story",
 )
 async def get_backup(story_id: str, state: AppStateDep) -> Response:
     """Return a story with every revision, take, clip and seam as a ZIP file.
 
-    `audiostory restore` puts it back, here or elsewhere. It is read once before it is sent: 503 if
+    `audiostory restore` restores it, here or elsewhere. All of it is read before it is sent: 503 if
     some of its audio is damaged.
     """
     bundle = await prepare(state.store, story_id)

@@ -37,8 +37,8 @@ CLIP_NAME = re.compile(r"([1-9]\d{0,6})(?:\.(\w+))?", re.ASCII)
 _CONTENT: dict[str, Any] = {kind.media_type: {} for kind in AudioKind}
 AUDIO: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole file", "content": _CONTENT},
-    206: {"description": "The range asked for", "content": _CONTENT},
-    304: {"description": "The client has it"},
+    206: {"description": "The requested range", "content": _CONTENT},
+    304: {"description": "The client's copy is current"},
 }
 Accept = Annotated[str, Header(description="Which of audio/wav and audio/flac; WAV if both.")]
 Place = Annotated[int, PathParameter(ge=1, le=1_000_000, description="Counts from 1.")]
@@ -46,7 +46,7 @@ Index = Annotated[str, PathParameter(description="Counts from 1, perhaps with .w
 Suffix = Annotated[str, PathParameter(json_schema_extra={"enum": list(AudioKind)})]
 
 
-@router.get("/{story_id}/mix", responses=AUDIO, summary="The mix by Accept")
+@router.get("/{story_id}/mix", responses=AUDIO, summary="Get the mix")
 @router.head("/{story_id}/mix", include_in_schema=False)
 async def get_mix(
     story_id: str, request: Request, state: AppStateDep, accept: Accept = "*/*"
@@ -55,7 +55,7 @@ async def get_mix(
     return await _mix(story_id, choose_kind(accept), request, state)
 
 
-@router.get("/{story_id}/mix.{suffix}", responses=AUDIO, summary="The mix by suffix")
+@router.get("/{story_id}/mix.{suffix}", responses=AUDIO, summary="Get the mix in a format")
 @router.head("/{story_id}/mix.{suffix}", include_in_schema=False)
 async def get_mix_file(
     story_id: str, suffix: Suffix, request: Request, state: AppStateDep
@@ -64,7 +64,7 @@ async def get_mix_file(
     return await _mix(story_id, _known(suffix), request, state)
 
 
-@router.get("/{story_id}/clips/{index}", responses=AUDIO, summary="The clip of one sub-event")
+@router.get("/{story_id}/clips/{index}", responses=AUDIO, summary="Get a clip")
 @router.head("/{story_id}/clips/{index}", include_in_schema=False)
 async def get_clip(
     story_id: str, index: Index, request: Request, state: AppStateDep, accept: Accept = "*/*"
@@ -89,18 +89,16 @@ async def get_clip(
 
 
 @router.get(
-    "/{story_id}/sub-events/{index}/takes", response_class=JSONResponse, summary="Its takes"
+    "/{story_id}/sub-events/{index}/takes", response_class=JSONResponse, summary="List takes"
 )
 async def get_takes(story_id: str, index: Place, state: AppStateDep) -> list[TakeView]:
-    """Return every clip ever wanted for a sub-event with its recipe, oldest first."""
+    """List every clip a sub-event ever had, oldest first, with its recipe."""
     async with state.store.database.read() as session:
         _, listed = await view_takes(session, story_id, index)
     return listed
 
 
-@router.get(
-    "/{story_id}/sub-events/{index}/takes/{take}", responses=AUDIO, summary="A take, to compare"
-)
+@router.get("/{story_id}/sub-events/{index}/takes/{take}", responses=AUDIO, summary="Get a take")
 @router.head("/{story_id}/sub-events/{index}/takes/{take}", include_in_schema=False)
 async def get_take(
     story_id: str,
@@ -110,7 +108,7 @@ async def get_take(
     state: AppStateDep,
     matched: bool = True,
 ) -> Response:
-    """Return a take as WAV, as loud as the other takes unless `matched` is false."""
+    """Return a take as WAV, at the loudness of the other takes unless `matched` is false."""
     async with state.store.database.read() as session:
         _, listed = await view_takes(session, story_id, index)
         view = next((view for view in listed if view.take == take), None)

@@ -30,10 +30,10 @@ def _refusals(operation: dict[str, Any]) -> dict[str, Any]:
     parameters = operation.get("parameters", [])
     refusals = {"429": problem_response("Too many requests, or too many streams", LATER)}
     if "security" in operation:
-        refusals["401"] = problem_response("A key is needed, and this is none", UNKNOWN)
-        refusals["403"] = problem_response("The key gives no leave for that")
+        refusals["401"] = problem_response("No valid key was sent", UNKNOWN)
+        refusals["403"] = problem_response("The key does not allow it")
     if any(parameter["in"] == "path" for parameter in parameters):
-        refusals["404"] = problem_response("It does not exist, or is another's")
+        refusals["404"] = problem_response("It does not exist, or belongs to another key")
     if "requestBody" in operation:
         refusals["413"] = problem_response("The body is too large")
     if parameters or "requestBody" in operation:

@@ -13,11 +13,11 @@ from storage.errors import Conflict
 router = APIRouter(tags=["keys"], dependencies=[Depends(needs_admin)])
 
 
-@router.post("/keys", status_code=201, summary="Make a key")
+@router.post("/keys", status_code=201, summary="Create a key")
 async def post_key(
     wanted: KeyCreate, state: AppStateDep, request: Request, response: Response
 ) -> KeyCreated:
-    """Make a key. It is shown this once; from the first one on, every request needs one."""
+    """Create a key. It is shown only once. Once there is a key, every request needs one."""
     async with state.store.database.write() as session:
         row, key = await keys.add(session, name=wanted.name, scopes=list(wanted.scopes))
         made = KeyCreated.model_validate(KeyView.of(row).model_dump() | {"key": key})
@@ -27,7 +27,7 @@ async def post_key(
     return made
 
 
-@router.get("/keys", summary="All keys")
+@router.get("/keys", summary="List keys")
 async def get_keys(state: AppStateDep) -> list[KeyView]:
     """List all keys, revoked ones too, oldest first."""
     async with state.store.database.read() as session:
@@ -36,7 +36,7 @@ async def get_keys(state: AppStateDep) -> list[KeyView]:
 
 @router.delete("/keys/{key_id}", status_code=204, summary="Revoke a key")
 async def delete_key(key_id: str, state: AppStateDep, request: Request) -> None:
-    """Revoke a key for good; its stories stay. 409 for the last one: without any, all come in."""
+    """Revoke a key for good; its stories stay. 409 for the last key: without one, anyone may call."""
     async with state.store.database.write() as session:
         before = await keys.count_valid(session)
         row = await keys.revoke(session, key_id)
@@ -48,7 +48,7 @@ async def delete_key(key_id: str, state: AppStateDep, request: Request) -> None:
     _keyring_of(request).forget()
 
 
-@router.get("/audit", summary="Who asked for what")
+@router.get("/audit", summary="List the audit log")
 async def get_audit(
     state: AppStateDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,

@@ -10,7 +10,7 @@ from storage.models import ApiKey, Audit
 
 
 class KeyScope(StrEnum):
-    """What a key gives leave to do."""
+    """What a key allows."""
 
     READ = "read"  # to look at and listen to its own stories
     WRITE = "write"  # to make stories and change its own
@@ -18,7 +18,7 @@ class KeyScope(StrEnum):
 
 
 class KeyCreate(BaseModel):
-    """The key an operator asks for."""
+    """A key to create."""
 
     model_config = ConfigDict(extra="forbid")
 

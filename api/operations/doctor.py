@@ -111,7 +111,7 @@ def _language_model(url: str) -> Finding:
     try:
         answer = httpx.get(f"{url.rstrip('/')}/v1/models", timeout=ANSWER_S, trust_env=False)
         names = [str(model["id"]) for model in answer.raise_for_status().json()["data"]]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         why_not = f"{url} does not answer ({error}): start it with `audiostory llm serve WEIGHTS`"
         return _finding("language model", why_not, "", is_needed=False)
     return _finding("language model", None, f"{url} serves {', '.join(names)}", is_needed=False)

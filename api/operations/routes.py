@@ -11,7 +11,7 @@ from api.http.access import needs_admin
 from api.http.deps import AppStateDep
 from api.http.errors import MEDIA_TYPE, Problem
 from api.operations.metrics import RequestFigures, StoreFigures, render
-from api.operations.readiness import Check, count_workers, examine
+from api.operations.readiness import HealthCheck, count_workers, examine
 from storage.stats import tally
 
 router = APIRouter(tags=["health"], dependencies=[Depends(needs_admin)])
@@ -19,29 +19,29 @@ health = APIRouter(prefix="/health", tags=["health"])  # needs no key
 TEXT = {"content": {CONTENT_TYPE_PLAIN_0_0_4: {"schema": {"type": "string"}}}}
 
 
-class Life(BaseModel):
+class Liveness(BaseModel):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
 
 
-class Readiness(Life):
-    """What is asked for will be made."""
+class Readiness(Liveness):
+    """The service can do its work."""
 
     workers: int  # that are alive
-    checks: list[Check]
+    checks: list[HealthCheck]
 
 
-class Unready(Problem):
-    """What keeps it from being made."""
+class NotReady(Problem):
+    """Why the service cannot do its work."""
 
-    checks: list[Check]
+    checks: list[HealthCheck]
 
 
-@health.get("/live", summary="Is it alive?")
-async def live() -> Life:
+@health.get("/live", summary="Check liveness")
+async def live() -> Liveness:
     """Answer as long as the process does."""
-    return Life()
+    return Liveness()
 
 
 @health.get(
@@ -50,10 +50,10 @@ async def live() -> Life:
     responses={
         503: {
             "description": "What is wrong, and the remedy",
-            "content": {MEDIA_TYPE: {"schema": Unready.model_json_schema()}},
+            "content": {MEDIA_TYPE: {"schema": NotReady.model_json_schema()}},
         }
     },
-    summary="Can it work?",
+    summary="Check readiness",
 )
 async def ready(state: AppStateDep, request: Request) -> Readiness | Response:
     """Answer 200 only if the store can be read and written and a worker is alive.
@@ -65,7 +65,7 @@ async def ready(state: AppStateDep, request: Request) -> Readiness | Response:
     wrong = [check for check in checks if not check.is_ok]
     if not wrong:
         return Readiness(workers=await count_workers(state), checks=checks)
-    unready = Unready(
+    unready = NotReady(
         title="Service Unavailable",
         status=503,
         detail=" ".join(f"{check.name}: {check.detail}" for check in wrong),
@@ -77,12 +77,12 @@ async def ready(state: AppStateDep, request: Request) -> Readiness | Response:
 
 @router.get(
     "/metrics",
-    summary="Figures for Prometheus",
+    summary="Get metrics for Prometheus",
     response_class=Response,
     responses={200: {"description": "Prometheus' text format", **TEXT}},
 )
 async def get_metrics(state: AppStateDep, request: Request) -> Response:
-    """Return figures of the store and of this process's requests; needs an admin key."""
+    """Return metrics of the store and of this process's requests; needs an admin key."""
     async with state.store.database.read() as session:
         tallies = await tally(session)
     requests: RequestFigures = request.app.state.figures

@@ -11,7 +11,7 @@ from api.store import OpenStore, opened_store
 from api.stories import handlers as story_handlers
 from api.stories.handlers import DONE
 from api.stories.queries import view_story
-from api.stories.schemas import Status
+from api.stories.schemas import StoryStatus
 from api.terminal import console
 from audiostory_core.errors import BadInput
 from audiostory_core.story.changes import Change, Edits
@@ -183,9 +183,9 @@ async def _tell_revision(
     length = f"{console.counted(len(revision.scenes), 'scene')}, {seconds_of(revision.samples):g} s"
     line = f"revision {revision.number}{named}: {revision.summary} ({length})"
     console.out.print(line, markup=False)
-    if view.status == Status.IN_REVIEW:
+    if view.status == StoryStatus.IN_REVIEW:
         console.show_review(view)
-    elif view.status != Status.FINISHED:
+    elif view.status != StoryStatus.FINISHED:
         console.out.print(f"go on with: audiostory resume {story_id}", markup=False)
 
 

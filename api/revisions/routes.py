@@ -30,14 +30,14 @@ Named = Annotated[
 ]
 
 
-@router.post("/{story_id}/changes", status_code=202, summary="Ask for a change")
+@router.post("/{story_id}/changes", status_code=202, summary="Change a story")
 async def post_change(story_id: str, wish: ChangeRequest, state: AppStateDep) -> StoryView:
-    """Ask for edits, more takes, another take or another plan.
+    """Edit scenes, make more takes, choose a take, or plan again.
 
-    The change is checked at once and made by the workers; follow the story's events. What only the
-    planner can tell (`chat` asks a language model) is found out then: the story's `refusal` says
-    why a change was not made, until another is asked for. The new mix
-    waits for approval, heard under the gain of the one before it, unless `accept` says otherwise.
+    The change is checked at once and made by the workers; follow the story's events. A change that
+    only the planner can judge (`chat` asks a language model) may be refused then: `refusal` of the
+    story says why, until the next change. The new mix waits for your approval unless `accept` is
+    true; until then it plays at the gain of the mix it replaces.
     """
     await service.ask(
         state.store.database,
@@ -51,9 +51,9 @@ async def post_change(story_id: str, wish: ChangeRequest, state: AppStateDep) ->
     return await _view(story_id, state)
 
 
-@router.post("/{story_id}/preview", summary="What would edits do?")
+@router.post("/{story_id}/preview", summary="Preview edits")
 async def post_preview(story_id: str, edits: Edits, state: AppStateDep) -> PreviewResponse:
-    """Say which clips edits would make again, and why, without making them; refuse what cannot be."""
+    """Return which clips the edits would make again, and why, without changing the story."""
     lines = await service.look_ahead(
         state.store.database, story_id, edits, state.words, state.settings.weights
     )
@@ -77,32 +77,32 @@ async def post_preview(story_id: str, edits: Edits, state: AppStateDep) -> Previ
     )
 
 
-@router.post("/{story_id}/approve", summary="Approve what it waits for")
+@router.post("/{story_id}/approve", summary="Approve the plan or the mix")
 async def post_approval(story_id: str, state: AppStateDep) -> StoryView:
     """Approve the plan or the mix that the story waits for; 409 if it waits for neither."""
     review = await service.approve(state.store.database, story_id)
     if review is None:
-        raise Conflict("The story does not wait for a review; its status tells what it does.")
+        raise Conflict("The story does not wait for a review; see its status.")
     return await _view(story_id, state)
 
 
-@router.post("/{story_id}/reject", status_code=202, summary="Plan it again")
+@router.post("/{story_id}/reject", status_code=202, summary="Reject the plan")
 async def post_rejection(story_id: str, rejection: RejectRequest, state: AppStateDep) -> StoryView:
-    """Have the story planned again; the remark tells the planner why."""
+    """Plan the story again; the remark tells the planner why."""
     await service.reject(state.store.database, story_id, rejection.remark, rejection.base)
     return await _view(story_id, state)
 
 
-@router.post("/{story_id}/cancel", summary="Stop working on it")
+@router.post("/{story_id}/cancel", summary="Cancel a story's work")
 async def post_cancel(story_id: str, state: AppStateDep) -> StoryView:
-    """Stop what is being done for the story; finished clips stay. 409 if nothing is."""
+    """Stop working on the story; finished clips stay. 409 if nothing is being done."""
     await service.cancel(state.store.database, story_id)
     return await _view(story_id, state)
 
 
-@router.post("/{story_id}/resume", status_code=202, summary="Go on with it")
+@router.post("/{story_id}/resume", status_code=202, summary="Resume a story")
 async def post_resume(story_id: str, state: AppStateDep) -> StoryView:
-    """Go on with a story that failed or was cancelled; nothing finished is made again."""
+    """Resume a story that failed or was cancelled; nothing finished is made again."""
     await service.resume(state.store.database, story_id)
     return await _view(story_id, state)
 
@@ -114,26 +114,26 @@ async def post_undo(story_id: str, state: AppStateDep) -> StoryView:
     return await _view(story_id, state)
 
 
-@router.post("/{story_id}/redo", summary="Redo what was undone")
+@router.post("/{story_id}/redo", summary="Redo the last undone change")
 async def post_redo(story_id: str, state: AppStateDep) -> StoryView:
-    """Go forward to the revision that was undone last; 409 if nothing was."""
+    """Go forward to the revision that was undone last; 409 if there is none."""
     await service.redo(state.store.database, story_id)
     return await _view(story_id, state)
 
 
-@router.get("/{story_id}/revisions", summary="Its history")
+@router.get("/{story_id}/revisions", summary="List revisions")
 async def get_revisions(
     story_id: str,
     state: AppStateDep,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     before: Annotated[int | None, Query(ge=1, le=2**31)] = None,
 ) -> list[RevisionView]:
-    """Return the revisions of a story with what each changed, newest first."""
+    """List the revisions of a story, newest first, with what each changed."""
     async with state.store.database.read() as session:
         return await view_revisions(session, story_id, limit, before)
 
 
-@router.post("/{story_id}/revisions/{named}/current", summary="Go to a revision")
+@router.post("/{story_id}/revisions/{named}/current", summary="Switch to a revision")
 async def post_current(story_id: str, named: Named, state: AppStateDep) -> StoryView:
     """Make a revision the current one."""
     await service.switch(state.store.database, story_id, named)
@@ -144,7 +144,7 @@ async def post_current(story_id: str, named: Named, state: AppStateDep) -> Story
 async def put_name(
     story_id: str, named: Named, naming: RenameRequest, state: AppStateDep
 ) -> StoryView:
-    """Name a revision, so that it is found again."""
+    """Give a revision a name, which other routes accept in place of its number."""
     await service.name(state.store.database, story_id, named, naming.name)
     return await _view(story_id, state)
 
@@ -153,21 +153,19 @@ async def put_name(
 async def post_branch(
     story_id: str, named: Named, state: AppStateDep, caller: HasCaller
 ) -> StoryView:
-    """Begin a story of its own as this revision; nothing is made again for it."""
+    """Create a story that starts as this revision; nothing is made again for it."""
     begun = await service.branch(state.store.database, story_id, named, caller.key_id)
     return await _view(begun.id, state)
 
 
-@router.get(
-    "/{story_id}/diff", response_class=PlainTextResponse, summary="What differs between revisions?"
-)
+@router.get("/{story_id}/diff", response_class=PlainTextResponse, summary="Compare two revisions")
 async def get_diff(
     story_id: str,
     state: AppStateDep,
     before: Annotated[str, Query(max_length=100, description="Number or name")],
     after: Annotated[str, Query(max_length=100, description="Number or name")],
 ) -> str:
-    """Tell in words how two revisions differ."""
+    """Describe in words how two revisions differ."""
     return await service.difference(state.store.database, story_id, before, after)
 
 

@@ -9,12 +9,12 @@ from audiostory_core.story.plan import LONGEST_INSTRUCTION, SubEvent
 
 
 class ChangeRequest(BaseModel):
-    """A change, and what it is asked against."""
+    """A change to a story."""
 
     model_config = ConfigDict(extra="forbid")
 
     change: Change
-    accept: Annotated[bool, Field(description="Do not stop for the author with the new mix.")] = (
+    accept: Annotated[bool, Field(description="Do not wait for your approval of the new mix.")] = (
         False
     )
     base: Annotated[
@@ -23,7 +23,7 @@ class ChangeRequest(BaseModel):
 
 
 class RejectRequest(BaseModel):
-    """Why a plan is planned again."""
+    """Why the plan is rejected."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,7 +32,7 @@ class RejectRequest(BaseModel):
 
 
 class RenameRequest(BaseModel):
-    """A name for a revision; null takes it away."""
+    """A name for a revision; null removes it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,7 +40,7 @@ class RenameRequest(BaseModel):
 
 
 class PreviewLine(BaseModel):
-    """What becomes of one scene."""
+    """What edits would do to one scene."""
 
     number: int | None  # after the edits; null: deleted
     was: int | None  # before the edits; null: new

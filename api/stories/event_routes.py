@@ -24,7 +24,7 @@ AfterNumber = Annotated[int, Query(ge=0, le=2**62, description="Where Last-Event
     "/{story_id}/events",
     response_class=EventSourceResponse,
     dependencies=[Depends(one_stream)],
-    summary="A story's events, live",
+    summary="Stream a story's events",
 )
 async def get_events(
     story_id: str,
@@ -33,9 +33,10 @@ async def get_events(
     after: AfterNumber = 0,
     progress: Annotated[bool, Query(description="Add `progress`, once a second.")] = False,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Stream the events after `Last-Event-ID`, then those to come, without gap or duplicate.
+    """Stream the events after `Last-Event-ID`, then new ones, without gap or duplicate.
 
-    A comment comes every 15 s of silence. `progress` has no number: it is not replayed.
+    A comment is sent after every 15 s of silence. `progress` events have no id: they are not
+    replayed.
     """
     database = state.store.database
     heard = after if last_event_id is None else last_event_id
@@ -61,9 +62,9 @@ async def get_events(
             await _rest(state, seen, is_measuring=progress)
 
 
-@router.get("/{story_id}/progress", summary="How far it is")
+@router.get("/{story_id}/progress", summary="Get a story's progress")
 async def get_progress(story_id: str, state: AppStateDep) -> Progress:
-    """Return how far its newest run is, and when its mix will be made."""
+    """Return the progress of the newest run, and when its mix should be ready."""
     async with state.store.database.read() as session:
         return await measure(session, story_id)
 

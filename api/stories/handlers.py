@@ -16,7 +16,7 @@ from api.settings import Settings
 from api.store import OpenStore, opened_store
 from api.stories.forking import list_writers
 from api.stories.queries import detail_story, list_seams, view_story
-from api.stories.schemas import SceneView, Status, StoryCreate, StoryDetail, StoryView
+from api.stories.schemas import SceneView, StoryCreate, StoryDetail, StoryStatus, StoryView
 from api.stories.service import check_usable, create_story
 from api.terminal import console
 from audiostory_core.errors import BadInput
@@ -135,9 +135,9 @@ async def _is_attended(store: OpenStore, session: AsyncSession) -> bool:
 
 
 def _as_it_stands(view: View, is_attended: bool) -> View:
-    if is_attended or view.status not in (Status.QUEUED, Status.RUNNING):
+    if is_attended or view.status not in (StoryStatus.QUEUED, StoryStatus.RUNNING):
         return view
-    return view.model_copy(update={"status": Status.WAITING})
+    return view.model_copy(update={"status": StoryStatus.WAITING})
 
 
 async def make_and_write(
@@ -186,7 +186,7 @@ async def make_and_write(
         return BAD_INPUT
     async with store.database.read() as session:
         detail, scenes = await detail_story(session, story_id)
-    if detail.status == Status.FAILED or run.waits_for == Wait.CLIP_REVIEW:
+    if detail.status == StoryStatus.FAILED or run.waits_for == Wait.CLIP_REVIEW:
         console.err.print(f"audiostory: {detail.error}", markup=False, soft_wrap=True)
         return BAD_INPUT if run.is_bad_input else FAILED
     written = target if detail.is_accepted is not None else None
@@ -268,7 +268,7 @@ async def _report(
     console.show_degradations(detail.degradations)
     if target is not None:
         console.show_written(target, detail)
-    if detail.status == Status.IN_REVIEW:
+    if detail.status == StoryStatus.IN_REVIEW:
         console.show_review(detail)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.stories.schemas import SceneView, Status, StoryDetail, StoryView
+from api.stories.schemas import SceneView, StoryDetail, StoryStatus, StoryView
 from audiostory_core.story.plan import seconds_of
 from storage import clips, mixes, revisions, stories
 from storage.models import Clip, ClipState, Revision, Run, RunState, SceneVersion, Story, Wait
@@ -27,11 +27,11 @@ class Remarks:
     error: str | None
 
 
-def status_of(run: Run) -> Status:
+def status_of(run: Run) -> StoryStatus:
     """Return a story's status from its newest run."""
     if run.state == RunState.PARKED:
-        return Status.RUNNING if run.waits_for == Wait.CLIPS else Status.IN_REVIEW
-    return Status(run.state)
+        return StoryStatus.RUNNING if run.waits_for == Wait.CLIPS else StoryStatus.IN_REVIEW
+    return StoryStatus(run.state)
 
 
 def view_story(story: Story, run: Run, revision: Revision | None) -> StoryView:

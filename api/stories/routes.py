@@ -15,7 +15,7 @@ from storage import deletion, stories
 router = APIRouter(prefix="/stories", tags=["stories"])
 
 
-@router.post("", status_code=202, summary="Ask for a story")
+@router.post("", status_code=202, summary="Create a story")
 async def post_story(
     wanted: StoryCreate,
     state: AppStateDep,
@@ -23,9 +23,9 @@ async def post_story(
     response: Response,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> StoryView:
-    """Ask for a story. It is queued and made by the workers; follow its events.
+    """Create a story. It is queued, and the workers make it; follow its events.
 
-    The same Idempotency-Key with the same body gives the same story again.
+    Repeating the request with the same Idempotency-Key returns the same story.
     """
     database = state.store.database
     check_usable(wanted, state.settings)
@@ -37,30 +37,30 @@ async def post_story(
         return view_story(*await stories.load(session, story.id))
 
 
-@router.get("", summary="All stories")
+@router.get("", summary="List stories")
 async def get_stories(
     state: AppStateDep,
     caller: HasCaller,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
 ) -> StoryPage:
-    """List the stories that are there for your key, newest first."""
+    """List the stories that your key may see, newest first."""
     async with state.store.database.read() as session:
         rows = await stories.list_newest(session, limit, offset, caller.sees_only)
         total = await stories.count(session, caller.sees_only)
     return StoryPage(stories=[view_story(*row) for row in rows], total=total)
 
 
-@router.get("/{story_id}", summary="One story")
+@router.get("/{story_id}", summary="Get a story")
 async def get_story(story_id: str, state: AppStateDep) -> StoryDetail:
-    """Return a story with its plan's remarks and its mix's measures."""
+    """Return a story with the notes on its plan and the measures of its mix."""
     async with state.store.database.read() as session:
         return await describe_story(session, story_id)
 
 
-@router.get("/{story_id}/sub-events", summary="Its sub-events")
+@router.get("/{story_id}/sub-events", summary="List a story's sub-events")
 async def get_sub_events(story_id: str, state: AppStateDep) -> list[SceneView]:
-    """Return the sub-events in order; none before the story is planned."""
+    """Return the sub-events in order; the list is empty until the story is planned."""
     async with state.store.database.read() as session:
         _, _, revision = await stories.load(session, story_id)
         return await view_scenes(session, revision)
@@ -69,14 +69,14 @@ async def get_sub_events(story_id: str, state: AppStateDep) -> list[SceneView]:
 @router.delete(
     "/{story_id}",
     status_code=204,
-    responses={409: problem_response("It is being worked on, or waits for its author")},
+    responses={409: problem_response("It is being worked on, or waits for you")},
     summary="Delete a story",
 )
 async def delete_story(story_id: str, state: AppStateDep) -> None:
-    """Delete a story; branches keep the scenes they share with it.
+    """Delete a story. Branches keep the scenes they share with it.
 
-    409 while it is worked on or waits for its author: cancel it first. Its audio goes with the
-    next `audiostory gc`.
+    409 while it is being worked on or waits for you: cancel it first. Its audio is removed by the
+    next `audiostory gc --delete`.
     """
     async with state.store.database.write() as session:
         await deletion.delete_story(session, story_id)

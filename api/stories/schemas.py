@@ -62,7 +62,7 @@ class StoryCreate(BaseModel):
     ] = None
 
 
-class Status(StrEnum):
+class StoryStatus(StrEnum):
     """Where a story stands."""
 
     QUEUED = "queued"
@@ -78,7 +78,7 @@ class StoryView(BaseModel):
     """A story at a glance."""
 
     id: str
-    status: Status
+    status: StoryStatus
     instruction: str
     language: str | None
     duration_s: float | None  # None until planned, if the author left it open

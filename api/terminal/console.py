@@ -24,7 +24,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from api.stories.schemas import SceneView, Status, StoryDetail, StoryView
+from api.stories.schemas import SceneView, StoryDetail, StoryStatus, StoryView
 from api.terminal.shown import escaped, shown
 from audiostory_core.story.plan import SpeechLayer, StoryPlan, SubEvent
 
@@ -197,9 +197,9 @@ def show_story(detail: StoryDetail) -> None:
         out.print(f"[yellow]not changed[/] {escape(detail.refusal)}")
     if detail.mastering:
         out.print(escape(mastering_line(detail.mastering)))
-    if detail.status == Status.IN_REVIEW:
+    if detail.status == StoryStatus.IN_REVIEW:
         show_review(detail)
-    if detail.status == Status.WAITING:
+    if detail.status == StoryStatus.WAITING:
         out.print(f"go on with: audiostory resume {detail.id}", soft_wrap=True)
 
 

@@ -13,14 +13,13 @@ from storage import webhooks
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
 
-@router.post("", status_code=201, summary="Be told of events")
+@router.post("", status_code=201, summary="Create a webhook")
 async def post_webhook(
     wanted: WebhookCreate, state: AppStateDep, caller: HasCaller, response: Response
 ) -> WebhookCreated:
-    """Have events posted to an address, signed as Standard Webhooks has it.
+    """Post events to an address, signed as Standard Webhooks specifies.
 
-    The answer is the only one that holds the secret. An address that is not on the Internet is
-    refused.
+    Only this response holds the secret. An address that is not on the Internet is refused.
     """
     database = state.store.database
     if wanted.story_id is not None:
@@ -32,7 +31,7 @@ async def post_webhook(
     return made
 
 
-@router.get("", summary="Your webhooks")
+@router.get("", summary="List webhooks")
 async def get_webhooks(state: AppStateDep, caller: HasCaller) -> list[WebhookView]:
     """List the webhooks, oldest first."""
     async with state.store.database.read() as session:
@@ -42,38 +41,38 @@ async def get_webhooks(state: AppStateDep, caller: HasCaller) -> list[WebhookVie
         ]
 
 
-@router.get("/{webhook_id}", summary="One webhook")
+@router.get("/{webhook_id}", summary="Get a webhook")
 async def get_webhook(webhook_id: str, state: AppStateDep, caller: HasCaller) -> WebhookView:
     """Return a webhook."""
     async with state.store.database.read() as session:
         return WebhookView.of(await webhooks.get(session, webhook_id, caller.sees_only))
 
 
-@router.delete("/{webhook_id}", status_code=204, summary="Be told no more")
+@router.delete("/{webhook_id}", status_code=204, summary="Delete a webhook")
 async def delete_webhook(webhook_id: str, state: AppStateDep, caller: HasCaller) -> None:
-    """Remove a webhook and what was on its way to it."""
+    """Delete a webhook and its pending deliveries."""
     async with state.store.database.write() as session:
         webhook = await webhooks.get(session, webhook_id, caller.sees_only)
         await webhooks.remove(session, webhook)
 
 
-@router.get("/{webhook_id}/deliveries", summary="What was sent")
+@router.get("/{webhook_id}/deliveries", summary="List deliveries")
 async def get_deliveries(
     webhook_id: str,
     state: AppStateDep,
     caller: HasCaller,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> list[DeliveryView]:
-    """List what was sent or is on its way to a webhook, newest first."""
+    """List what was sent, or is to be sent, to a webhook, newest first."""
     async with state.store.database.read() as session:
         await webhooks.get(session, webhook_id, caller.sees_only)
         rows = await webhooks.list_deliveries(session, webhook_id, limit)
     return [DeliveryView.of(delivery, kind) for delivery, kind in rows]
 
 
-@router.post("/{webhook_id}/test", status_code=202, summary="Try it")
+@router.post("/{webhook_id}/test", status_code=202, summary="Send a test event")
 async def post_test(webhook_id: str, state: AppStateDep, caller: HasCaller) -> DeliveryView:
-    """Put a `webhook.test` on its way; the deliveries tell what became of it."""
+    """Queue a `webhook.test`; its delivery shows the result."""
     async with state.store.database.write() as session:
         webhook = await webhooks.get(session, webhook_id, caller.sees_only)
         delivery = await webhooks.add_test(session, webhook)

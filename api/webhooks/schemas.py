@@ -11,7 +11,7 @@ from storage.models import Delivery, DeliveryState, Webhook
 
 
 class WebhookCreate(BaseModel):
-    """The webhook somebody asks for."""
+    """A webhook to create."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -21,11 +21,11 @@ class WebhookCreate(BaseModel):
     ]
     story_id: Annotated[
         str | None,
-        Field(max_length=40, description="Hear of this story alone; without it, of all your own."),
+        Field(max_length=40, description="Only this story's events (default: all your stories)."),
     ] = None
     kinds: Annotated[
         list[EventKind],
-        Field(max_length=50, description="Such as clip.finished; without any, every kind."),
+        Field(max_length=50, description="Such as clip.finished (default: every kind)."),
     ] = []
 
 

@@ -299,7 +299,7 @@ def _explanation(error: BaseException) -> str:
 
 
 def body_of(outgoing: Outgoing) -> bytes:
-    """Return the body of a delivery: an event as Standard Webhooks has it."""
+    """Return the body of a delivery: an event as Standard Webhooks specifies."""
     data = {"story_id": outgoing.story_id, "number": outgoing.number} | outgoing.data
     at = datetime.fromtimestamp(outgoing.at, UTC).isoformat().replace("+00:00", "Z")
     payload = {"type": outgoing.kind, "timestamp": at, "data": data}

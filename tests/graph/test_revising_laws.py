@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from api.revisions import approval
 from api.revisions import service as revision_service
 from audiostory_core.errors import BadInput
 from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes
@@ -148,7 +147,7 @@ class Walk:
 
     async def _approve(self) -> None:
         self.done.append("approve")
-        await approval.approve(self.author.studio.store.database, self.author.story_id)
+        await revision_service.approve(self.author.studio.store.database, self.author.story_id)
 
     async def _length(self) -> int:
         return len((await self.author.revision()).scenes)

@@ -11,7 +11,6 @@ from sqlalchemy import inspect, select
 
 from api.engines import catalog
 from api.exports.service import open_mix
-from api.revisions import approval
 from api.revisions import service as revision_service
 from api.revisions.queries import view_takes
 from api.revisions.schemas import TakeView
@@ -103,7 +102,7 @@ class Author:
         return await self.wait()
 
     async def approve(self) -> Run:
-        assert await approval.approve(self.studio.store.database, self.story_id)
+        assert await revision_service.approve(self.studio.store.database, self.story_id)
         return await self.wait()
 
     async def undo(self) -> Run:

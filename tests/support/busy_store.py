@@ -15,7 +15,6 @@ import uvicorn
 from api.app import create_app
 from api.http.deps import AppState
 from api.operations.serving import _Server
-from api.revisions import approval
 from api.revisions import service as revision_service
 from api.settings import Settings
 from api.store import open_store
@@ -178,7 +177,7 @@ class StockedService:
         revised = await self._add("rain\nsnow\nhail", 3.0)
         for story_id in (finished, planned, mixed, broken, failed, cancelled, revised):
             await self._studio.settle(story_id)
-        await approval.approve(database, mixed)
+        await revision_service.approve(database, mixed)
         await revision_service.cancel(database, cancelled)
         reword = {"op": "reword", "sub_event": 2, "caption": "thunder"}
         await revision_service.ask(
