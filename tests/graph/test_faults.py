@@ -62,11 +62,11 @@ async def test_unforeseen_error_of_an_engine_ends_the_worker_and_its_leases(stud
     story = await studio.add("rain")
     working, studio.engine = studio.engine, Engine()
     with pytest.raises(BrokenEngine):
-        await asyncio.wait_for(studio.run(story.id), 10)
+        await asyncio.wait_for(studio.run(story.id), 60)
     assert not list(studio.store.workers.iterdir())
 
     studio.engine = working
-    run = await asyncio.wait_for(studio.run(story.id), 10)
+    run = await asyncio.wait_for(studio.run(story.id), 60)
     assert run.state == RunState.FINISHED
 
 
