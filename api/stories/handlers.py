@@ -194,7 +194,7 @@ async def make_and_write(
 
     try:
         with console.story_progress(is_shown=not as_json) as bar:
-            async with measuring(store.database, story_id, bar.show):
+            async with measuring(store.database, story_id, bar.show if bar.is_drawn else None):
                 run = await local_run.make_story(
                     store, settings, story_id, listen, partial(console.show_held, story_id)
                 )
