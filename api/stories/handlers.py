@@ -28,7 +28,7 @@ from storage.progress import Progress, measure
 from storage.worker_lock import count_alive, is_dead
 
 DONE, FAILED, BAD_INPUT, DEGRADED = 0, 1, 2, 3
-MEASURE_S = 0.5  # between two measurements of progress
+MEASURE_S = 1.0  # between two measurements of progress
 View = TypeVar("View", bound=StoryView)
 
 
@@ -174,7 +174,7 @@ async def make_and_write(
 
     try:
         with console.story_progress(is_shown=not as_json) as bar:
-            async with _measuring(store.database, story_id, bar.show):
+            async with _measuring(store.database, story_id, bar.show if bar.is_drawn else None):
                 run = await local_run.make_story(
                     store, settings, story_id, listen, partial(console.show_held, story_id)
                 )
@@ -199,9 +199,15 @@ async def make_and_write(
 
 @asynccontextmanager
 async def _measuring(
-    database: Database, story_id: str, show: Callable[[Progress], None]
+    database: Database, story_id: str, show: Callable[[Progress], None] | None
 ) -> AsyncIterator[None]:
-    """Show a story's progress for the duration of the block, and once more at its end."""
+    """Show a story's progress for the duration of the block, and once more at its end.
+
+    Nothing is measured where nobody watches (None).
+    """
+    if show is None:
+        yield
+        return
     meter = _Meter(database, story_id, show)
     task = asyncio.create_task(meter.measure_often())
     try:

@@ -87,6 +87,11 @@ class StoryBar:
         self._line = line
         self._task = line.add_task("planning", total=None, clips="", left="")
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether anybody sees it: not in a pipe, and not beside JSON."""
+        return not self._line.disable
+
     def hear(self, event: Event) -> None:
         """Tell which step an event begins."""
         if event.kind in STEPS:

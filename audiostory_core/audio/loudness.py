@@ -133,6 +133,17 @@ def measure_waveform(
     return measure_blocks(parts, before, after)
 
 
+def measure_energies(waveform: Waveform) -> NDArray[np.float64]:
+    """Return the energies of the whole 100 ms bins of a [2, N] waveform with silence around it."""
+    state = np.zeros((len(K_WEIGHTING), CHANNELS, 2))
+    energies = _Bins(ENERGY_BIN, np.add)
+    for at in range(0, waveform.shape[1], READ):
+        block = waveform[:, at : at + READ]
+        weighted, state = signal.sosfilt(K_WEIGHTING, block, axis=1, zi=state)
+        energies.extend(np.square(weighted, out=weighted).sum(axis=0))
+    return bin_energies([SegmentLoudness(energies.samples, energies.values(), np.zeros(0, "f4"))])
+
+
 def measure_segment(segment: MixSegment) -> SegmentLoudness:
     """Measure a slice of a file, streaming; what surrounds it in the file is its context.
 

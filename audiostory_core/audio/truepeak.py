@@ -14,6 +14,7 @@ KAISER_BETA = 6.0
 CHUNK = 8192  # samples worked on at once; fits a processor's cache
 HOP = 32  # samples estimated by one product; longer ones multiply more zeros
 ROWS = 8  # hops in one product: so small a one BLAS does in one thread, whatever the machine
+GRAIN = 16  # samples; divides what a hop reads
 HOPS_AT_ONCE = 16 * ROWS  # what they need is small enough for malloc to keep it
 # Of the highest sample. Rounding in single precision, of an estimate and of what is exact alike,
 # is within 2 * REACH * 2**-24 * OVERSHOOT, a tenth of it.
@@ -65,30 +66,66 @@ def leading_true_peaks(stretch: Waveform, starts: NDArray[np.int64]) -> NDArray[
         [N] linear.
     """
     samples = stretch.shape[1] - 2 * REACH
-    hops = samples // (ROWS * HOP) * ROWS
+    hops = samples // HOP
     whole = hops * HOP
     peaks = np.zeros(samples, np.float32)
     peaks[whole:] = true_peaks(stretch[:, whole:])
     if hops:
         inner = stretch[:, : whole + 2 * REACH]
-        chosen = np.flatnonzero(_may_lead(_estimates(inner, hops), starts, _margin(inner)))
+        chosen = _leading_hops(inner, starts)
         at = chosen * HOP + np.arange(HOP + 2 * REACH)[:, None]
         peaks[:whole].reshape(hops, HOP)[chosen] = _oversampled(stretch[:, at]).T
     return peaks
 
 
-def _estimates(stretch: Waveform, hops: int) -> NDArray[np.float32]:
-    """Return the true peak of each hop to within `_margin`, [hops]."""
-    estimates = np.empty(hops, np.float32)
-    for first in range(0, hops, HOPS_AT_ONCE):
-        last = min(first + HOPS_AT_ONCE, hops)
-        part = stretch[:, first * HOP : last * HOP + 2 * REACH]
-        windows = np.lib.stride_tricks.sliding_window_view(part[:, 1:], len(_PRODUCT), axis=1)
-        between = windows[:, ::HOP].reshape(-1, ROWS, len(_PRODUCT)) @ _PRODUCT
-        highest = np.abs(between, out=between).max(axis=2).reshape(len(part), -1)
-        samples = np.abs(part[:, REACH:-REACH]).reshape(len(part), -1, HOP).max(axis=2)
-        estimates[first:last] = np.maximum(highest, samples).max(axis=0)
-    return estimates
+def highest_true_peak(waveform: Waveform) -> float:
+    """Return the highest true peak of a [C, N] waveform with silence around it, linear."""
+    stretch = np.pad(waveform, ((0, 0), (REACH, REACH)))
+    return float(leading_true_peaks(stretch, np.zeros(1, np.int64)).max(initial=0.0))
+
+
+def _leading_hops(stretch: Waveform, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the hops in which the highest value of a bin may lie.
+
+    Estimated are only those whose samples allow more than the highest sample of their bins.
+    """
+    highest = np.abs(stretch).max(axis=0)
+    edges = np.arange((len(highest) - 2 * REACH) // HOP) * HOP
+    bins = tuple(np.searchsorted(starts, at, side="right") - 1 for at in (edges, edges + HOP - 1))
+    reached = highest[REACH:-REACH].reshape(-1, HOP).max(axis=1)
+    near = highest.reshape(-1, GRAIN).max(axis=1)
+    near = np.maximum.reduce([near[k : len(near) - 4 + k : 2] for k in range(5)])
+    allowed = near * np.float32(OVERSHOOT * (1 + MARGIN))
+    chosen = np.flatnonzero(~(allowed <= _rivals(reached, *bins)))  # what is not a number leads
+    estimates = _estimates(stretch, chosen)
+    bins = tuple(each[chosen] for each in bins)
+    margin = MARGIN * float(highest.max())
+    return chosen[~(estimates < _rivals(estimates, *bins) - 2 * margin)]
+
+
+def _rivals(
+    heights: NDArray[np.float32], first: NDArray[np.int64], last: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return for each hop what it has to exceed to lead its first bin or its last one."""
+    lead = np.zeros(int(last.max(initial=0)) + 1, np.float32)
+    inside = first == last
+    np.maximum.at(lead, first[inside], heights[inside])
+    return np.minimum(lead[first], lead[last])
+
+
+def _estimates(stretch: Waveform, hops: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the true peaks of some hops to within a margin, [len(hops)]."""
+    windows = np.lib.stride_tricks.sliding_window_view(stretch, HOP + 2 * REACH, axis=1)[:, ::HOP]
+    filled = np.append(hops, np.repeat(hops[-1:], -len(hops) % ROWS))
+    estimates = np.empty(len(filled), np.float32)
+    for at in range(0, len(filled), HOPS_AT_ONCE):
+        part = windows[:, filled[at : at + HOPS_AT_ONCE]].reshape(-1, ROWS, HOP + 2 * REACH)
+        between = part[..., 1:] @ _PRODUCT
+        highest = np.abs(between, out=between).max(axis=2)
+        samples = np.abs(part[..., REACH:-REACH]).max(axis=2)
+        both = np.maximum(highest, samples).reshape(len(stretch), -1)
+        estimates[at : at + HOPS_AT_ONCE] = both.max(axis=0)
+    return estimates[: len(hops)]
 
 
 def _product() -> NDArray[np.float32]:
@@ -100,24 +137,6 @@ def _product() -> NDArray[np.float32]:
 
 
 _PRODUCT = _product()
-
-
-def _margin(stretch: Waveform) -> float:
-    return MARGIN * float(np.abs(stretch).max())
-
-
-def _may_lead(
-    estimates: NDArray[np.float32], starts: NDArray[np.int64], margin: float
-) -> NDArray[np.bool_]:
-    """Tell for each hop whether the highest value of a bin that it touches may lie in it."""
-    edges = np.arange(len(estimates)) * HOP
-    first = np.searchsorted(starts, edges, side="right") - 1
-    last = np.searchsorted(starts, edges + HOP - 1, side="right") - 1
-    lead = np.zeros(len(starts), np.float32)
-    inside = first == last
-    np.maximum.at(lead, first[inside], estimates[inside])
-    rivals = np.minimum(lead[first], lead[last])
-    return ~(estimates < rivals - 2 * margin)  # what is not a number leads
 
 
 def _oversampled(stretch: Waveform) -> NDArray[np.float32]:

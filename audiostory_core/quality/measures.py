@@ -12,11 +12,11 @@ import numpy as np
 from audiostory_core.audio.loudness import (
     BIN,
     MOMENTARY_BINS,
-    bin_energies,
     integrated_lufs,
-    measure_waveform,
+    measure_energies,
 )
 from audiostory_core.audio.pcm import Waveform
+from audiostory_core.audio.truepeak import highest_true_peak
 from audiostory_core.story.plan import CHANNELS
 
 SILENT_DBFS = -70.0  # a 100 ms bin below is silent: under the noise of a quiet room at any volume
@@ -78,19 +78,18 @@ def measure(waveform: Waveform, expected_samples: int) -> Measures:
     finite = bool(np.isfinite(waveform).all())
     if not finite or not waveform.size or waveform.shape[0] != CHANNELS:
         return Measures(finite, exact, 0.0, 0.0, FLOOR_DB, FLOOR_DB, 0.0, 0, 1.0, None)
-    loudness = measure_waveform(waveform)
     bins = bin_powers(waveform)
     return Measures(
         finite=True,
         exact_length=exact,
         peak=sample_peak(waveform),
-        true_peak=loudness.true_peak,
+        true_peak=highest_true_peak(waveform),
         rms_db=rms_db(bins),
         loudest_db=loudest_db(bins),
         dc=offset(waveform),
         clipped_samples=clipped_samples(waveform),
         silent_fraction=silent_fraction(bins),
-        loudness_lufs=integrated_lufs(bin_energies([loudness])),
+        loudness_lufs=integrated_lufs(measure_energies(waveform)),
     )
 
 

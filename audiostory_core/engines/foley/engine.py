@@ -20,7 +20,7 @@ from audiostory_core.engines.foley.scene.script import ROOM_TONE, Cue, Reader, S
 from audiostory_core.engines.foley.sound import Kind, Mention
 from audiostory_core.engines.foley.speech.manner import Manners
 from audiostory_core.engines.foley.speech.speech import Speech
-from audiostory_core.engines.foley.words.lexicon import Lexicon
+from audiostory_core.engines.foley.words.lexicon import shipped
 from audiostory_core.engines.protocol import (
     UNWATCHED,
     Capabilities,
@@ -54,7 +54,7 @@ class Foley:
         speech: Speaks | None = None,
     ) -> None:
         self._kinds = load_kinds() if kinds is None else kinds
-        self._reader = reader or Lexicon.load()
+        self._reader = reader or shipped()
         self._speech = speech or Speech()
         self._scenes = SceneRenderer(self._kinds, self._speech)
         self._capabilities = Capabilities(

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from audiostory_core.engines.foley.sound import Shape
-from audiostory_core.engines.foley.words.lexicon import Lexicon
+from audiostory_core.engines.foley.words.lexicon import shipped
 from audiostory_core.engines.foley.words.reading import Reading
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.language import CODES, Language, Languages, any_phrase
@@ -118,10 +118,6 @@ class Reviser:
         self._lengths = LengthReader(languages.entries)
 
     @cached_property
-    def _lexicon(self) -> Lexicon:
-        return Lexicon.load()
-
-    @cached_property
     def _change_words(self) -> dict[str, ChangeWords]:
         return {code: ChangeWords.of(entry) for code, entry in self._entries.items()}
 
@@ -166,10 +162,7 @@ class Reviser:
         """Return what a scene of one language, spoken of in another, is changed with."""
         language = self._languages.named(code)
         wording = Wording(
-            self._lexicon,
-            language,
-            change_words(self._entries[code]),
-            self._change_words[code].hedges,
+            shipped(), language, change_words(self._entries[code]), self._change_words[code].hedges
         )
         return language, self._change_words[change_code], wording, self._lengths
 

@@ -4,6 +4,8 @@ The text is read once into clauses (reading.py), time is shared among them (sche
 each share becomes one sub-event, or several that continue each other (storyboard.py).
 """
 
+from functools import cache
+
 from audiostory_core.planners.clauses.change import Reviser
 from audiostory_core.planners.clauses.language import Languages
 from audiostory_core.planners.clauses.length import LengthReader
@@ -16,16 +18,22 @@ from audiostory_core.planners.protocol import Brief
 from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent, check_instruction
 
 
+@cache
+def _readers() -> tuple[Languages, TimeReader, Reviser, RemarkReader]:
+    """Return what reads words, the same for all planners of a process: loading it takes a while."""
+    languages = Languages.load()
+    reviser = Reviser(languages)
+    remarks = RemarkReader(reviser, LengthReader(languages.entries))
+    return languages, TimeReader(languages.entries), reviser, remarks
+
+
 class Clauses:
     """Plans a story by the clauses, times and quotes of its instruction."""
 
     name = "clauses"
 
     def __init__(self) -> None:
-        self._languages = Languages.load()
-        self._times = TimeReader(self._languages.entries)
-        self._reviser = Reviser(self._languages)
-        self._remarks = RemarkReader(self._reviser, LengthReader(self._languages.entries))
+        self._languages, self._times, self._reviser, self._remarks = _readers()
 
     def plan(self, brief: Brief) -> StoryPlan:
         """Return ordered sub-events that cover the whole instruction in the requested time.

@@ -31,6 +31,7 @@ What a phrase may be, in the files that list the kinds of sound:
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Self
@@ -205,6 +206,12 @@ class Lexicon:
             numbers=numbers,
             adjectives="previous" if romance else "next",
         )
+
+
+@cache
+def shipped() -> Lexicon:
+    """Return the lexicon that foley ships, one for planner and engine: its tables take a while."""
+    return Lexicon.load()
 
 
 class _Reader:
