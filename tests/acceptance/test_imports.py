@@ -38,7 +38,7 @@ def _run(folder, *args):
         [sys.executable, "-c", RUN, *args],
         cwd=folder,
         env={"AUDIOSTORY_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT), "PATH": ""},
-        stdin=subprocess.DEVNULL,
+        input="",  # a pipe that is closed: nobody supervises
         capture_output=True,
         text=True,
         check=True,
@@ -55,7 +55,7 @@ def _run(folder, *args):
         (["show", "ID", "--json"], SAMPLES | SOUND | GRAPH | DRAWING | SERVER),
         (["resume", "ID", "-o", "again.wav"], SOUND | GRAPH | DRAWING | SERVER),
         (["revise", "ID", "1", "--change", "make it quieter"], DRAWING | {"fastapi", "uvicorn"}),
-        (["worker", "--supervised"], DRAWING | {"fastapi", "uvicorn", "rich"}),
+        (["worker", "--supervised"], DRAWING | {"fastapi", "uvicorn"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

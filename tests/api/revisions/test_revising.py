@@ -341,16 +341,24 @@ async def test_revisions_are_named_and_gone_to(story):
     assert_problem(await story.client.post(f"{path}/the first/current"), 404)
 
 
-@pytest.mark.parametrize("named", ["9", "nowhere", "-1", "٣", "99999999999999999999", "%00"])
+@pytest.mark.parametrize("named", ["9", "nowhere", "-1", "٣", "99999999999999999999"])
 async def test_revision_that_is_not_there_is_not_found(story, named):
+    await _assert_refused(story, named, 404)
+
+
+async def test_revision_whose_name_no_database_can_hold_is_bad_input(story):
+    await _assert_refused(story, "%00", 422)
+
+
+async def _assert_refused(story, named, status):
     paths = [f"/revisions/{named}/current", f"/revisions/{named}/branch"]
 
     for path in paths:
-        assert_problem(await story.post(path), 404)
+        assert_problem(await story.post(path), status)
     assert_problem(
-        await story.client.put(f"{story.path}/revisions/{named}/name", json={"name": "x"}), 404
+        await story.client.put(f"{story.path}/revisions/{named}/name", json={"name": "x"}), status
     )
-    assert_problem(await story.client.get(f"{story.path}/diff?before=1&after={named}"), 404)
+    assert_problem(await story.client.get(f"{story.path}/diff?before=1&after={named}"), status)
 
 
 async def test_difference_of_two_revisions_is_text(story):
