@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import IO, Any
 
 
-async def when_orphaned(stop: Callable[[], None], pipe: IO[Any] = sys.stdin) -> None:
-    """Have `stop` called once a pipe closes whose other end is with who started us."""
+async def when_orphaned(stop: Callable[[], None], pipe: IO[Any] | None = None) -> None:
+    """Have `stop` called once a pipe, standard input by default, closes at the end of who started us."""
 
     class Orphaned(asyncio.Protocol):
         def connection_lost(self, error: Exception | None) -> None:
             stop()
 
-    await asyncio.get_running_loop().connect_read_pipe(Orphaned, pipe)
+    await asyncio.get_running_loop().connect_read_pipe(Orphaned, pipe or sys.stdin)
