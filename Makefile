@@ -13,6 +13,8 @@ PROCESSOR := $(if $(shell command -v nvidia-smi),cuda,cpu)
 PIP := -m pip --disable-pip-version-check --quiet
 LOCKED := $(PIP) install --require-hashes --no-deps
 OURSELVES := $(PIP) install --no-deps --no-build-isolation --editable .
+# pip compiles what it installs, but not an editable checkout: each command would, where Python may not write.
+COMPILE_OURSELVES := -m compileall -q api graph nodes audiostory_core storage migrations
 TORCH := requirements/torch-$(PROCESSOR).txt
 
 # vLLM has an environment of its own: what it pins does not go with what the studio needs.
@@ -95,6 +97,7 @@ $(LOCK_ENV)/bin/uv:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python $(LOCKED) -r requirements/story.txt
 	$(BIN)/python $(OURSELVES)
+	$(BIN)/python $(COMPILE_OURSELVES)
 	touch $@
 
 .venv/installed-dev: pyproject.toml requirements/dev.txt $(TORCH)
@@ -102,6 +105,7 @@ $(LOCK_ENV)/bin/uv:
 	$(BIN)/python $(LOCKED) -r requirements/dev.txt
 	$(BIN)/python $(LOCKED) -r $(TORCH)
 	$(BIN)/python $(OURSELVES)
+	$(BIN)/python $(COMPILE_OURSELVES)
 	touch $@ .venv/installed
 
 vllm-env: $(VLLM_ENV)/installed-$(PROCESSOR)
