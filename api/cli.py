@@ -23,7 +23,7 @@ from api.stories import commands as story_commands
 from api.terminal.shown import shown
 from api.webhooks import commands as webhook_commands
 from audiostory_core.errors import BadInput, StudioError
-from storage.errors import BadText, Conflict, NotFound, StoreError
+from storage.errors import StoreError, StoreUnusable
 
 DONE, FAILED, BAD_INPUT, DEGRADED, INTERRUPTED = 0, 1, 2, 3, 130
 COLLECT_AFTER = 50_000  # objects; at Python's 700, importing alone collects a hundred times
@@ -84,9 +84,10 @@ def main() -> None:
         code = INTERRUPTED
     except typer.TyperException as error:
         code = _complain(error.format_message(), BAD_INPUT)
-    except (BadInput, NotFound, Conflict, BadText) as error:
-        code = _complain(str(error), BAD_INPUT)
-    except (StudioError, StoreError) as error:
+    except (BadInput, StoreError) as error:
+        is_away = isinstance(error, StoreUnusable) and error.is_passing
+        code = _complain(str(error), FAILED if is_away else BAD_INPUT)
+    except StudioError as error:
         code = _complain(str(error), FAILED)
     except (BrokenPipeError, SystemExit) as error:
         if BrokenPipeError not in (type(error), type(error.__context__)):

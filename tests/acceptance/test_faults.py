@@ -55,7 +55,7 @@ def finished(tmp_path_factory):
 
 
 def assert_explained(ended, *words: str) -> None:
-    assert ended.returncode == 1, ended.stderr
+    assert ended.returncode == 2, ended.stderr
     assert "Traceback" not in ended.stderr
     (error,) = [line for line in ended.stderr.splitlines() if line.startswith("audiostory: ")]
     for word in words:
