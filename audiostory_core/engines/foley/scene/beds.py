@@ -135,9 +135,16 @@ def _render_block(kind: Kind, seed: int, shape: Shape, at: int, channel: int) ->
 
 def _joined(before: Single, after: Single) -> Single:
     """Crossfade at constant power whether the two blocks are alike or not."""
-    theta = (np.arange(OVERLAP) + 0.5) * (np.pi / 2 / OVERLAP)
+    cosine, sine, sine_twice = _fades()
     power = float(np.sum(before**2, dtype=float) * np.sum(after**2, dtype=float))
     product = float(np.sum(before * after, dtype=float))
     alike = max(0.0, product / np.sqrt(power)) if power > 0 else 0.0
-    gain = np.sqrt(1 + alike * np.sin(2 * theta))
-    return ((before * np.cos(theta) + after * np.sin(theta)) / gain).astype(np.float32)
+    gain = np.sqrt(1 + alike * sine_twice)
+    return ((before * cosine + after * sine) / gain).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _fades() -> tuple[Array, Array, Array]:
+    """Return the fade out, the fade in, and twice their product, [OVERLAP] each."""
+    theta = (np.arange(OVERLAP) + 0.5) * (np.pi / 2 / OVERLAP)
+    return np.cos(theta), np.sin(theta), np.sin(2 * theta)
