@@ -189,7 +189,11 @@ def _room_tone(sound: Sound) -> Samples:
     t = times(sound.samples, sound.start)
     hum = sum(gain * sine(mains_hz * k * t) for k, gain in zip((1, 2, 4), hum_gains, strict=True))
     air = np.stack([sloped(rng, sound.samples, slope_db) for _ in range(2)])
-    return air + 0.02 * rng.standard_normal(air.shape) + hum
+    hiss = rng.standard_normal(air.shape)
+    hiss *= 0.02
+    air += hiss
+    air += hum
+    return air
 
 
 def _thunder(sound: Sound) -> Samples:

@@ -40,6 +40,7 @@ MAX_SUBJECT_LIFT_DB = 8.0
 
 ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU, OFFSET_LUFS = -70.0, -10.0, -0.691  # of BS.1770
 FRAME = 2 * SAMPLE_RATE // 5  # 400 ms
+FRAMES_AT_ONCE = 16  # which one transform takes in step, four times as fast as one by one
 BLOCK = 44  # samples
 HOLD = 3  # blocks either side of a peak over which the gain stays down
 RELEASE_DB = 0.25  # a block: 6 dB in 24 ms, too slow to follow the waves of a bass
@@ -165,16 +166,18 @@ def gated_lufs(waveform: Single) -> float | None:
 def frame_power(waveform: Single) -> Array:
     """Return the K-weighted mean square of each 400 ms, channels added; a short rest counts."""
     checkpoint()
-    frames = -(-waveform.shape[-1] // FRAME)
-    power = np.zeros(frames)
+    count = -(-waveform.shape[-1] // FRAME)
+    power = np.zeros(count)
     weight = _k_power()
+    frames = np.zeros((count, FRAME), np.float32)
     for channel in waveform:
-        for at in range(frames):
-            part = channel[at * FRAME : (at + 1) * FRAME]
-            if part.any():
-                spectrum = fft.rfft(part, FRAME)
-                square = spectrum.real**2 + spectrum.imag**2
-                power[at] += 2 * float(np.sum(square * weight, dtype=float)) / FRAME**2
+        frames.reshape(-1)[: channel.size] = channel
+        heard = np.flatnonzero(frames.any(axis=1))
+        for at in range(0, heard.size, FRAMES_AT_ONCE):
+            part = heard[at : at + FRAMES_AT_ONCE]
+            spectrum = fft.rfft(frames[part])
+            square = spectrum.real**2 + spectrum.imag**2
+            power[part] += 2 * np.sum(square * weight, axis=1, dtype=float) / FRAME**2
     return power
 
 
