@@ -172,7 +172,7 @@ def frame_power(waveform: Single) -> Array:
     frames = np.zeros((count, FRAME), np.float32)
     for channel in waveform:
         frames.reshape(-1)[: channel.size] = channel
-        heard = np.flatnonzero(frames.any(axis=1))
+        heard = np.flatnonzero((frames.max(axis=1) != 0) | (frames.min(axis=1) != 0))
         for at in range(0, heard.size, FRAMES_AT_ONCE):
             part = heard[at : at + FRAMES_AT_ONCE]
             spectrum = fft.rfft(frames[part])
