@@ -47,8 +47,12 @@ def _rain(sound: Sound) -> Samples:
         bed = bandpass(white(rng, sound.samples), low_hz, top_hz, 1)
         for hertz in drop_hz:
             train = impulses(rng, sound.samples, rate_hz / 3)
-            bed += drop_gain * (ring(train, hertz, 0.0025) + train)
-        return gust * bed
+            drops = ring(train, hertz, 0.0025)
+            drops += train
+            drops *= drop_gain
+            bed += drops
+        bed *= gust
+        return bed
 
     return np.stack([channel(), channel()])
 
