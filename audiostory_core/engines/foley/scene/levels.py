@@ -186,9 +186,10 @@ def block_peaks(waveform: Real) -> Array:
     checkpoint()
     starts = np.arange(0, waveform.shape[-1], BLOCK)
     channels = waveform[None, :] if waveform.ndim == 1 else waveform
-    high = np.maximum.reduceat(channels, starts, axis=-1).max(axis=0)
-    low = np.minimum.reduceat(channels, starts, axis=-1).min(axis=0)
-    return np.maximum(high, -low).astype(np.float64)
+    highest = np.abs(channels[0])
+    for channel in channels[1:]:
+        np.maximum(highest, np.abs(channel), out=highest)
+    return np.maximum.reduceat(highest, starts).astype(np.float64)
 
 
 @lru_cache(maxsize=1)
