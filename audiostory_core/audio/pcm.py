@@ -26,10 +26,12 @@ def pcm24(waveform: Waveform) -> NDArray[np.int32]:
     Returns:
         [N, C] in the upper 24 bits of each int32, the layout that libsndfile reads.
     """
-    scaled = waveform.T * np.float64(FULL_SCALE)
-    np.rint(scaled, out=scaled)
-    np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled)
-    words = scaled.astype(np.int32)
+    words = np.empty(waveform.shape[::-1], np.int32)
+    for channel, samples in enumerate(waveform):
+        scaled = samples * np.float64(FULL_SCALE)
+        np.rint(scaled, out=scaled)
+        np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled)
+        words[:, channel] = scaled
     words <<= 8
     return words
 

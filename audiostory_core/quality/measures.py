@@ -106,7 +106,9 @@ def offset(waveform: Waveform) -> float:
 def bin_powers(waveform: Waveform) -> BinPowers:
     """Cut a clip into bins of 100 ms; the last may be shorter."""
     starts = np.arange(0, waveform.shape[1], BIN)
-    squares = np.square(waveform, dtype=np.float64).sum(axis=0)
+    squares = np.zeros(waveform.shape[1])
+    for channel in waveform:
+        squares += np.square(channel, dtype=np.float64)
     counts = np.diff([*starts, waveform.shape[1]]) * waveform.shape[0]
     return BinPowers(np.add.reduceat(squares, starts), counts)
 

@@ -47,8 +47,12 @@ def _rain(sound: Sound) -> Samples:
         bed = bandpass(white(rng, sound.samples), low_hz, top_hz, 1)
         for hertz in drop_hz:
             train = impulses(rng, sound.samples, rate_hz / 3)
-            bed += drop_gain * (ring(train, hertz, 0.0025) + train)
-        return gust * bed
+            drops = ring(train, hertz, 0.0025)
+            drops += train
+            drops *= drop_gain
+            bed += drops
+        bed *= gust
+        return bed
 
     return np.stack([channel(), channel()])
 
@@ -189,7 +193,11 @@ def _room_tone(sound: Sound) -> Samples:
     t = times(sound.samples, sound.start)
     hum = sum(gain * sine(mains_hz * k * t) for k, gain in zip((1, 2, 4), hum_gains, strict=True))
     air = np.stack([sloped(rng, sound.samples, slope_db) for _ in range(2)])
-    return air + 0.02 * rng.standard_normal(air.shape) + hum
+    hiss = rng.standard_normal(air.shape)
+    hiss *= 0.02
+    air += hiss
+    air += hum
+    return air
 
 
 def _thunder(sound: Sound) -> Samples:

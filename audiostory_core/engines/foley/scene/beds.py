@@ -71,23 +71,23 @@ class BedRenderer:
         """Return the bed's samples from `bed.start` on, [2, samples]."""
         kind = self._kinds[bed.kind]
         gain = self._gain(bed.kind, bed.seed, _dry_shape(bed.shape)) * 10 ** (bed.gain_db / 20)
-        dry = self._dry(kind, bed, samples)
+        canvas = self._joined_blocks(kind, bed, samples)
         checkpoint()
-        dry = levels.softened(dry * np.float32(gain), self._ceiling(kind, bed))
+        canvas *= np.float32(gain)  # in place, blocks and all: pages anew cost more than samples
+        skip = bed.start - blocks_of(bed, samples).start * HOP
+        dry = levels.softened(canvas, self._ceiling(kind, bed))[:, skip : skip + samples]
         return place_in_space(dry, bed.shape, 0.0, stretch=stretch).direct
 
-    def _dry(self, kind: Kind, bed: Bed, samples: int) -> Single:
+    def _joined_blocks(self, kind: Kind, bed: Bed, samples: int) -> Single:
         blocks = self._blocks(kind, bed, samples)
         checkpoint()
-        first = blocks_of(bed, samples).start
         canvas = np.concatenate([block[:, :HOP] for block in blocks], axis=1)
         for at, (before, after) in enumerate(pairwise(blocks), start=1):
             canvas[:, at * HOP : at * HOP + OVERLAP] = _joined(before[:, HOP:], after[:, :OVERLAP])
-        if first == 0:
+        if blocks_of(bed, samples).start == 0:
             entrance = dsp.seconds(ENTRANCE_S)
             canvas[:, :entrance] *= np.linspace(0, 1, entrance, dtype=np.float32)
-        skip = bed.start - first * HOP
-        return canvas[:, skip : skip + samples]
+        return canvas
 
     def _blocks(self, kind: Kind, bed: Bed, samples: int) -> list[Single]:
         texture = (bed.kind, bed.seed, _dry_shape(bed.shape))
@@ -135,9 +135,16 @@ def _render_block(kind: Kind, seed: int, shape: Shape, at: int, channel: int) ->
 
 def _joined(before: Single, after: Single) -> Single:
     """Crossfade at constant power whether the two blocks are alike or not."""
-    theta = (np.arange(OVERLAP) + 0.5) * (np.pi / 2 / OVERLAP)
+    cosine, sine, sine_twice = _fades()
     power = float(np.sum(before**2, dtype=float) * np.sum(after**2, dtype=float))
     product = float(np.sum(before * after, dtype=float))
     alike = max(0.0, product / np.sqrt(power)) if power > 0 else 0.0
-    gain = np.sqrt(1 + alike * np.sin(2 * theta))
-    return ((before * np.cos(theta) + after * np.sin(theta)) / gain).astype(np.float32)
+    gain = np.sqrt(1 + alike * sine_twice)
+    return ((before * cosine + after * sine) / gain).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _fades() -> tuple[Array, Array, Array]:
+    """Return the fade out, the fade in, and twice their product, [OVERLAP] each."""
+    theta = (np.arange(OVERLAP) + 0.5) * (np.pi / 2 / OVERLAP)
+    return np.cos(theta), np.sin(theta), np.sin(2 * theta)

@@ -40,9 +40,11 @@ MAX_SUBJECT_LIFT_DB = 8.0
 
 ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU, OFFSET_LUFS = -70.0, -10.0, -0.691  # of BS.1770
 FRAME = 2 * SAMPLE_RATE // 5  # 400 ms
+FRAMES_AT_ONCE = 16  # which one transform takes in step, four times as fast as one by one
 BLOCK = 44  # samples
 HOLD = 3  # blocks either side of a peak over which the gain stays down
 RELEASE_DB = 0.25  # a block: 6 dB in 24 ms, too slow to follow the waves of a bass
+BENT_AT_ONCE = 1 << 16  # samples; their magnitudes fit a processor's cache
 KNEE = 0.75  # of the ceiling: where a soft ceiling begins to bend
 
 
@@ -114,9 +116,11 @@ def softened(waveform: NDArray[F], ceiling: float) -> NDArray[F]:
     knee = KNEE * ceiling
     room = ceiling - knee
     flat = waveform.reshape(-1)
-    at = np.flatnonzero(np.abs(flat) > knee)
-    over = np.abs(flat[at]) - knee
-    flat[at] = np.sign(flat[at]) * (knee + room * np.tanh(over / room))
+    for first in range(0, flat.size, BENT_AT_ONCE):
+        part = flat[first : first + BENT_AT_ONCE]
+        at = np.flatnonzero(np.abs(part) > knee)
+        over = np.abs(part[at]) - knee
+        part[at] = np.sign(part[at]) * (knee + room * np.tanh(over / room))
     return waveform
 
 
@@ -165,16 +169,18 @@ def gated_lufs(waveform: Single) -> float | None:
 def frame_power(waveform: Single) -> Array:
     """Return the K-weighted mean square of each 400 ms, channels added; a short rest counts."""
     checkpoint()
-    frames = -(-waveform.shape[-1] // FRAME)
-    power = np.zeros(frames)
+    count = -(-waveform.shape[-1] // FRAME)
+    power = np.zeros(count)
     weight = _k_power()
+    frames = np.zeros((count, FRAME), np.float32)
     for channel in waveform:
-        for at in range(frames):
-            part = channel[at * FRAME : (at + 1) * FRAME]
-            if part.any():
-                spectrum = fft.rfft(part, FRAME)
-                square = spectrum.real**2 + spectrum.imag**2
-                power[at] += 2 * float(np.sum(square * weight, dtype=float)) / FRAME**2
+        frames.reshape(-1)[: channel.size] = channel
+        heard = np.flatnonzero((frames.max(axis=1) != 0) | (frames.min(axis=1) != 0))
+        for at in range(0, heard.size, FRAMES_AT_ONCE):
+            part = heard[at : at + FRAMES_AT_ONCE]
+            spectrum = fft.rfft(frames[part])
+            square = spectrum.real**2 + spectrum.imag**2
+            power[part] += 2 * np.sum(square * weight, axis=1, dtype=float) / FRAME**2
     return power
 
 
@@ -183,9 +189,10 @@ def block_peaks(waveform: Real) -> Array:
     checkpoint()
     starts = np.arange(0, waveform.shape[-1], BLOCK)
     channels = waveform[None, :] if waveform.ndim == 1 else waveform
-    high = np.maximum.reduceat(channels, starts, axis=-1).max(axis=0)
-    low = np.minimum.reduceat(channels, starts, axis=-1).min(axis=0)
-    return np.maximum(high, -low).astype(np.float64)
+    highest = np.abs(channels[0])
+    for channel in channels[1:]:
+        np.maximum(highest, np.abs(channel), out=highest)
+    return np.maximum.reduceat(highest, starts).astype(np.float64)
 
 
 @lru_cache(maxsize=1)

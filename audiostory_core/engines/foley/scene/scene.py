@@ -213,7 +213,9 @@ class _Performance:
             advance(work.of_playing(turns[at], self._slot(turns)))
 
     def duck(self, events: Single, under: Single) -> Single:
-        """Return the gain of what lies under the speech, [N]."""
+        """Return the gain of what lies under the speech, [N], or [1] where nobody speaks."""
+        if not self._spoken:
+            return np.ones(1, np.float32)
         samples, ramp = self._order.samples, dsp.seconds(DUCK_S)
         at = np.linspace(0, samples, max(2, samples // dsp.seconds(0.01)))
         gain_db = np.zeros(at.size)

@@ -99,7 +99,15 @@ class Placed:
     """A sound put into space."""
 
     direct: Single  # [2, N]
-    send: Single  # [N], what the room hears of it
+    heard: Real  # [N] or [2, N], through the air but from everywhere
+    send_gain: Array  # of what reaches the walls: [1], or [K] control points
+
+    @property
+    def send(self) -> Single:
+        """What the room hears of it, [N]; made when it is wanted, for beds send nothing."""
+        heard = self.heard
+        mono = heard if heard.ndim == 1 else 0.5 * (heard[0] + heard[1])
+        return (mono * _stretched(self.send_gain, mono.size)).astype(np.float32)
 
 
 def place_in_space(
@@ -123,9 +131,7 @@ def place_in_space(
     gain_db = fade_curve(shape, samples, stretch)
     heard = _through_air(dry, distance)
     direct = _pan(heard, pan, 10 ** ((FAR_DB * distance + gain_db) / 20))
-    mono = heard if heard.ndim == 1 else 0.5 * (heard[0] + heard[1])
-    send = mono * _stretched(10 ** ((FAR_SEND_DB * distance + gain_db) / 20), samples)
-    return Placed(direct, send.astype(np.float32))
+    return Placed(direct, heard, 10 ** ((FAR_SEND_DB * distance + gain_db) / 20))
 
 
 def distance_curve(shape: Shape, samples: int, stretch: Stretch = WHOLE) -> Array:
@@ -161,7 +167,7 @@ def reverberate(send: Single, room: RoomName) -> Single:
     checkpoint()
     response = ROOMS[room].impulse_response
     wet = signal.oaconvolve(send[None, :], response, axes=-1)[:, : send.size]
-    return (wet * np.float32(10 ** (ROOMS[room].wet_db / 20))).astype(np.float32)
+    return np.asarray(wet * np.float32(10 ** (ROOMS[room].wet_db / 20)), np.float32)
 
 
 def _course(samples: int, stretch: Stretch) -> Array:
@@ -231,7 +237,8 @@ def _pan(heard: Real, pan: Array, gain: Array) -> Single:
     middle_gain = np.float32(1.0 if heard.ndim == 1 else np.sqrt(2))
     for channel, weight in enumerate((np.cos(angle), np.sin(angle))):
         source = heard if heard.ndim == 1 else heard[channel]
-        panned[channel] = source * _stretched(weight * gain, samples)
+        weights = _stretched(weight * gain, samples)
+        np.multiply(source, weights, out=panned[channel], casting="same_kind")
         panned[channel] *= middle_gain
     if pan.size == 1 and heard.ndim == 1:
         _delay_far_ear(panned, float(pan[0]))

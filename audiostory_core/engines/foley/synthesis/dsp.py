@@ -16,7 +16,7 @@ from audiostory_core.story.plan import SAMPLE_RATE
 
 Array = NDArray[np.float64]
 Real = NDArray[np.float64] | NDArray[np.float32]
-AT_ONCE = 1 << 20  # samples between two checkpoints: some 10 ms of a filter's work
+AT_ONCE = 1 << 21  # samples between two checkpoints: some 20 ms of a filter's work
 F = TypeVar("F", np.float32, np.float64)
 
 
