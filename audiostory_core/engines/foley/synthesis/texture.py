@@ -142,8 +142,8 @@ def impulses(
     gains = np.exp(sigma * np.clip(rng.standard_normal(count), -2.5, 2.0) - sigma**2)
     signs = np.where(rng.random(count) < 0.5, -1.0, 1.0)
     at = rng.integers(0, samples, count)
-    train: Array = np.bincount(at, weights=gains * signs, minlength=samples)
-    return train.astype(np.float64, copy=False)  # counting nothing gives whole numbers
+    train = np.bincount(at, weights=gains * signs, minlength=samples)
+    return train.astype(np.float64, copy=False)
 
 
 def unit_impulse(length_s: float) -> Array:

@@ -152,3 +152,43 @@ def test_line_lies_clear_of_the_beds(bed):
     said = np.argsort(tone)[-20:]
     rest = power[said].sum(axis=1) - tone[said]
     assert 10 * np.log10(np.mean(tone[said]) / np.mean(rest)) > 10.0
+
+
+def test_power_of_frames_is_that_of_each_by_itself(rng):
+    waveform = rng.standard_normal((2, 40 * levels.FRAME + 777)).astype(np.float32)
+    waveform[:, 3 * levels.FRAME : 9 * levels.FRAME] = 0.0
+    waveform[1, : 5 * levels.FRAME] = 0.0
+
+    each = [
+        levels.frame_power(waveform[:, at : at + levels.FRAME])[0]
+        for at in range(0, waveform.shape[1], levels.FRAME)
+    ]
+
+    assert np.array_equal(levels.frame_power(waveform), each)
+    assert not levels.frame_power(waveform)[3:9].any()
+
+
+@pytest.mark.parametrize("channels", [(), (1,), (2,)])
+def test_peaks_of_blocks_are_the_largest_magnitudes(rng, channels):
+    waveform = rng.standard_normal((*channels, 10 * levels.BLOCK + 5)).astype(np.float32)
+
+    blocks = [
+        np.abs(waveform[..., at : at + levels.BLOCK]).max()
+        for at in range(0, waveform.shape[-1], levels.BLOCK)
+    ]
+
+    assert np.array_equal(levels.block_peaks(waveform), blocks)
+
+
+def test_softening_is_the_same_wherever_a_sample_stands(rng):
+    waveform = rng.standard_normal((2, levels.BENT_AT_ONCE + 1000)).astype(np.float32)
+    knee, room = levels.KNEE * 2.0, (1 - levels.KNEE) * 2.0
+    magnitude = np.abs(waveform)
+    bent = np.sign(waveform) * (knee + room * np.tanh((magnitude - knee) / room))
+    expected = np.where(magnitude > knee, bent, waveform)
+
+    softened = levels.softened(waveform.copy(), 2.0)
+
+    assert np.allclose(softened, expected, rtol=1e-6)
+    assert np.any(softened != waveform)
+    assert np.abs(softened).max() <= 2.0

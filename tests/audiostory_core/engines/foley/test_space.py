@@ -108,3 +108,14 @@ def test_larger_rooms_ring_longer():
         return np.argmax(energy < 1e-3 * energy[0]) / SECOND
 
     assert ringing_s("small") < ringing_s("room") < ringing_s("hall") < ringing_s("cave")
+
+
+@pytest.mark.parametrize("shape", [Shape(), Shape(distance=0.5), Shape(motion="approaching")])
+def test_room_hears_the_middle_of_a_stereo_sound(noise, shape):
+    stereo = np.stack([noise, noise[::-1]])
+    placed = place_in_space(stereo, shape, 0.4)
+    mono = place_in_space(0.5 * (stereo[0] + stereo[1]), shape, 0.4)
+
+    assert placed.send.shape == noise.shape
+    assert placed.send.dtype == np.float32
+    assert np.allclose(placed.send, mono.send, atol=1e-5)

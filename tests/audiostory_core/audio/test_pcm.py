@@ -1,0 +1,18 @@
+import numpy as np
+
+from audiostory_core.audio.pcm import FULL_SCALE, pcm24, pcm24_bytes
+
+
+def test_samples_are_rounded_and_clipped_to_24_bits_and_interleaved():
+    step = 1 / FULL_SCALE
+    waveform = np.array([[0.0, 0.25, 1.5, -1.5], [step, -0.25, 0.5 * step, 1.0]], np.float32)
+
+    words = pcm24(waveform)
+
+    assert words.dtype == np.int32
+    assert words.flags.c_contiguous
+    assert (words >> 8).T.tolist() == [
+        [0, FULL_SCALE // 4, FULL_SCALE - 1, -FULL_SCALE],
+        [1, -FULL_SCALE // 4, 0, FULL_SCALE - 1],
+    ]
+    assert pcm24_bytes(waveform)[:6] == bytes([0, 0, 0, 1, 0, 0])
