@@ -155,24 +155,24 @@ async def test_process_goes_on_beside_the_clip_it_made_or_at_its_share_of_the_re
         for key in keys:
             await clips.want(session, run, key, "tone", "{}")
 
-    async def claim(turn: int | None, share: float) -> int:
+    async def claim(tag: int | None, share: float) -> int:
         async with studio.store.database.write() as session:
-            near = clips.Near(turn, share)
+            near = clips.Near(tag, share)
             [clip] = await clips.claim(session, "a", LEASE_S, ["tone"], 1, story.id, near)
-        assert keys.index(clip.key) + first == clip.turn
-        return clip.turn - first + 1
+        assert keys.index(clip.key) + first == clip.start_tag
+        return clip.start_tag - first + 1
 
     async with studio.store.database.read() as session:
         listed = await clips.list_by_key(session, keys)
-    first = min(clip.turn for clip in listed.values())
+    first = min(clip.start_tag for clip in listed.values())
 
-    def turn_of(number: int) -> int:
+    def tag_of(number: int) -> int:
         return number + first - 1
 
     assert await claim(None, 0.0) == 1
     assert await claim(None, 0.5) == 6  # of 2 … 10
-    assert await claim(turn_of(6), 0.5) == 7
-    assert [await claim(turn_of(number), 0.0) for number in (1, 2, 3, 4)] == [2, 3, 4, 5]
-    assert await claim(turn_of(5), 0.0) == 8  # the first that is left
-    assert await claim(turn_of(7), 0.5) == 10  # of 9 and 10
-    assert await claim(turn_of(10), 0.99) == 9
+    assert await claim(tag_of(6), 0.5) == 7
+    assert [await claim(tag_of(number), 0.0) for number in (1, 2, 3, 4)] == [2, 3, 4, 5]
+    assert await claim(tag_of(5), 0.0) == 8  # the first that is left
+    assert await claim(tag_of(7), 0.5) == 10  # of 9 and 10
+    assert await claim(tag_of(10), 0.99) == 9
