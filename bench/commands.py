@@ -41,7 +41,17 @@ class Checkout:
         self._stored = folder / "stored"
         self._copied = folder / "copied"
         folder.mkdir()
-        self.run(self._stored, "create", INSTRUCTION, "-d", "30", "--seed", "1", "-o", "out.wav")
+        self.run(
+            self._stored,
+            "create",
+            INSTRUCTION,
+            "-d",
+            "30",
+            "--seed",
+            "1",
+            "-o",
+            str(self._stored / "out.wav"),
+        )
         listed = json.loads(self.run(self._stored, "list", "--json")[1])
         self._story_id = listed[0]["id"]
 
