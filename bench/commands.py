@@ -50,7 +50,7 @@ class Checkout:
             "--seed",
             "1",
             "-o",
-            str(self._stored / "out.wav"),
+            str(folder / "out.wav"),
         )
         listed = json.loads(self.run(self._stored, "list", "--json")[1])
         self._story_id = listed[0]["id"]
