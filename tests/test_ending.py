@@ -1,5 +1,6 @@
 """A test run leaves no process behind, however it ends."""
 
+import contextlib
 import json
 import os
 import signal
@@ -16,25 +17,33 @@ START_S = 240.0  # on a busy machine; usual is a twentieth of it
 END_S = 60.0
 
 
-def _begin(report: Path, *options: str, **variables: str) -> subprocess.Popen:
+@pytest.fixture
+def report(tmp_path) -> Path:
+    """Where the test that leaves processes behind tells their ids."""
+    return tmp_path / "report"
+
+
+@pytest.fixture
+def begin(report):
+    """Start a run of tests that leaves processes behind, with pytest's options."""
     # A run of its own: not one of this run's xdist workers.
     alone = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-    base = report.parent / "nested"
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "tests/support/leaving.py",
-            f"--basetemp={base}",
-            *options,
-        ],
-        cwd=ROOT,
-        env=alone | {"LEAVING_REPORT": str(report)} | variables,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command = [sys.executable, "-m", "pytest", "-q", "tests/support/leaving.py"]
+    with contextlib.ExitStack() as stack:
+
+        def start(*options: str) -> subprocess.Popen:
+            run = subprocess.Popen(
+                [*command, f"--basetemp={report.parent / 'nested'}", *options],
+                cwd=ROOT,
+                env=alone | {"LEAVING_REPORT": str(report)},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.enter_context(run)
+            stack.callback(run.kill)
+            return run
+
+        yield start
 
 
 def _wait_until(condition, patience_s: float) -> None:
@@ -63,9 +72,8 @@ def _assert_all_end(started: list[psutil.Process]) -> None:
 
 
 @pytest.mark.parametrize("options", [("-n", "0"), ("-n", "1")])
-def test_run_that_is_killed_leaves_nothing(tmp_path, options):
-    report = tmp_path / "report"
-    run = _begin(report, *options)
+def test_run_that_is_killed_leaves_nothing(report, begin, options):
+    run = begin(*options)
     tester, started = _list_started(report, run)
 
     run.kill()
@@ -74,9 +82,8 @@ def test_run_that_is_killed_leaves_nothing(tmp_path, options):
     _assert_all_end([psutil.Process(tester), *started] if psutil.pid_exists(tester) else started)
 
 
-def test_worker_of_xdist_that_is_killed_leaves_nothing(tmp_path):
-    report = tmp_path / "report"
-    run = _begin(report, "-n", "1", "--max-worker-restart=0")
+def test_worker_of_xdist_that_is_killed_leaves_nothing(report, begin):
+    run = begin("-n", "1", "--max-worker-restart=0")
     tester, started = _list_started(report, run)
 
     os.kill(tester, signal.SIGKILL)
@@ -85,10 +92,11 @@ def test_worker_of_xdist_that_is_killed_leaves_nothing(tmp_path):
     assert run.wait(START_S) == pytest.ExitCode.TESTS_FAILED
 
 
-def test_run_that_fails_leaves_nothing(tmp_path):
-    report = tmp_path / "report"
-    run = _begin(report, "-n", "0", LEAVING_FAILS="1")
+def test_run_that_fails_leaves_nothing(report, begin):
+    run = begin("-n", "0")
     _, started = _list_started(report, run)
+
+    report.with_suffix(".seen").touch()
 
     assert run.wait(START_S) == pytest.ExitCode.TESTS_FAILED
 
