@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.app import create_app
@@ -108,7 +108,7 @@ def test_no_body_drawn_from_the_document_breaks_the_service(send, document):
     schema = post["requestBody"]["content"]["application/json"]["schema"]
     seen = set()
 
-    @settings(max_examples=250, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=250)
     @given(_drawn_from(schema, document["components"]["schemas"]), st.none() | TEXT)
     def check(body, key):
         headers = {"content-type": "application/json"}
@@ -127,13 +127,7 @@ def test_no_query_or_path_drawn_from_the_document_breaks_the_service(send, docum
     story = send("POST", "/v1/stories", json={"instruction": "Rain"}).json()["id"]
     seen = set()
 
-    @settings(
-        max_examples=250,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
+    @settings(max_examples=250)
     @given(st.sampled_from(paths), st.data())
     def check(path, data):
         url = path

@@ -273,7 +273,7 @@ TOKENS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 3), st.data())
 def test_random_damage_loses_no_other_segment(where, data):
     piece = list(PIECES[where])
@@ -290,7 +290,7 @@ def test_random_damage_loses_no_other_segment(where, data):
     assert all(other in remaining for other in others)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(TOKENS, max_size=60))
 def test_anything_can_be_read(ids):
     generation = parse(VOCABULARY, ids)

@@ -78,7 +78,7 @@ def test_every_special_string_inside_text_is_text():
         assert VOCABULARY.decode(ids) == f"before {token}after"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.one_of(st.sampled_from(sorted(VOCABULARY.special)), st.text(alphabet="aB <|>/_05\n"))

@@ -85,7 +85,7 @@ def plan_or_none(planner, brief):
 
 
 @given(answers, totals, limits)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_answer_of_the_right_shape_fills_the_time_or_is_one_error(
     asked, answer, total_s, longest_s
 ):
@@ -113,7 +113,7 @@ def test_any_answer_of_the_right_shape_fills_the_time_or_is_one_error(
 
 
 @given(anything)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_json_is_a_plan_or_is_said_not_to_be_one(answer):
     with suppress(Unusable):
         parse(json.dumps(answer), AnsweredPlan, "sub_events")
@@ -137,7 +137,6 @@ def test_any_text_is_read_or_refused(text):
     totals,
     limits,
 )
-@settings(deadline=None)
 def test_time_is_shared_exactly(told, total_s, longest_s):
     told = [DraftScene(caption, seconds) for caption, seconds in told]
 
@@ -170,7 +169,6 @@ def test_scene_that_is_split_says_its_words_once():
 
 
 @given(answers, st.integers(1, 9), st.sampled_from(["", "Here is it: {a} ```json\n", "[1, {"]))
-@settings(deadline=None)
 def test_scenes_are_read_alike_in_pieces_of_any_size(answer, size, before):
     text = json.dumps(answer) + "\n```"
     reader, found = ItemReader("sub_events"), []

@@ -104,7 +104,7 @@ _TEXTS = st.one_of(
 ).filter(lambda text: text.strip())
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(
     text=_TEXTS,
     duration_s=st.floats(1.0, 600.0),
@@ -117,7 +117,7 @@ def test_clauses_drops_nothing_of_any_text(planner, text, duration_s, longest_s)
     _assert_is_whole(plan, longest_s)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(text=_TEXTS)
 def test_clauses_finds_a_total_for_any_text_or_says_why_not(planner, text):
     try:
