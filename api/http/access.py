@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
+from anyio import BrokenResourceError
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.datastructures import Headers
@@ -232,7 +233,7 @@ async def needs_admin(caller: HasCaller) -> None:
 async def one_stream(
     request: Request, state: AppStateDep, caller: HasCaller
 ) -> AsyncIterator[None]:
-    """Count a response without end for as long as it goes on.
+    """Count a response without end for as long as it goes on; a client may leave at any time.
 
     Raises:
         HTTPException: 429 if the caller has as many open as a key may have.
@@ -249,6 +250,8 @@ async def one_stream(
     streams[name] += 1
     try:
         yield
+    except* BrokenResourceError:
+        pass  # FastAPI's keep-alive was sending when the client left
     finally:
         streams[name] -= 1
         if streams[name] == 0:
