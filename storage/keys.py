@@ -14,7 +14,7 @@ ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # nothing that is misread
 ID_LENGTH = 8
 SECRET_BYTES = 32
 MAX_CHARACTERS = 200  # of what may be a key
-# Built once: they are run before whatever is about a story.
+# Built once, not for every request.
 _STORY = select(Story.id).where(Story.id == bindparam("story_id"))
 _OWN_STORY = _STORY.where(Story.owner_key == bindparam("owner_key"))
 

@@ -39,7 +39,7 @@ FRESH: Json = {
     "flags": [],
 }
 Scene = int | Json  # a scene version that stays, or the columns of a new one
-_REMARKS = (  # built once: building it takes as long as running it
+_REMARKS = (  # built once, not for every request
     select(SceneVersion.id, SceneVersion.flags, Clip.state, Clip.engine_report, Clip.error)
     .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
     .where(SceneVersion.id.in_(bindparam("scene_ids", expanding=True)))

@@ -13,7 +13,7 @@ from storage.models import Json, Mix, Revision, Run, RunState, Story
 
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # nothing that is misread
 ID_LENGTH = 10
-# Built once: building a query takes as long as running it.
+# Built once, not for every request.
 _LOADED = (
     select(Story, Run, Revision)
     .join(Run, Run.story_id == Story.id)
