@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 
-from sqlalchemy import desc, func, insert, select
+from sqlalchemy import bindparam, desc, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.errors import NotFound
@@ -14,6 +14,9 @@ ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # nothing that is misread
 ID_LENGTH = 8
 SECRET_BYTES = 32
 MAX_CHARACTERS = 200  # of what may be a key
+# Built once, not for every request.
+_STORY = select(Story.id).where(Story.id == bindparam("story_id"))
+_OWN_STORY = _STORY.where(Story.owner_key == bindparam("owner_key"))
 
 
 async def add(session: AsyncSession, *, name: str, scopes: Sequence[str]) -> tuple[ApiKey, str]:
@@ -68,10 +71,10 @@ async def revoke(session: AsyncSession, key_id: str) -> ApiKey:
 
 async def may_touch(session: AsyncSession, story_id: str, owner_key: str | None) -> bool:
     """Tell whether the story exists and belongs to this key; None: to any key."""
-    wanted = select(Story.id).where(Story.id == story_id)
+    query, values = _STORY, {"story_id": story_id}
     if owner_key is not None:
-        wanted = wanted.where(Story.owner_key == owner_key)
-    return await session.scalar(wanted) is not None
+        query, values = _OWN_STORY, values | {"owner_key": owner_key}
+    return await session.scalar(query, values) is not None
 
 
 async def audit(

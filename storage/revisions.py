@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, and_, delete, desc, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, desc, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events, runs
@@ -39,6 +39,11 @@ FRESH: Json = {
     "flags": [],
 }
 Scene = int | Json  # a scene version that stays, or the columns of a new one
+_REMARKS = (  # built once, not for every request
+    select(SceneVersion.id, SceneVersion.flags, Clip.state, Clip.engine_report, Clip.error)
+    .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
+    .where(SceneVersion.id.in_(bindparam("scene_ids", expanding=True)))
+)
 
 
 @dataclass(frozen=True)
@@ -271,11 +276,7 @@ async def list_remarks(session: AsyncSession, scene_ids: Sequence[int]) -> list[
     """
     by_id: dict[int, Row[Any]] = {}
     for some in in_parts(scene_ids):
-        rows = await session.execute(
-            select(SceneVersion.id, SceneVersion.flags, Clip.state, Clip.engine_report, Clip.error)
-            .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
-            .where(SceneVersion.id.in_(some))
-        )
+        rows = await session.execute(_REMARKS, {"scene_ids": some})
         by_id |= {row.id: row for row in rows}
         await asyncio.sleep(0)  # a story may be long, and others wait
     return [by_id[scene_id] for scene_id in scene_ids]

@@ -4,15 +4,25 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import desc, func, select
+from sqlalchemy import bindparam, desc, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events, runs
 from storage.errors import Conflict, NotFound
-from storage.models import Json, Revision, Run, RunState, Story
+from storage.models import Json, Mix, Revision, Run, RunState, Story
 
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # nothing that is misread
 ID_LENGTH = 10
+# Built once, not for every request.
+_LOADED = (
+    select(Story, Run, Revision)
+    .join(Run, Run.story_id == Story.id)
+    .outerjoin(Revision, Revision.id == Story.revision_id)
+    .where(Story.id == bindparam("story_id"))
+    .order_by(desc(Run.number))
+    .limit(1)
+)
+_LOADED_WITH_MIX = _LOADED.add_columns(Mix).outerjoin(Mix, Mix.revision_id == Revision.id)
 
 
 async def add(session: AsyncSession, **values: Any) -> Story:
@@ -98,19 +108,28 @@ async def load(session: AsyncSession, story_id: str) -> tuple[Story, Run, Revisi
     Raises:
         NotFound: if there is none of that id.
     """
-    rows = await session.execute(
-        select(Story, Run, Revision)
-        .join(Run, Run.story_id == Story.id)
-        .outerjoin(Revision, Revision.id == Story.revision_id)
-        .where(Story.id == story_id)
-        .order_by(desc(Run.number))
-        .limit(1)
-    )
-    row = rows.one_or_none()
+    row = (await session.execute(_LOADED, {"story_id": story_id})).one_or_none()
     if row is None:
         raise NotFound("story", story_id)
     story, run, revision = row
     return story, run, revision
+
+
+async def load_with_mix(
+    session: AsyncSession, story_id: str, owner_key: str | None = None
+) -> tuple[Story, Run, Revision | None, Mix | None]:
+    """Get a story with its newest run, its current revision and that one's mix.
+
+    Raises:
+        NotFound: if there is none of that id, or it belongs to another key; None: to any.
+    """
+    row = (await session.execute(_LOADED_WITH_MIX, {"story_id": story_id})).one_or_none()
+    if row is None:
+        raise NotFound("story", story_id)
+    story, run, revision, mix = row
+    if owner_key not in (None, story.owner_key):
+        raise NotFound("story", story_id)
+    return story, run, revision, mix
 
 
 async def find_by_idempotency(session: AsyncSession, key: str, digest: str) -> Story | None:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
+from anyio import BrokenResourceError
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.datastructures import Headers
@@ -35,6 +36,7 @@ STARTING_PATHS = "/v1/stories"  # a POST there has something made,
 STARTING_NOTHING = "/preview"  # but for this one
 FRESH_S = 1.0  # for so long nobody looks again whether there are keys
 STORY_ID = re.compile(r"[0-9a-z]{1,40}", re.ASCII)
+LOOKS_ITSELF = frozenset({"get_story"})  # routes that check the story as they read it
 STREAM_RETRY_S = 5
 
 
@@ -183,7 +185,7 @@ async def known_story(request: Request, state: AppStateDep, caller: HasCaller) -
         NotFound: if it does not exist, or is another's.
     """
     story_id = request.path_params.get("story_id")
-    if story_id is not None:
+    if story_id is not None and request.scope["route"].name not in LOOKS_ITSELF:
         await check_story(state.store.database, caller, story_id)
 
 
@@ -193,11 +195,20 @@ async def check_story(database: Database, caller: Caller, story_id: str) -> None
     Raises:
         NotFound: if it does not exist, or is another's.
     """
-    if STORY_ID.fullmatch(story_id):
-        async with database.read() as session:
-            if await keys.may_touch(session, story_id, caller.sees_only):
-                return
-    raise NotFound("story", story_id)
+    check_story_id(story_id)
+    async with database.read() as session:
+        if not await keys.may_touch(session, story_id, caller.sees_only):
+            raise NotFound("story", story_id)
+
+
+def check_story_id(story_id: str) -> None:
+    """Make sure that a story may have this id.
+
+    Raises:
+        NotFound: if none can.
+    """
+    if not STORY_ID.fullmatch(story_id):
+        raise NotFound("story", story_id)
 
 
 async def needs_scope(request: Request, caller: HasCaller) -> None:
@@ -222,7 +233,7 @@ async def needs_admin(caller: HasCaller) -> None:
 async def one_stream(
     request: Request, state: AppStateDep, caller: HasCaller
 ) -> AsyncIterator[None]:
-    """Count a response without end for as long as it goes on.
+    """Count a response without end for as long as it goes on; a client may leave at any time.
 
     Raises:
         HTTPException: 429 if the caller has as many open as a key may have.
@@ -239,6 +250,8 @@ async def one_stream(
     streams[name] += 1
     try:
         yield
+    except* BrokenResourceError:
+        pass  # FastAPI's keep-alive was sending when the client left
     finally:
         streams[name] -= 1
         if streams[name] == 0:

@@ -9,6 +9,10 @@ from itertools import chain, islice
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Send
+
+from api.operations.log_rate import log_seldom
+from audiostory_core.errors import UnreadableAudio
 
 SINGLE = re.compile(r"bytes=\s*(\d{0,40})-(\d{0,40})\s*", re.IGNORECASE | re.ASCII)
 OPENING = 2  # chunks read before the answer begins: what cannot be read is then still an error
@@ -23,6 +27,16 @@ class Body:
     name: str  # for whoever saves it
     length: int  # bytes
     read: Callable[[int, int], Iterator[bytes]]  # from the first byte to the last, inclusive
+
+
+class _Stream(StreamingResponse):
+    """Ends early where the rest cannot be read: the server closes the connection then."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except UnreadableAudio as error:
+            log_seldom(f"A body was broken off: {error}")
 
 
 async def respond(request: Request, body: Body) -> Response:
@@ -50,7 +64,7 @@ async def respond(request: Request, body: Body) -> Response:
         return Response(status_code=status, headers=headers, media_type=body.media_type)
     chunks = body.read(first, last)
     opening = await asyncio.to_thread(lambda: list(islice(chunks, OPENING)))
-    return StreamingResponse(chain(opening, chunks), status, headers, body.media_type)
+    return _Stream(chain(opening, chunks), status, headers, body.media_type)
 
 
 def wanted_range(request: Request, etag: str, length: int) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.stories.schemas import SceneView, StoryDetail, StoryStatus, StoryView
 from audiostory_core.story.plan import seconds_of
 from storage import clips, mixes, revisions, stories
-from storage.models import Clip, ClipState, Revision, Run, RunState, SceneVersion, Story, Wait
+from storage.models import Clip, ClipState, Mix, Revision, Run, RunState, SceneVersion, Story, Wait
 
 AT_ONCE = 500  # sub-events that are viewed before others get their turn
 
@@ -60,18 +60,20 @@ async def detail_story(session: AsyncSession, story_id: str) -> tuple[StoryDetai
     Raises:
         NotFound: if there is none of that id.
     """
-    story, run, revision = await stories.load(session, story_id)
+    story, run, revision, mix = await stories.load_with_mix(session, story_id)
     scenes = await view_scenes(session, revision)
-    return await _detail(session, story, run, revision, scenes), scenes
+    return _detail(story, run, revision, mix, scenes), scenes
 
 
-async def describe_story(session: AsyncSession, story_id: str) -> StoryDetail:
+async def describe_story(
+    session: AsyncSession, story_id: str, owner_key: str | None
+) -> StoryDetail:
     """Return a story with its plan's remarks and its mix's measures, without its sub-events.
 
     Raises:
-        NotFound: if there is none of that id.
+        NotFound: if there is none of that id, or it belongs to another key; None: to any.
     """
-    story, run, revision = await stories.load(session, story_id)
+    story, run, revision, mix = await stories.load_with_mix(session, story_id, owner_key)
     rows = await revisions.list_remarks(session, revision.scenes) if revision else []
     remarks = [
         Remarks(
@@ -83,7 +85,7 @@ async def describe_story(session: AsyncSession, story_id: str) -> StoryDetail:
         )
         for index, row in enumerate(rows, 1)
     ]
-    return await _detail(session, story, run, revision, remarks)
+    return _detail(story, run, revision, mix, remarks)
 
 
 async def view_scenes(session: AsyncSession, revision: Revision | None) -> list[SceneView]:
@@ -125,14 +127,13 @@ async def list_seams(session: AsyncSession, revision_id: int) -> list[dict[str, 
     return seams
 
 
-async def _detail(
-    session: AsyncSession,
+def _detail(
     story: Story,
     run: Run,
     revision: Revision | None,
+    mix: Mix | None,
     scenes: Sequence[Remarks | SceneView],
 ) -> StoryDetail:
-    mix = await revisions.find_mix(session, revision.id) if revision else None
     plan = revision.plan if revision else {}
     glance = view_story(story, run, revision).model_dump()
     if glance["waits_for"] == Wait.CLIP_REVIEW:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from api.http.access import HasCaller
+from api.http.access import HasCaller, check_story_id
 from api.http.deps import AppStateDep
 from api.http.errors import problem_response
 from api.stories.queries import describe_story, view_scenes, view_story
@@ -52,10 +52,11 @@ async def get_stories(
 
 
 @router.get("/{story_id}", summary="Get a story")
-async def get_story(story_id: str, state: AppStateDep) -> StoryDetail:
+async def get_story(story_id: str, state: AppStateDep, caller: HasCaller) -> StoryDetail:
     """Return a story with the notes on its plan and the measures of its mix."""
+    check_story_id(story_id)
     async with state.store.database.read() as session:
-        return await describe_story(session, story_id)
+        return await describe_story(session, story_id, caller.sees_only)
 
 
 @router.get("/{story_id}/sub-events", summary="List a story's sub-events")

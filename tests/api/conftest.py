@@ -30,7 +30,7 @@ async def client(state) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def socket_client(state) -> AsyncIterator[httpx.AsyncClient]:
     """Speaks over a socket, as responses without end need it."""
-    config = uvicorn.Config(create_app(state), log_level="warning", lifespan="off")
+    config = uvicorn.Config(create_app(state), log_config=None, log_level="warning", lifespan="off")
     server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(server.serve([listening]))

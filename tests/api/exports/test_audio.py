@@ -340,7 +340,7 @@ async def test_seam_with_one_wrong_bit_is_mended_before_it_is_heard(
 
 
 async def test_seam_that_is_met_amid_the_answer_ends_it_and_is_mended_for_the_next(
-    socket_client, studio, finished, exported
+    socket_client, studio, finished, exported, caplog
 ):
     path = f"/v1/stories/{finished}/mix.wav"
     async with studio.store.database.read() as session:
@@ -352,6 +352,8 @@ async def test_seam_that_is_met_amid_the_answer_ends_it_and_is_mended_for_the_ne
     received = await _receive(socket_client, path)
     assert 0 < len(received) < len(exported["wav"])
     assert exported["wav"].startswith(received)
+    assert last.name in caplog.records[0].getMessage()
+    assert [record.exc_info for record in caplog.records if record.exc_info] == []
 
     assert (await socket_client.get(path)).content == exported["wav"]
 

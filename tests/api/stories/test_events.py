@@ -188,6 +188,23 @@ async def test_last_event_id_that_is_no_number_is_a_problem(client, studio, last
     assert_problem(response, 422, "last-event-id")
 
 
+async def test_listener_who_leaves_in_mid_stream_is_no_fault(socket_client, studio, caplog):
+    story = await studio.add("rain")
+    async with studio.store.database.write() as session:
+        for _ in range(1000):
+            await events.append(session, story.id, "note", text="x" * 2000)
+    await socket_client.get("/v1/health/live")
+    before = asyncio.all_tasks()
+
+    async with _listening(socket_client, story.id) as heard:
+        await _take(heard, 3)
+        serving = asyncio.all_tasks() - before
+
+    assert serving
+    await asyncio.wait_for(asyncio.gather(*serving, return_exceptions=True), 10)
+    assert caplog.records == []
+
+
 async def test_stream_that_nobody_hears_ends(socket_client, studio):
     story = await studio.add("rain")
     await socket_client.get("/v1/health/live")
