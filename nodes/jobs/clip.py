@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from audiostory_core.audio.pcm import Waveform, flac_bytes
+from audiostory_core.audio.pcm import Waveform, flac_bytes, rounded
 from audiostory_core.engines.protocol import ClipRequest, ClipResult, Condition
 from audiostory_core.errors import Cancelled, EngineFailed
 from audiostory_core.quality.measures import measure
@@ -158,7 +158,8 @@ async def _store(
         "engine_report": report,
         "render_s": render_s,
     }
-    segments = await patiently(lambda: render_around(clip.key, file, services), services)
+    stored = await asyncio.to_thread(rounded, playable)
+    segments = await patiently(lambda: render_around(clip.key, file, stored, services), services)
     return await patiently(lambda: _complete(clip, kept, segments, services), services)
 
 
