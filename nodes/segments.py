@@ -13,13 +13,14 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from audiostory_core.audio.crossfade import overlap_samples
 from audiostory_core.audio.loudness import measure_segment, measure_slice, measure_waveform
 from audiostory_core.audio.mixdown import MixSegment
 from audiostory_core.audio.pcm import Waveform, au_bytes
-from audiostory_core.audio.rendering import RenderedSeam, render_seam
+from audiostory_core.audio.rendering import Clip, RenderedSeam, render_seam
 from audiostory_core.audio.seams import measure_seam
 from audiostory_core.errors import UnreadableAudio
 from audiostory_core.story.plan import samples_of
@@ -107,24 +108,29 @@ async def render_around(
             tail = samples_of(tail_s)
             for piece in lay_out_around(around.index(scene_id), files, lengths, tail):
                 pieces[piece.key] = piece
-    return await asyncio.to_thread(_render_readable, list(pieces.values()), services, {file: waveform})
+    return await asyncio.to_thread(
+        _render_readable, list(pieces.values()), services, {file: waveform}
+    )
 
 
 def render(piece: Piece, services: Services, read: Read | None = None) -> Values:
     """Return the columns of a segment; a seam's file is then in place.
 
+    Args:
+        piece: the segment.
+        services: where its clips are.
+        read: clips whose files need not be read.
+
     Raises:
         UnreadableAudio: if the file of a clip is missing or damaged.
     """
-    clip = (read or {}).get(piece.file)
-    path = services.audio.path(piece.file)
+    clip = _clip(piece.file, services, read)
     if piece.left is not None:
         left_file, left_end = piece.left
-        left = (read or {}).get(left_file, services.audio.path(left_file))
-        seam = render_seam(left, left_end, path if clip is None else clip, piece.samples)
-        return _seam_values(seam, services)
-    if clip is None:
-        loudness = measure_segment(MixSegment(path, piece.offset, piece.samples))
+        left = _clip(left_file, services, read)
+        return _seam_values(render_seam(left, left_end, clip, piece.samples), services)
+    if isinstance(clip, Path):
+        loudness = measure_segment(MixSegment(clip, piece.offset, piece.samples))
     else:
         loudness = measure_slice(clip, piece.offset, piece.samples)
     return {
@@ -146,6 +152,10 @@ def _render_readable(
         except UnreadableAudio:  # a neighbor's; `stitch` has it made again
             continue
     return rendered
+
+
+def _clip(file: str, services: Services, read: Read | None) -> Clip:
+    return services.audio.path(file) if read is None or file not in read else read[file]
 
 
 def _seam_values(seam: RenderedSeam, services: Services) -> Values:

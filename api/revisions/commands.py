@@ -372,6 +372,9 @@ def _edit(story_id: str, edits: list[dict[str, Any]], apply: Apply) -> None:
 
 def _change(story_id: str, change: Any, apply: Apply) -> None:
     from api.revisions import handlers
+    from api.stories.forking import use_one_thread_without_weights
+
+    use_one_thread_without_weights()
     from audiostory_core.audio.export import check_destination
 
     if apply.output is not None:
