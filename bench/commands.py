@@ -19,6 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent.parent
 INSTRUCTION = "Rain on a tin roof; three knocks on a door; a dog barks far away"
+UNWANTED = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}  # an installation has its byte code
 COMMANDS = {
     "plan": ("plan", "Rain", "-d", "5"),
     "list": ("list",),
@@ -57,7 +58,7 @@ class Checkout:
 
     def run(self, home: Path, *args: str) -> tuple[float, bytes]:
         """Run a command on a data folder; return its seconds of processor time and its output."""
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environment = {name: os.environ[name] for name in os.environ.keys() - UNWANTED}
         process = subprocess.Popen(
             [self._path / ".venv" / "bin" / "audiostory", *args],
             cwd=self._path,

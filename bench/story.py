@@ -64,6 +64,7 @@ def measure(minutes: float, cores: int | None = None, checkout: Path = HERE) -> 
         ]  # fmt: skip
         report = Path(folder) / "report.json"
         environment = os.environ | {"AUDIOSTORY_HOME": f"{folder}/home"}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installation has its byte code
         before, started = os.times(), time.perf_counter()
         with report.open("wb") as output:
             child = subprocess.Popen(

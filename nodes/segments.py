@@ -10,16 +10,17 @@ what they are made from: one that is there is never rendered again.
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from audiostory_core.audio.crossfade import overlap_samples
-from audiostory_core.audio.loudness import measure_segment, measure_waveform
+from audiostory_core.audio.loudness import measure_segment, measure_slice, measure_waveform
 from audiostory_core.audio.mixdown import MixSegment
-from audiostory_core.audio.pcm import au_bytes
-from audiostory_core.audio.rendering import render_seam
+from audiostory_core.audio.pcm import Waveform, au_bytes
+from audiostory_core.audio.rendering import Clip, RenderedSeam, render_seam
 from audiostory_core.audio.seams import measure_seam
 from audiostory_core.errors import UnreadableAudio
 from audiostory_core.story.plan import samples_of
@@ -28,6 +29,7 @@ from nodes.services import Services
 from storage import mixes
 
 Values = dict[str, Any]  # columns of a segment
+Read = Mapping[str, Waveform]  # what files hold, of those that need not be read
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,19 @@ def lay_out_around(
             yield _body(file, overlap, lengths[at])
 
 
-async def render_around(clip_key: str, file: str, services: Services) -> list[tuple[str, Values]]:
+async def render_around(
+    clip_key: str, file: str, waveform: Waveform, services: Services
+) -> list[tuple[str, Values]]:
     """Render what a clip just made adds to the mixes of the runs that wait for it.
 
     That is its body, and its seams to neighbors whose clips are made. What is lacking all the
     same, for instance because two neighbors were finished at one moment, the step stitch renders.
+
+    Args:
+        clip_key: of the clip.
+        file: in which it is stored.
+        waveform: [2, N] what that file holds.
+        services: where the runs and the other clips are.
 
     Returns:
         Key and columns of each segment.
@@ -98,46 +108,63 @@ async def render_around(clip_key: str, file: str, services: Services) -> list[tu
             tail = samples_of(tail_s)
             for piece in lay_out_around(around.index(scene_id), files, lengths, tail):
                 pieces[piece.key] = piece
-    return await asyncio.to_thread(_render_readable, list(pieces.values()), services)
+    return await asyncio.to_thread(
+        _render_readable, list(pieces.values()), services, {file: waveform}
+    )
 
 
-def render(piece: Piece, services: Services) -> Values:
+def render(piece: Piece, services: Services, read: Read | None = None) -> Values:
     """Return the columns of a segment; a seam's file is then in place.
+
+    Args:
+        piece: the segment.
+        services: where its clips are.
+        read: clips whose files need not be read.
 
     Raises:
         UnreadableAudio: if the file of a clip is missing or damaged.
     """
+    clip = _clip(piece.file, services, read)
     if piece.left is not None:
-        return _render_seam(piece, *piece.left, services)
-    body = MixSegment(services.audio.path(piece.file), piece.offset, piece.samples)
+        left_file, left_end = piece.left
+        left = _clip(left_file, services, read)
+        return _seam_values(render_seam(left, left_end, clip, piece.samples), services)
+    if isinstance(clip, Path):
+        loudness = measure_segment(MixSegment(clip, piece.offset, piece.samples))
+    else:
+        loudness = measure_slice(clip, piece.offset, piece.samples)
     return {
         "file": piece.file,
         "offset": piece.offset,
         "samples": piece.samples,
-        "loudness": measure_segment(body).as_bytes(),
+        "loudness": loudness.as_bytes(),
         "seam": None,
     }
 
 
-def _render_readable(pieces: Sequence[Piece], services: Services) -> list[tuple[str, Values]]:
+def _render_readable(
+    pieces: Sequence[Piece], services: Services, read: Read
+) -> list[tuple[str, Values]]:
     rendered = []
     for piece in pieces:
         try:
-            rendered.append((piece.key, render(piece, services)))
+            rendered.append((piece.key, render(piece, services, read)))
         except UnreadableAudio:  # a neighbor's; `stitch` has it made again
             continue
     return rendered
 
 
-def _render_seam(piece: Piece, left_file: str, left_end: int, services: Services) -> Values:
-    path = services.audio.path
-    seam = render_seam(path(left_file), left_end, path(piece.file), piece.samples)
+def _clip(file: str, services: Services, read: Read | None) -> Clip:
+    return services.audio.path(file) if read is None or file not in read else read[file]
+
+
+def _seam_values(seam: RenderedSeam, services: Services) -> Values:
     loudness = measure_waveform(seam.waveform, seam.before, seam.after)
     measures = measure_seam(seam.left, seam.right, seam.waveform, seam.before, seam.after)
     return {
         "file": services.audio.add(".au", au_bytes(seam.waveform)),
         "offset": 0,
-        "samples": piece.samples,
+        "samples": seam.waveform.shape[1],
         "loudness": loudness.as_bytes(),
         "seam": measures.as_dict(),
     }

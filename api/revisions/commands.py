@@ -217,8 +217,11 @@ def takes(
 ) -> None:
     """List every clip a scene ever had, with its recipe; or make more, or write them to compare."""
     from api.revisions import handlers
+    from api.stories.forking import use_one_thread_without_weights
     from api.stories.handlers import BAD_INPUT
     from audiostory_core.story.changes import MoreTakes
+
+    use_one_thread_without_weights()
 
     async def run() -> int:
         code = 0
@@ -372,6 +375,9 @@ def _edit(story_id: str, edits: list[dict[str, Any]], apply: Apply) -> None:
 
 def _change(story_id: str, change: Any, apply: Apply) -> None:
     from api.revisions import handlers
+    from api.stories.forking import use_one_thread_without_weights
+
+    use_one_thread_without_weights()
     from audiostory_core.audio.export import check_destination
 
     if apply.output is not None:

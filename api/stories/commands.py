@@ -161,6 +161,9 @@ def resume(
 ) -> None:
     """Go on with a story that was interrupted, and write it; nothing finished is made again."""
     from api.stories import handlers
+    from api.stories.forking import use_one_thread_without_weights
+
+    use_one_thread_without_weights()
     from audiostory_core.audio.export import check_destination
 
     if output is not None:
@@ -175,6 +178,9 @@ def approve(
 ) -> None:
     """Approve the plan or the mix that a story waits with; with -o, go on and write the mix."""
     from api.stories import handlers
+    from api.stories.forking import use_one_thread_without_weights
+
+    use_one_thread_without_weights()
     from audiostory_core.audio.export import check_destination
 
     if output is not None:

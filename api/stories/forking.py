@@ -24,6 +24,12 @@ def use_one_thread(engine: str, planner: str) -> None:
         settings.use_one_thread()
 
 
+def use_one_thread_without_weights() -> None:
+    """Do that where no engine or planner has weights, whatever a story was made with."""
+    if settings.read_settings().weights is None:
+        settings.use_one_thread()
+
+
 @contextmanager
 def forked(wanted: "StoryCreate") -> Iterator[None]:
     """Have processes wait for what is to be made of a story, as many as it may need."""

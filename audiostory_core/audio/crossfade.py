@@ -1,5 +1,7 @@
 """The seam between two clips: how long it is and how one becomes the other."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +32,7 @@ def correlation(left: Waveform, right: Waveform) -> float:
     Returns:
         0 (unrelated, or either is silent, or they oppose each other) … 1 (equal but for level).
     """
-    weight = np.sin(2 * _angles(left.shape[1]))
+    weight = _weight(left.shape[1])
     a, b = left.astype(np.float64), right.astype(np.float64)
     left_power = float(np.sum(weight * a * a))
     right_power = float(np.sum(weight * b * b))
@@ -48,7 +50,7 @@ def seam_gains(overlap: int, rho: float) -> tuple[Gains, Gains]:
     moving from one to the other without overshoot, whatever they have in common.
     """
     theta = _angles(overlap)
-    norm = np.sqrt(1 + rho * np.sin(2 * theta))
+    norm = np.sqrt(1 + rho * _weight(overlap))
     fade_out: Gains = np.cos(theta) / norm
     fade_in: Gains = np.sin(theta) / norm
     return fade_out, fade_in
@@ -76,6 +78,12 @@ def crossfade(left: Waveform, right: Waveform) -> Waveform:
     fade_out, fade_in = seam_gains(left.shape[1], correlation(left, right))
     seam: Waveform = (left * fade_out + right * fade_in).astype(np.float32)
     return seam
+
+
+@lru_cache(maxsize=1)  # nearly all seams of a story are as long as its tail
+def _weight(overlap: int) -> Gains:
+    """Return sin 2θ of a crossfade."""
+    return np.sin(2 * _angles(overlap))
 
 
 def _angles(overlap: int) -> Gains:

@@ -165,6 +165,13 @@ def measure_segment(segment: MixSegment) -> SegmentLoudness:
         return measure_blocks(parts, before, after)
 
 
+def measure_slice(clip: Waveform, offset: int, samples: int) -> SegmentLoudness:
+    """Measure a slice of a [2, N] clip that is at hand as `measure_segment` does one of its file."""
+    stop = offset + samples
+    before, after = clip[:, max(offset - SETTLING, 0) : offset], clip[:, stop : stop + REACH]
+    return measure_waveform(clip[:, offset:stop], before, after)
+
+
 def bin_energies(loudness: Sequence[SegmentLoudness]) -> NDArray[np.float64]:
     """Return the energies of a mastering's whole 100 ms bins, counted from its start."""
     start, so_far = 0, 0.0

@@ -38,8 +38,16 @@ def pcm24(waveform: Waveform) -> NDArray[np.int32]:
 
 def pcm24_bytes(waveform: Waveform) -> bytes:
     """Return a [C, N] waveform as interleaved little-endian 24-bit samples."""
-    words = np.ascontiguousarray(pcm24(waveform), dtype="<i4")
-    return words.view(np.uint8).reshape(-1, 4)[:, 1:].tobytes()
+    words = np.ascontiguousarray(pcm24(waveform), dtype="<i4").view(np.uint8).reshape(-1, 4)
+    samples = np.empty((len(words), SAMPLE_BYTES), np.uint8)
+    for at in range(SAMPLE_BYTES):  # numpy takes three times as long to copy rows of three
+        samples[:, at] = words[:, at + 1]
+    return samples.tobytes()
+
+
+def rounded(waveform: Waveform) -> Waveform:
+    """Return a [C, N] waveform as it is read back once it is stored, to the bit."""
+    return np.ascontiguousarray(pcm24(waveform).T, np.float32) / np.float32(FULL_SCALE << 8)
 
 
 def wav_header(samples: int) -> bytes:

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from audiostory_core.audio.crossfade import crossfade
 from audiostory_core.audio.mixdown import Mixdown, MixSegment
 from audiostory_core.audio.pcm import Waveform
+
+Clip = Path | Waveform  # a file, or what is read from it
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,13 @@ class RenderedSeam:
     after: Waveform
 
 
-def render_seam(left: Path, left_end: int, right: Path, overlap: int) -> RenderedSeam:
+def render_seam(left: Clip, left_end: int, right: Clip, overlap: int) -> RenderedSeam:
     """Fade from the tail of one clip to the opening of another.
 
     Args:
-        left: file of the clip that ends.
+        left: the clip that ends.
         left_end: sample of that clip at which its tail begins.
-        right: file of the clip that begins.
+        right: the clip that begins.
         overlap: samples of the seam.
 
     Raises:
@@ -44,8 +48,11 @@ def render_seam(left: Path, left_end: int, right: Path, overlap: int) -> Rendere
     return RenderedSeam(before, tail, crossfade(tail, opening), opening, after)
 
 
-def _around(path: Path, border: int, samples: int) -> tuple[Waveform, Waveform]:
+def _around(clip: Clip, border: int, samples: int) -> tuple[Waveform, Waveform]:
     """Read up to `samples` of a clip before a border within it, and `samples` after it."""
-    start = max(border - samples, 0)
-    with Mixdown([MixSegment(path, start, border - start + samples)]) as clip:
-        return clip.read(0, border - start), clip.read(border - start, clip.samples)
+    start, stop = max(border - samples, 0), border + samples
+    if not isinstance(clip, Path):
+        before, after = clip[:, start:border], clip[:, border:stop]
+        return np.ascontiguousarray(before), np.ascontiguousarray(after)
+    with Mixdown([MixSegment(clip, start, stop - start)]) as read:
+        return read.read(0, border - start), read.read(border - start, read.samples)

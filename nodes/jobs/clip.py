@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from audiostory_core.audio.pcm import Waveform, flac_bytes
+from audiostory_core.audio.pcm import Waveform, flac_bytes, rounded
 from audiostory_core.engines.protocol import ClipRequest, ClipResult, Condition
 from audiostory_core.errors import Cancelled, EngineFailed
 from audiostory_core.quality.measures import measure
@@ -146,6 +146,7 @@ async def _store(
     playable = make_playable(result.waveform, request.samples)
     encoded = await asyncio.to_thread(flac_bytes, playable)
     file = await asyncio.to_thread(services.audio.add, ".flac", encoded)
+    stored = await asyncio.to_thread(rounded, playable)
     report = {
         "matched": list(result.matched),
         "unmatched": list(result.unmatched),
@@ -158,7 +159,7 @@ async def _store(
         "engine_report": report,
         "render_s": render_s,
     }
-    segments = await patiently(lambda: render_around(clip.key, file, services), services)
+    segments = await patiently(lambda: render_around(clip.key, file, stored, services), services)
     return await patiently(lambda: _complete(clip, kept, segments, services), services)
 
 

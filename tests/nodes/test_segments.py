@@ -1,8 +1,15 @@
 """What the job of a clip renders is what the step stitch lays out."""
 
+from pathlib import Path
+
 import pytest
 
-from nodes.segments import lay_out, lay_out_around
+from audiostory_core.audio.pcm import flac_bytes, rounded
+from nodes.segments import lay_out, lay_out_around, render
+from nodes.services import Services
+from storage.audio_files import AudioFiles
+from storage.database import Database
+from tests.support.signals import noise
 
 FILES = ["a", "b", "c", "d", "e"]
 LENGTHS = [90_000, 80_001, 5, 1, 70_000]  # the seam between 5 and 1 has no sample
@@ -31,3 +38,20 @@ def test_clip_whose_neighbors_are_not_made_has_its_body():
     [body] = _around(1, {1})
 
     assert body in [piece.key for piece in lay_out(FILES, LENGTHS, TAIL)]
+
+
+def test_segments_of_a_clip_at_hand_are_those_of_its_file_to_the_bit(tmp_path: Path):
+    audio = AudioFiles(tmp_path / "audio")
+    services = Services(Database(tmp_path / "studio.db"), audio, {}, {})
+    clips = [noise(seed, LENGTHS[seed] + TAIL, 0.2) for seed in (0, 1)]
+    files = [audio.add(".flac", flac_bytes(clip)) for clip in clips]
+    pieces = list(lay_out(files, LENGTHS[:2], TAIL))
+    from_files = [render(piece, services) for piece in pieces]
+
+    for file, clip in zip(files, clips, strict=True):
+        read = {file: rounded(clip)}
+
+        assert [render(piece, services, read) for piece in pieces] == from_files
+
+    read = {files[0]: rounded(-clips[0])}
+    assert [render(piece, services, read) for piece in pieces] != from_files

@@ -7,7 +7,7 @@ changed); wording.py then words the scene so that it is heard that way.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -116,10 +116,12 @@ class Reviser:
         self._languages = languages
         self._entries = dict(zip(CODES, languages.entries, strict=True))
         self._lengths = LengthReader(languages.entries)
+        self._known: dict[str, ChangeWords] = {}
 
-    @cached_property
-    def _change_words(self) -> dict[str, ChangeWords]:
-        return {code: ChangeWords.of(entry) for code, entry in self._entries.items()}
+    def _change_words(self, code: str) -> ChangeWords:
+        if code not in self._known:
+            self._known[code] = ChangeWords.of(self._entries[code])
+        return self._known[code]
 
     def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:
         """Return the sub-event with the change made.
@@ -162,9 +164,9 @@ class Reviser:
         """Return what a scene of one language, spoken of in another, is changed with."""
         language = self._languages.named(code)
         wording = Wording(
-            shipped(), language, change_words(self._entries[code]), self._change_words[code].hedges
+            shipped(), language, change_words(self._entries[code]), self._change_words(code).hedges
         )
-        return language, self._change_words[change_code], wording, self._lengths
+        return language, self._change_words(change_code), wording, self._lengths
 
 
 class _Scene:

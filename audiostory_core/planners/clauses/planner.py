@@ -19,12 +19,18 @@ from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent
 
 
 @cache
-def _readers() -> tuple[Languages, TimeReader, Reviser, RemarkReader]:
+def _readers() -> tuple[Languages, Reviser, RemarkReader]:
     """Return what reads words, the same for all planners of a process: loading it takes a while."""
     languages = Languages.load()
     reviser = Reviser(languages)
     remarks = RemarkReader(reviser, LengthReader(languages.entries))
-    return languages, TimeReader(languages.entries), reviser, remarks
+    return languages, reviser, remarks
+
+
+@cache
+def _times() -> TimeReader:
+    """Return what reads times, which a revision of one scene does without."""
+    return TimeReader(_readers()[0].entries)
 
 
 class Clauses:
@@ -33,7 +39,7 @@ class Clauses:
     name = "clauses"
 
     def __init__(self) -> None:
-        self._languages, self._times, self._reviser, self._remarks = _readers()
+        self._languages, self._reviser, self._remarks = _readers()
 
     def plan(self, brief: Brief) -> StoryPlan:
         """Return ordered sub-events that cover the whole instruction in the requested time.
@@ -48,9 +54,7 @@ class Clauses:
         text = check_instruction(brief.instruction)
         code = brief.language or self._languages.detect(text)
         language = self._languages.named(code)
-        reading = read_instruction(
-            text, language, self._languages, self._times, brief.longest_clip_s
-        )
+        reading = read_instruction(text, language, self._languages, _times(), brief.longest_clip_s)
         schedule = make_schedule(reading, brief.duration_s, brief.longest_clip_s)
         plan = draw_storyboard(reading, schedule, code, brief.longest_clip_s)
         return self._remarks.carry_out(plan, brief.remarks, brief.duration_s, brief.longest_clip_s)

@@ -1,6 +1,10 @@
-import numpy as np
+import io
 
-from audiostory_core.audio.pcm import FULL_SCALE, pcm24, pcm24_bytes
+import numpy as np
+import soundfile
+
+from audiostory_core.audio.pcm import FULL_SCALE, flac_bytes, pcm24, pcm24_bytes, rounded
+from tests.support.signals import noise
 
 
 def test_samples_are_rounded_and_clipped_to_24_bits_and_interleaved():
@@ -16,3 +20,13 @@ def test_samples_are_rounded_and_clipped_to_24_bits_and_interleaved():
         [1, -FULL_SCALE // 4, 0, FULL_SCALE - 1],
     ]
     assert pcm24_bytes(waveform)[:6] == bytes([0, 0, 0, 1, 0, 0])
+
+
+def test_rounded_is_what_is_read_back_of_a_stored_clip():
+    waveform = noise(3, 5000, 0.5)
+    waveform[:, :3] = [[1.5, -1.5, 1.0], [-1.0, 2.0**-24, 0.0]]
+
+    read, _ = soundfile.read(io.BytesIO(flac_bytes(waveform)), dtype="float32")
+
+    assert np.array_equal(rounded(waveform), read.T)
+    assert rounded(waveform).flags.c_contiguous
