@@ -14,7 +14,12 @@ SOURCES = MODULES + sorted(
 )
 CATCH_ALL = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "base"}
 MAX_LINES = 600
-HEAVY = ("graph", "nodes", "audiostory_core.engines", "audiostory_core.planners")
+HEAVY = (
+    "graph",
+    "nodes",
+    *(f"audiostory_core.engines.{name}" for name in ("audiostory", "foley", "host", "protocol")),
+    "audiostory_core.planners",
+)
 HEAVY_LIBRARIES = ("langgraph", "langchain_core", "scipy", "torch", "matplotlib", "soxr")
 
 
