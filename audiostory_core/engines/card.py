@@ -5,6 +5,7 @@ docs/engines.md says what each field means.
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
@@ -26,7 +27,8 @@ from audiostory_core.errors import BadInput, first_problem
 FILE = "card.toml"
 REMEDY = "Correct the card; docs/engines.md says what each field means."
 Value = bool | int | float | str  # of a parameter
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+Name = Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Entry = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]  # module:attribute
 Number = Annotated[float, Field(allow_inf_nan=False)]

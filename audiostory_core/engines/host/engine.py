@@ -15,6 +15,7 @@ from audiostory_core.engines.host.process import (
     LOOK_S,
     HostProcess,
     Rubbish,
+    plain,
     wait_and,
 )
 from audiostory_core.engines.protocol import (
@@ -111,9 +112,12 @@ class HostedEngine:
             watch.step(0, 0.0)
         try:
             with self._batch("synthesize", order, parts, watch) as batch:
-                return [
+                made = [
                     batch.clip(header, at, requests) for at, header in enumerate(batch.answers())
                 ]
+                if len(made) != len(requests):
+                    raise Rubbish(f"made {len(made)} clips for {len(requests)} requests")
+                return made
         finally:
             self._lock.release()
 
@@ -144,6 +148,7 @@ class HostedEngine:
         except (OSError, EOFError):
             raise self._failure(process, process.how_it_ended()) from None
         except Rubbish as error:
+            batch.is_over = False
             raise self._failure(process, str(error) + process.last_words()) from error
         except GeneratorExit:  # the caller has enough conditions
             with contextlib.suppress(Cancelled, OSError, EOFError, Rubbish):
@@ -229,7 +234,7 @@ class _Batch:
         while True:
             header = self._process.receive(self._wait)
             if header["parts"] and header["is"] not in ("clip", "conditions"):
-                raise Rubbish(f"answered {header['is'][:40]!r} with samples")
+                raise Rubbish(f"answered {plain(header['is'])!r} with samples")
             match header["is"]:
                 case "progress":
                     self._note(header)
@@ -237,13 +242,13 @@ class _Batch:
                     self.is_over = True
                     self._may_stop()
                     if header["is"] == "failed":
-                        reason = header.get("reason", "it does not say why")
+                        reason = plain(str(header.get("reason", "it does not say why")))
                         raise EngineFailed(f"The engine {self._name} failed: {reason}")
                     return
                 case "clip" | "conditions":
                     yield header
                 case other:
-                    raise Rubbish(f"answered {other[:40]!r}")
+                    raise Rubbish(f"answered {plain(other)!r}")
 
     def clip(
         self, header: Mapping[str, Any], at: int, requests: Sequence[ClipRequest]
@@ -349,4 +354,4 @@ def _describe(condition: Condition, parts: list[bytes]) -> dict[str, int | None]
 def _words(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         return ()
-    return tuple(value)
+    return tuple(plain(word) for word in value)

@@ -20,6 +20,7 @@ MAX_HEADER = 1 << 24  # bytes of what a child may write; rubbish reads as far mo
 PIPE_ROOM = 1 << 20  # bytes that a pipe holds, where the kernel allows it
 LINES_PER_S = 20  # of stderr that are logged; the others are counted
 LONGEST_LINE = 1000  # characters that are logged of one
+LOG_S = 1.0  # for the last lines of a host to be read
 END_S = 2.0  # for a host to end by itself
 
 log = logging.getLogger(__name__)
@@ -138,6 +139,7 @@ class HostProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._log.join()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             pipe.close()
@@ -170,6 +172,14 @@ def wait_and(look: Callable[[], None]) -> Wait:
     return wait
 
 
+def plain(text: str) -> str:
+    """Return a foreign text as a line that a log shows and a database keeps."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for character in text[:LONGEST_LINE]
+    )
+
+
 class _Log:
     """Logs what a host writes to stderr, line by line, and keeps the last line.
 
@@ -187,7 +197,7 @@ class _Log:
 
     def join(self) -> None:
         """Wait until all is read, if nothing that the host started keeps it open."""
-        self._thread.join(LOOK_S)
+        self._thread.join(LOG_S)
 
     def _read(self) -> None:
         rest = b""
@@ -201,7 +211,7 @@ class _Log:
         self._tell_rest()
 
     def _note(self, line: bytes) -> None:
-        text = line[-LONGEST_LINE:].decode(errors="replace").strip()
+        text = plain(line[-LONGEST_LINE:].decode(errors="replace").strip())
         if not text:
             return
         self.last = text
