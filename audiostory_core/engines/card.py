@@ -199,7 +199,10 @@ class Card(CardFile):
     @property
     def defaults(self) -> dict[str, Value]:
         """Its parameters, as they are where a story sets none."""
-        return {name: parameter.default for name, parameter in self.parameters.items()}
+        return {
+            name: parameter.check(name, parameter.default)
+            for name, parameter in self.parameters.items()
+        }
 
     def check_parameters(self, values: Mapping[str, object]) -> dict[str, Value]:
         """Return parameters as the engine takes them.

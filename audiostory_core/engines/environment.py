@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from typing import TextIO
 
 from audiostory_core.engines.card import Card, Environment
 from audiostory_core.errors import BadInput, StudioError
@@ -80,16 +81,20 @@ def install(card: Card, folder: Path, on_line: Callable[[str], None]) -> bool:
     assert card.environment is not None
     python = _find_python(card.environment.python)
     own = folder / card.name
-    with _locked(folder, card.name):
+    with _locked(folder, card.name) as lock:
         if state_of(card, folder) != EnvironmentState.MISSING:
             return False  # another process has just made it
         target = _target(card.name, card.environment, folder)
         _clear(target)
         try:
-            _run([python, "-m", "venv", str(target)], on_line)
+            _run([python, "-m", "venv", str(target)], on_line, lock)
             if card.environment.requirements:
                 pip = [str(_python(target)), "-I", "-m", "pip", "install", "--no-input"]
-                _run([*pip, "--disable-pip-version-check", *card.environment.requirements], on_line)
+                _run(
+                    [*pip, "--disable-pip-version-check", *card.environment.requirements],
+                    on_line,
+                    lock,
+                )
             _mark(target, card.environment)
         except BaseException:
             _clear(target)
@@ -130,7 +135,8 @@ def _find_python(version: str | None) -> str:
     return path
 
 
-def _run(command: list[str], on_line: Callable[[str], None]) -> None:
+def _run(command: list[str], on_line: Callable[[str], None], lock: TextIO) -> None:
+    """Run a command; it keeps the lock as long as it lives, though this process is killed."""
     lines: list[str] = []
     try:
         with subprocess.Popen(
@@ -138,6 +144,7 @@ def _run(command: list[str], on_line: Callable[[str], None]) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
             text=True,
             errors="replace",
         ) as process:
@@ -168,9 +175,9 @@ def _clear(target: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path, name: str) -> Iterator[None]:
+def _locked(folder: Path, name: str) -> Iterator[TextIO]:
     """Let one process at a time change an engine's environments."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f".{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield lock

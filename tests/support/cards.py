@@ -1,6 +1,7 @@
 """Engines of the tests: folders with cards, and how a studio comes to know them."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,28 @@ def write_card(folder: Path, more: str = "", **fields: object) -> Path:
     limits = "" if "[limits]" in more else "[limits]\nlongest_clip_s = 20.0\n"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "card.toml").write_text("\n".join([*lines, limits, more]) + "\n", "utf-8")
+    return folder
+
+
+def install_plugin(site: Path, name: str, *, package: str, engine: Path | None = None) -> Path:
+    """Install a package that offers an engine into a folder of modules, as pip would.
+
+    Args:
+        site: the folder.
+        name: of the engine.
+        package: that holds it; importing it fails.
+        engine: folder that it is a copy of; None: a small card.
+    """
+    folder = site / package
+    if engine is None:
+        write_card(folder, name=name, title=name)
+    else:
+        shutil.copytree(engine, folder)
+    (folder / "__init__.py").write_text("raise RuntimeError('this package was imported')\n")
+    metadata = site / f"{name}_plugin-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Name: {name}-plugin\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[audiostory.engines]\n{name} = {package}\n")
     return folder
 
 
