@@ -8,6 +8,7 @@ from pathlib import Path
 
 ENGINES = Path(__file__).with_name("engines")
 TOY = Path(__file__).parents[1] / "data" / "engines" / "toy"
+TROUBLED = Path(__file__).with_name("troubled")
 VARIABLE = "AUDIOSTORY_ENGINES"
 
 

@@ -9,11 +9,12 @@ import time
 from array import array
 from pathlib import Path
 
+LEVEL, PERIOD = 0.1, 5  # half a period, in samples; clips are longer
 ABSENT = ("numpy", "torch", "pydantic", "typer", "audiostory_core")
 
 
 class Troubled:
-    """Makes silence, and trouble."""
+    """Makes a low tone, and trouble."""
 
     def interleave(self, plan, places, known):
         """Condition each place by the place before, and say so on standard error."""
@@ -28,11 +29,14 @@ class Troubled:
         for index, request in enumerate(requests):
             watch.step(index, 0.25)
             word, _, rest = request["caption"].partition(" ")
-            clip = {"channels": [array("f", bytes(4 * request["samples"]))] * 2}
+            whole = array("f", [LEVEL] * PERIOD + [-LEVEL] * PERIOD) * (
+                request["samples"] // PERIOD
+            )
+            clip = {"channels": [whole[: request["samples"]] for _ in range(2)]}
             clip |= getattr(self, word)(clip, watch, index, rest, request) or {}
             yield clip
 
-    def quiet(self, clip, watch, index, rest, request):
+    def plain(self, clip, watch, index, rest, request):
         """Do nothing beside."""
 
     def dies(self, clip, watch, index, rest, request):
@@ -41,6 +45,14 @@ class Troubled:
 
     def leaves(self, clip, watch, index, rest, request):
         os._exit(3)
+
+    def awaits(self, clip, watch, index, rest, request):
+        """Touch one file, and wait until there is another."""
+        begun, go_on = map(Path, rest.split())
+        begun.touch()
+        while not go_on.exists():
+            watch.step(index, 0.5)
+            time.sleep(0.01)
 
     def raises(self, clip, watch, index, rest, request):
         raise RuntimeError(rest)

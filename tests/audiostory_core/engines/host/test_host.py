@@ -24,9 +24,8 @@ from audiostory_core.engines.host.engine import HostedEngine
 from audiostory_core.engines.protocol import ClipRequest, Condition
 from audiostory_core.errors import Cancelled, EngineFailed
 from audiostory_core.story.plan import SoundLayer, StoryPlan, SubEvent
-from tests.support.cards import TOY, write_card
+from tests.support.cards import TOY, TROUBLED, write_card
 
-TROUBLED = Path(__file__).parents[3] / "support" / "troubled"
 BARE = (sys.executable, "-I", "-S")
 ROOT = Path(__file__).parents[4]
 PATIENCE_S = 30.0
@@ -55,7 +54,7 @@ def make(tmp_path):
         engine.close()
 
 
-def request(caption="quiet", samples=SAMPLES, **fields):
+def request(caption="plain", samples=SAMPLES, **fields):
     return ClipRequest(caption, (), samples, 7, "en", **fields)
 
 
@@ -127,10 +126,10 @@ def test_interpreter_of_the_engine_has_nothing_of_the_studio(make):
 
 def test_host_stays_for_the_next_batch(make):
     engine = make()
-    synthesize(engine, "quiet")
+    synthesize(engine, "plain")
     first = engine.pid
 
-    synthesize(engine, "quiet", "quiet")
+    synthesize(engine, "plain", "plain")
 
     assert engine.pid == first
 
@@ -139,10 +138,10 @@ def test_engine_that_raises_fails_the_batch_in_its_words_and_stays(make):
     engine = make()
 
     with pytest.raises(EngineFailed, match="RuntimeError: no such voice"):
-        synthesize(engine, "quiet", "raises no such voice")
+        synthesize(engine, "plain", "raises no such voice")
     pid = engine.pid
 
-    assert len(synthesize(engine, "quiet")) == 1
+    assert len(synthesize(engine, "plain")) == 1
     assert engine.pid == pid
 
 
@@ -162,22 +161,22 @@ def test_what_is_no_clip_is_a_failed_attempt_in_words(make, caption, words):
     engine = make()
 
     with pytest.raises(EngineFailed, match=words):
-        synthesize(engine, "quiet", caption)
+        synthesize(engine, "plain", caption)
 
-    assert synthesize(engine, "quiet")[0].waveform.shape == (2, SAMPLES)
+    assert synthesize(engine, "plain")[0].waveform.shape == (2, SAMPLES)
 
 
 @pytest.mark.parametrize("caption", ["sleeps", "repeats"])
 def test_host_without_progress_is_ended_when_patience_is(make, caption):
     engine = make(patience_s=0.5)
-    synthesize(engine, "quiet")
+    synthesize(engine, "plain")
     pid = engine.pid
 
     with pytest.raises(EngineFailed, match=r"made no progress for 0\.5 s and was ended"):
         synthesize(engine, caption)
 
     assert ends(pid)
-    assert len(synthesize(engine, "quiet")) == 1
+    assert len(synthesize(engine, "plain")) == 1
 
 
 def test_host_killed_in_mid_clip_costs_its_batch_only(make):
@@ -192,46 +191,46 @@ def test_host_killed_in_mid_clip_costs_its_batch_only(make):
     with pytest.raises(EngineFailed, match="ended by signal 9"):
         engine.synthesize([request("steps")], Killer())
 
-    assert len(synthesize(engine, "quiet")) == 1
+    assert len(synthesize(engine, "plain")) == 1
 
 
 def test_host_killed_between_batches_costs_nothing(make):
     engine = make()
-    synthesize(engine, "quiet")
+    synthesize(engine, "plain")
     os.kill(engine.pid, signal.SIGKILL)
     ends(engine.pid)
 
-    assert len(synthesize(engine, "quiet")) == 1
+    assert len(synthesize(engine, "plain")) == 1
 
 
 def test_cancel_stops_an_engine_that_listens_and_keeps_its_host(make):
     engine = make()
-    synthesize(engine, "quiet")
+    synthesize(engine, "plain")
     pid = engine.pid
 
     with pytest.raises(Cancelled):
-        engine.synthesize([request("steps"), request("quiet")], Listener(most=3))
+        engine.synthesize([request("steps"), request("plain")], Listener(most=3))
 
-    assert len(synthesize(engine, "quiet")) == 1
+    assert len(synthesize(engine, "plain")) == 1
     assert engine.pid == pid
 
 
 def test_cancel_ends_an_engine_that_does_not_listen(make):
     engine = make()
-    synthesize(engine, "quiet")
+    synthesize(engine, "plain")
     pid = engine.pid
 
     with pytest.raises(Cancelled):
         engine.synthesize([request("sleeps")], Listener(most=3))
 
     assert ends(pid)
-    assert len(synthesize(engine, "quiet")) == 1
+    assert len(synthesize(engine, "plain")) == 1
 
 
 def test_progress_never_falls_and_ends_at_one(make):
     watch = Listener()
 
-    make().synthesize([request("quiet"), request("quiet")], watch)
+    make().synthesize([request("plain"), request("plain")], watch)
 
     for index in (0, 1):
         shares = [done for at, done in watch.steps if at == index]
@@ -303,14 +302,14 @@ def test_host_that_speaks_another_language_is_ended(make, script, words):
     engine = make((sys.executable, "-I", "-S", "-c", FRAMES + script + "\ntime.sleep(60)"))
 
     with pytest.raises(EngineFailed, match=words):
-        synthesize(engine, "quiet")
+        synthesize(engine, "plain")
 
     assert engine.pid is None
 
 
 def test_host_that_cannot_be_started_is_a_failed_attempt(make, tmp_path):
     with pytest.raises(EngineFailed, match="cannot be started"):
-        synthesize(make((str(tmp_path / "python"),)), "quiet")
+        synthesize(make((str(tmp_path / "python"),)), "plain")
 
 
 def test_host_and_what_it_started_end_when_its_parent_is_killed(make, tmp_path):
@@ -346,20 +345,20 @@ def test_host_and_what_it_started_end_when_its_parent_is_killed(make, tmp_path):
 
 def test_close_ends_the_host_and_a_later_batch_starts_another(make):
     engine = make()
-    synthesize(engine, "quiet")
+    synthesize(engine, "plain")
     pid = engine.pid
 
     engine.close()
 
     assert ends(pid)
-    assert len(synthesize(engine, "quiet")) == 1
+    assert len(synthesize(engine, "plain")) == 1
 
 
 def test_two_batches_at_once_take_turns(make):
     engine = make()
     made = []
     threads = [
-        threading.Thread(target=lambda: made.extend(synthesize(engine, "quiet", "quiet")))
+        threading.Thread(target=lambda: made.extend(synthesize(engine, "plain", "plain")))
         for _ in range(3)
     ]
 
@@ -373,11 +372,11 @@ def test_two_batches_at_once_take_turns(make):
 
 def test_samples_are_copied_once_in_the_parent(make):
     engine = make()
-    synthesize(engine, "quiet")
+    synthesize(engine, "plain")
     samples = 20 * 44_100
     tracemalloc.start()
 
-    (clip,) = engine.synthesize([request("quiet", samples)])
+    (clip,) = engine.synthesize([request("plain", samples)])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -414,7 +413,7 @@ def test_caller_that_has_enough_conditions_stops_the_engine_there(make, caplog):
     first = next(parts)
     pid = engine.pid
     parts.close()
-    synthesize(engine, "quiet")
+    synthesize(engine, "plain")
 
     assert list(first) == [0]
     assert engine.pid == pid
