@@ -46,6 +46,11 @@ def _split(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
 
 
+def _list(value: object) -> object:
+    """Read a list that may be empty."""
+    return _split(value) if value else None
+
+
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -63,7 +68,7 @@ class Settings(BaseSettings):
     least_free_mb: Annotated[int, Field(ge=0, le=10_000_000)] = 200  # on the disk, to be ready
 
     # Engines beyond those that are shipped or installed as packages
-    engines: Annotated[tuple[Path, ...] | None, NoDecode, BeforeValidator(_split)] = None  # folders
+    engines: Annotated[tuple[Path, ...] | None, NoDecode, BeforeValidator(_list)] = None  # folders
 
     # The network that an engine and a planner share
     weights: Path | None = None  # its folder: converted, or as published

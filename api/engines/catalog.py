@@ -43,7 +43,7 @@ def check_engine(field: str, name: str, settings: Settings) -> Card:
             field,
             name,
             "needs weights, and there are none",
-            f"Put those of {card.weights.source} into {settings.models / name}.",
+            f"Put those of {card.weights.source} into $AUDIOSTORY_HOME/models/{name}.",
         )
     if state_of(card, settings.environments) == EnvironmentState.MISSING:
         remedy = f"Run: audiostory engines install {name}"

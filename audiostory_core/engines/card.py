@@ -144,7 +144,7 @@ class Environment(Part):
     """The interpreter of an engine that runs in a host."""
 
     requirements: tuple[str, ...] = ()  # pinned; none: the standard library is enough
-    python: Annotated[str, Field(pattern=r"^3\.\d{1,2}$")] | None = None  # None: the studio's own
+    python: Annotated[str, Field(pattern=r"^3\.(9|\d\d)$")] | None = None  # None: the studio's own
     patience_s: Seconds = 300.0  # without progress, until a host is killed
     start_s: Seconds = 600.0  # until it has loaded its engine
 

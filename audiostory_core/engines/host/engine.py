@@ -94,7 +94,7 @@ class HostedEngine:
         order = {"plan": plan.model_dump(mode="json"), "places": list(places), "known": described}
         with self._lock, self._batch("interleave", order, parts, UNWATCHED) as batch:
             for header in batch.answers():
-                yield batch.conditions(header)
+                yield batch.conditions(header, places)
                 batch.go_on()
 
     def synthesize(
@@ -271,7 +271,7 @@ class _Batch:
         report = {name: _words(header.get(name, ())) for name in REPORTS}
         return ClipResult(waveform, **report, is_silence=header.get("is_silence") is True)
 
-    def conditions(self, header: Mapping[str, Any]) -> dict[int, Condition]:
+    def conditions(self, header: Mapping[str, Any], places: Sequence[int]) -> dict[int, Condition]:
         """Read the conditions of a part, by place."""
         if header["is"] != "conditions" or sum(header["parts"]) > MAX_CONDITION:
             raise Rubbish("answered with conditions that are not due, or too large")
@@ -280,7 +280,7 @@ class _Batch:
             self._process.receive_into(memoryview(part), self._wait)
         self._advance()
         try:
-            return {
+            made = {
                 int(place): Condition(
                     bytes(parts[at["data"]]),
                     None if at["tensors"] is None else bytes(parts[at["tensors"]]),
@@ -289,6 +289,9 @@ class _Batch:
             }
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise Rubbish("answered with conditions that cannot be read") from error
+        if not made or not made.keys() <= set(places):
+            raise Rubbish("answered with conditions of other places")
+        return made
 
     def cancel(self) -> None:
         """Have the engine stop soon."""

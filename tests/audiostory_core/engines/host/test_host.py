@@ -422,6 +422,14 @@ def test_caller_that_has_enough_conditions_stops_the_engine_there(make, caplog):
     assert [line for line in lines if "conditioned" in line] == ["troubled0: conditioned 0"]
 
 
+def test_conditions_of_other_places_are_rubbish(make):
+    script = "write({'is': 'ready'}); read(); write({'is': 'conditions', 'conditions': {'7': {'data': 0, 'tensors': None}}}, b'x')"
+    engine = make((*BARE, "-c", FRAMES + script + "\ntime.sleep(60)"), needs_condition=True)
+
+    with pytest.raises(EngineFailed, match="conditions of other places"):
+        next(engine.interleave(plan("rain", "sea"), [0, 1], {}))
+
+
 def test_engine_that_needs_no_condition_starts_no_host_for_it(make):
     engine = make()
 
