@@ -19,13 +19,20 @@ def describe_engine(schema: dict[str, Any]) -> None:
 
 
 def describe_parameters(schema: dict[str, Any]) -> None:
-    """Add the parameters of all engines to the JSON Schema of a request, beside its fields."""
-    for name, of_engines in list_parameters(schema["properties"]).items():
-        values = [parameter.schema_of_value() for parameter in of_engines.values()]
-        schema["properties"][name] = {
-            "anyOf": [*values, {"type": "null"}],
+    """Add the parameters of all engines to the JSON Schema of a request, in both places."""
+    fields = schema["properties"]
+    described = {
+        name: {
+            "anyOf": [parameter.schema_of_value() for parameter in of_engines.values()],
             "description": f"{explain(of_engines)}.",
         }
+        for name, of_engines in list_parameters(()).items()
+    }
+    for name, parameter in described.items():
+        if name not in fields:
+            either = [*parameter["anyOf"], {"type": "null"}]
+            fields[name] = parameter | {"anyOf": either}
+    fields[PARAMETERS] |= {"properties": described, "additionalProperties": False}
 
 
 def lift_parameters(values: object, fields: Collection[str]) -> object:
