@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from api.engines.catalog import DEFAULT, check_engine, engines, how_to_install, weights_of
+from api.engines.catalog import check_engine, engines, how_to_install, weights_of
 from api.engines.planners import NEED_SERVER, NEED_WEIGHTS, PLANNERS, check_name, check_planner
 from api.settings import ONE_THREAD, Settings, foreign_environment
 from audiostory_core.engines.environment import command_of
@@ -83,9 +83,8 @@ class Parts:
                 self._look_at_engine(name)
             else:
                 self._look_at_planner(name)
-        except UNIMPORTABLE as error:
-            how = how_to_install(engines().get(name if name in engines() else DEFAULT))
-            return f"{error}. {how}"
+        except ImportError as error:
+            return f"{error}. {self._how_to_install(field, name)}"
         except BadInput as error:
             return f"{error.problem}. {error.remedy}" if error.field == field else str(error)
         return None
@@ -149,7 +148,7 @@ class Parts:
     def _look_at_engine(self, name: str) -> None:
         card = check_engine("engine", name, self._settings)
         if card.environment is None:
-            _find(card.entry)
+            _import(card)
             if card.weights is not None:
                 self._look()
 
@@ -160,6 +159,12 @@ class Parts:
             self._look()
         if name in NEED_SERVER:
             self._open_chat()
+
+    def _how_to_install(self, field: str, name: str) -> str:
+        if field == "engine":
+            return how_to_install(engines().get(name))
+        what = "'.[model]'" if name in NEED_WEIGHTS else "."
+        return f"Install the studio again: pip install -e {what}"
 
     def _has_weights(self, field: str, name: str) -> bool:
         if field == "engine":
@@ -193,6 +198,19 @@ def find_engine(name: str) -> None:
     """Import an engine, for the processes that will be forked from this one."""
     card = engines().get(name)
     _find(card.entry if card.environment is None else HOSTED)
+
+
+def _import(card: Card) -> None:
+    """Import an engine that runs in process.
+
+    Raises:
+        BadInput: if that cannot be done, whatever its author did wrong.
+    """
+    try:
+        _find(card.entry)
+    except UNIMPORTABLE as error:
+        problem = f"{error}" if isinstance(error, ImportError) else f"{card.entry} fails: {error}"
+        raise BadInput("engine", card.name, problem, how_to_install(card)) from error
 
 
 def _find(target: str) -> Callable[..., Any]:

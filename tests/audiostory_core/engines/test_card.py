@@ -1,5 +1,6 @@
 """Cards: what they say, and what is refused."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -166,6 +167,8 @@ def test_card_of_the_network_says_what_was_published():
 
     assert card.limits.longest_clip_s == NetworkConfig().longest_s
     assert card.defaults == {"steps": STEPS, "guidance": GUIDANCE}
+    # As they have been in the requests of clips, whose hashes are the clips' keys.
+    assert json.dumps(card.defaults) == '{"steps": 50, "guidance": 4.0}'
 
 
 def test_reading_cards_loads_nothing_that_makes_sound():
