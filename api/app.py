@@ -5,6 +5,7 @@ from collections import Counter
 from fastapi import FastAPI
 
 from api.backups import routes as backup_routes
+from api.engines import routes as engine_routes
 from api.exports import routes as export_routes
 from api.http import reference_routes
 from api.http.access import GUARDS, Door, Keyring
@@ -56,6 +57,7 @@ def create_app(state: AppState) -> FastAPI:
         export_routes,
         backup_routes,
         event_routes,
+        engine_routes,
         webhook_routes,
         key_routes,
         operation_routes,

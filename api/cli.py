@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from api.backups import commands as backup_commands
+from api.engines import commands as engine_commands
 from api.keys import commands as key_commands
 from api.llm import commands as llm_commands
 from api.maintenance import commands as maintenance_commands
@@ -51,6 +52,7 @@ for commands in (
     backup_commands,
     key_commands,
     webhook_commands,
+    engine_commands,
     model_commands,
     llm_commands,
 ):

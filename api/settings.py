@@ -46,6 +46,11 @@ def _split(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
 
 
+def _list(value: object) -> object:
+    """Read a list that may be empty."""
+    return _split(value) if value else None
+
+
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -62,7 +67,10 @@ class Settings(BaseSettings):
     gc_min_age_h: Annotated[float, Field(ge=1.0, le=10_000.0)] = 24.0  # what is younger stays
     least_free_mb: Annotated[int, Field(ge=0, le=10_000_000)] = 200  # on the disk, to be ready
 
-    # The engine and the planner `audiostory`: its network
+    # Engines beyond those that are shipped or installed as packages
+    engines: Annotated[tuple[Path, ...] | None, NoDecode, BeforeValidator(_list)] = None  # folders
+
+    # The network that an engine and a planner share
     weights: Path | None = None  # its folder: converted, or as published
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     precision: Precision | None = None  # None: float32 on a CPU, float16 on a GPU, as published
@@ -120,6 +128,11 @@ class Settings(BaseSettings):
         return self.home / "models"
 
     @property
+    def environments(self) -> Path:
+        """Interpreters of engines that have their own."""
+        return self.home / "engines"
+
+    @property
     def database(self) -> Path | str:
         """What is true: the SQLite file, or the URL of a Postgres database."""
         return self.database_url or self.database_file
@@ -145,6 +158,15 @@ def use_one_thread() -> None:
 def extend_environment(more: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment with more, for a process that it starts."""
     return {**os.environ, **more}
+
+
+def foreign_environment(more: dict[str, str]) -> dict[str, str]:
+    """Return this process's environment with more, for code that is not the studio's.
+
+    The studio's own variables, with their secrets, are not in it.
+    """
+    own = Settings.model_config["env_prefix"]
+    return {name: value for name, value in os.environ.items() if not name.startswith(own)} | more
 
 
 def read_settings() -> Settings:

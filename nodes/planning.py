@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from audiostory_core.engines.card import check_language
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.plan_notes import notes_on_lines
 from audiostory_core.planners.protocol import Brief, OnSubEvent, Planner
@@ -49,17 +50,18 @@ def make_plan(
         on_sub_event: called with what a planner writes, while it does.
 
     Raises:
-        BadInput: if the instruction cannot be planned, a given plan does not fit the engine, or
-            the plan has more scenes than one may have.
+        BadInput: if the instruction cannot be planned, a given plan or its language does not fit
+            the engine, or the plan has more scenes than one may have.
         StepFailed: if the planner is not usable here.
     """
+    capabilities = services.engine(story.engine).capabilities
     longest_s = longest_scene_s(story, services)
     if story.given_plan is not None and not remarks:
         brought = StoryPlan.model_validate(story.given_plan)
         check_count(brought.sub_events, services.max_scenes)
         check_lengths(brought.sub_events, longest_s, story.engine)
+        check_language(brought.language, capabilities.name, capabilities.languages)
         numbered = dict(enumerate(brought.sub_events, 1))
-        capabilities = services.engine(story.engine).capabilities
         more = notes_on_lines(numbered, brought.cast, capabilities)
         return brought.model_copy(update={"notes": tuple(dict.fromkeys((*brought.notes, *more)))})
     planned = planner_of(story, services).plan(
@@ -73,6 +75,7 @@ def make_plan(
         )
     )
     check_count(planned.sub_events, services.max_scenes)
+    check_language(planned.language, capabilities.name, capabilities.languages)
     return planned
 
 

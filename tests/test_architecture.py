@@ -1,10 +1,13 @@
 import ast
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from audiostory_core.engines.discovery import find_cards
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("api", "graph", "nodes", "audiostory_core", "storage")
@@ -14,7 +17,12 @@ SOURCES = MODULES + sorted(
 )
 CATCH_ALL = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "base"}
 MAX_LINES = 600
-HEAVY = ("graph", "nodes", "audiostory_core.engines", "audiostory_core.planners")
+HEAVY = (
+    "graph",
+    "nodes",
+    *(f"audiostory_core.engines.{name}" for name in ("audiostory", "foley", "host", "protocol")),
+    "audiostory_core.planners",
+)
 HEAVY_LIBRARIES = ("langgraph", "langchain_core", "scipy", "torch", "matplotlib", "soxr")
 
 
@@ -91,3 +99,68 @@ def test_http_process_loads_nothing_heavy():
     }
     assert "fastapi" in loaded
     assert unwanted == set()
+
+
+ALSO_ELSEWHERE = {  # names of engines and parameters that mean something else in these files
+    ("api/cli.py", "audiostory"),  # the command
+    ("api/settings.py", "audiostory"),  # the data folder
+    ("api/engines/planners.py", "audiostory"),  # a planner
+    ("api/models/commands.py", "steps"),  # of training
+}
+
+
+def words_of(tree):
+    """Yield the names and literals of a module; what its docstrings say is left out."""
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and ast.get_docstring(node) is not None
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in docstrings:
+            yield node.value
+        for field in ("id", "attr", "arg", "module"):
+            yield getattr(node, field, None)
+
+
+def engines_in_words(tree):
+    """Yield what of a module could be read from an engine's card."""
+    cards = list(find_cards())
+    limits = {card.limits.longest_clip_s for card in cards}
+    names = {card.name for card in cards}
+    parameters = {name for card in cards for name in card.parameters}
+    shipped = re.compile(
+        rf"\b({'|'.join(names - {'audiostory'})})\b|engines\.({'|'.join(names)})\b"
+    )
+    for word in words_of(tree):
+        if (isinstance(word, float) and word in limits) or (
+            isinstance(word, str) and (word in names | parameters or shipped.search(word))
+        ):
+            yield word
+
+
+def test_edges_know_engines_by_their_cards_alone():
+    literal = {
+        (str(path.relative_to(ROOT)), word)
+        for path in (ROOT / "api").rglob("*.py")
+        for word in engines_in_words(ast.parse(path.read_text("utf-8")))
+    }
+
+    assert literal == ALSO_ELSEWHERE
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'ENGINES = ("foley",)',
+        'help = "Such as foley."',
+        "def create(steps): ...",
+        "wanted.guidance",
+        "longest_s = 33.0",
+        "from audiostory_core.engines.audiostory import engine",
+        'factory = "audiostory_core.engines.foley.engine:Foley"',
+    ],
+)
+def test_what_a_card_says_is_seen_in_code(code):
+    assert list(engines_in_words(ast.parse(code)))

@@ -17,6 +17,8 @@ from api.operations import routes as operation_routes
 from api.settings import Settings
 from api.stories import event_routes
 from api.stories import routes as story_routes
+from audiostory_core.engines.card import CardFile, Environment, Limits, Parameter, Weights
+from audiostory_core.engines.discovery import find_cards
 from audiostory_core.engines.foley.catalog import load_kinds
 from tests.support.doc_sessions import is_as_shown, list_shown, run_all
 
@@ -289,3 +291,37 @@ def test_every_decision_is_listed_and_has_its_four_parts():
         assert headings == ["Context", "Decision", "Consequences", "References"], path.name
         assert path.name.startswith(f"{number:04d}-")
         assert path.name in index
+
+
+def row_of(card):
+    """Return what the table of engines says of one."""
+    parameters = [f"`{name}` {default}" for name, default in card.defaults.items()]
+    return [
+        f"`{card.name}`",
+        ", ".join(card.stems),
+        ", ".join(card.languages) or "any",
+        f"{card.limits.longest_clip_s:.4g} s",
+        ", ".join(parameters) or "none",
+        card.weights.source if card.weights else "none",
+        "its own" if card.environment else "in process",
+    ]
+
+
+def test_engines_page_says_what_the_cards_say():
+    text = (ROOT / "docs/engines.md").read_text("utf-8")
+    table = text.partition("| environment |\n")[2].partition("\n\n")[0].splitlines()[1:]
+
+    told = [line.strip("| ").split(" | ") for line in table]
+
+    assert told == [row_of(card) for card in find_cards()]
+
+
+def test_engines_page_names_every_field_of_a_card():
+    text = (ROOT / "docs/engines.md").read_text("utf-8")
+    told = set(INLINE.findall(text.partition("## The card")[2].partition("## Environments")[0]))
+
+    tables = {"limits": Limits, "weights": Weights, "environment": Environment}
+    inner = {name for table in (*tables.values(), Parameter) for name in table.model_fields}
+    written = {f"[{name}]" for name in (*tables, "parameters.NAME", "helpers")}
+    plain = CardFile.model_fields.keys() - {*tables, "parameters", "helpers"}
+    assert plain | inner | written <= told

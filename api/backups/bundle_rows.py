@@ -17,9 +17,11 @@ from pydantic import (
     create_model,
 )
 
+from api.engines.catalog import engines
 from audiostory_core.audio.loudness import SegmentLoudness
 from audiostory_core.audio.seams import SeamFigures
-from audiostory_core.model.sampling import GUIDANCE, MAX_GUIDANCE, MAX_STEPS, STEPS
+from audiostory_core.engines.card import Name, Value
+from audiostory_core.errors import BadInput
 from audiostory_core.quality.measures import Measures
 from audiostory_core.story.plan import (
     CastMember,
@@ -55,6 +57,9 @@ RENAMED: dict[str, dict[str, str]] = {  # columns of format 1 and their names si
 }
 CAST: TypeAdapter[tuple[CastMember, ...]] = TypeAdapter(tuple[CastMember, ...])
 Rows = dict[str, list[Json]]
+PARAMETERS: TypeAdapter[dict[str, Value]] = TypeAdapter(
+    Annotated[dict[Name, Annotated[Value, AllowInfNan(False)]], Field(max_length=100)]
+)
 
 
 class Problem(Exception):
@@ -90,15 +95,6 @@ class PlanParts(BaseModel):
     notes: list[str]
     remarks: list[str] = []
     written: WrittenTokens | None = None
-
-
-class Parameters(BaseModel):
-    """What a story may ask of its engine."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = STEPS
-    guidance: Annotated[float, Field(ge=1.0, le=MAX_GUIDANCE)] = GUIDANCE
 
 
 class Report(BaseModel):
@@ -225,7 +221,7 @@ def _check_story(rows: Rows) -> None:
     check_instruction(story["instruction"])
     _need(0 <= story["tail_s"] <= LONGEST_TAIL_S, "tail")
     _need(abs(story["priority"]) <= MAX_PRIORITY, "priority")
-    Parameters.model_validate(story["parameters"])
+    _check_parameters(story)
     _need(all(KIND.fullmatch(event["kind"]) for event in rows["event"]), "kind of an event")
     revisions = _numbered(rows, "revision")
     _need(story["revision_id"] is None or story["revision_id"] in revisions, "revision")
@@ -243,6 +239,16 @@ def _check_story(rows: Rows) -> None:
     _distinct(row["name"] for row in rows["revision"] if row["name"] is not None)
     _need(all(row["number"] < story["next_event"] for row in rows["event"]), "event number")
     _need(all(row["number"] < story["next_revision"] for row in rows["revision"]), "number")
+
+
+def _check_parameters(story: Json) -> None:
+    """Check what a story sets for its engine; that may be known only where it came from."""
+    parameters = PARAMETERS.validate_python(story["parameters"], strict=True)
+    if story["engine"] in engines():
+        try:
+            engines().get(story["engine"]).check_parameters(parameters)
+        except BadInput as error:
+            raise Problem(str(error).removesuffix(".")) from error
 
 
 def _check_scenes(rows: Rows, conditions: Collection[str]) -> None:

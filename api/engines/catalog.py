@@ -1,68 +1,71 @@
-"""The engines and planners by name; naming them imports nothing. See engine_factory.py."""
+"""The engines that are known here, by their cards, and what each lacks; none is imported."""
 
-from collections.abc import Iterable
+import importlib.util
+from functools import lru_cache
 from pathlib import Path
 
+from api.engines.planners import check_weights
+from api.settings import Settings, read_settings
+from audiostory_core.engines.card import Card
+from audiostory_core.engines.discovery import DEFAULT, Cards, find_cards
+from audiostory_core.engines.environment import EnvironmentState, state_of
 from audiostory_core.errors import BadInput
 
-ENGINES = {
-    "foley": "audiostory_core.engines.foley.engine:Foley",
-    "audiostory": "audiostory_core.engines.audiostory.engine:AudioStory",
-}
-LONGEST_CLIP_S = {  # as each engine's capabilities say; a test compares
-    "foley": 33.0,
-    "audiostory": 645 * 2048 / 44_100,  # 29.95 s: the latents of the published network
-}
-PER_CORE = ("foley",)  # make a clip on one core; the others load weights, once for all cores
-PARAMETERS = {"foley": (), "audiostory": ("steps", "guidance", "precision")}  # a test compares
-PLANNERS = {
-    "clauses": "audiostory_core.planners.clauses.planner:Clauses",
-    "audiostory": "audiostory_core.planners.audiostory.planner:AudioStoryPlanner",
-    "chat": "audiostory_core.planners.chat.planner:Chat",
-}
-WORDS_BY_CLAUSES = ("clauses", "audiostory")  # planners whose changes in words `clauses` reads
-NEED_WEIGHTS = ("audiostory",)  # names of engines and planners
-NEED_SERVER = ("chat",)  # names of planners
+__all__ = ["DEFAULT", "check_engine", "engines", "weights_of", "why_not_here"]
+
+_find = lru_cache(find_cards)
 
 
-def check_name(field: str, name: str, known: Iterable[str]) -> str:
-    """Return the name if it is known.
+def engines() -> Cards:
+    """Return all cards, read once; a new one is seen by the next process."""
+    return _find(read_settings().engines or ())
+
+
+def weights_of(card: Card, settings: Settings) -> Path | None:
+    """Return the folder where an engine's weights belong; None: nobody has named one.
+
+    An engine that runs in process shares the studio's network.
+    """
+    return settings.weights if card.environment is None else settings.models / card.name
+
+
+def check_engine(field: str, name: str, settings: Settings) -> Card:
+    """Return the card of an engine that has its weights and its environment here.
 
     Raises:
-        BadInput: listing the names that are.
+        BadInput: saying what it lacks, and how to come by it.
     """
-    if name not in known:
-        raise BadInput(field, name, "is not known", f"Use one of: {', '.join(sorted(known))}.")
-    return name
-
-
-def check_weights(field: str, name: str, weights: Path | None) -> None:
-    """Refuse an engine or planner that needs weights where none are named.
-
-    Raises:
-        BadInput: saying how to name them; with the field `weights` if their folder is not there.
-    """
-    if name in NEED_WEIGHTS and weights is None:
+    card = engines().get(name, field)
+    if card.weights is not None and card.environment is None:
+        check_weights(field, name, settings.weights)
+    elif card.weights is not None and not (settings.models / name).is_dir():
         raise BadInput(
             field,
             name,
-            "needs weights, and none are named",
-            "Give --weights FOLDER, or set AUDIOSTORY_WEIGHTS.",
+            "needs weights, and there are none",
+            f"Put those of {card.weights.source} into $AUDIOSTORY_HOME/models/{name}.",
         )
-    if name in NEED_WEIGHTS and weights is not None and not weights.is_dir():
-        raise BadInput("weights", str(weights), "is no folder", "Name an existing folder.")
+    if state_of(card, settings.environments) == EnvironmentState.MISSING:
+        remedy = f"Run: audiostory engines install {name}"
+        raise BadInput(field, name, "is not installed", remedy)
+    return card
 
 
-def check_server(field: str, name: str, url: str | None) -> None:
-    """Refuse a planner that asks a chat server where none is named.
+def why_not_here(card: Card, settings: Settings) -> str | None:
+    """Say why an engine cannot be used here, as far as can be known without loading it."""
+    try:
+        check_engine("engine", card.name, settings)
+    except BadInput as error:
+        return f"{error.problem}. {error.remedy}"
+    missing = [name for name in card.modules if importlib.util.find_spec(name) is None]
+    if card.environment is None and missing:
+        return f"{', '.join(missing)} not installed. {how_to_install(card)}"
+    return None
 
-    Raises:
-        BadInput: saying how to name it.
-    """
-    if name in NEED_SERVER and url is None:
-        raise BadInput(
-            field,
-            name,
-            "asks a language model, and no server is named",
-            "Set AUDIOSTORY_CHAT_URL, for example to http://localhost:8000/v1.",
-        )
+
+def how_to_install(card: Card) -> str:
+    """Say how to install what an engine imports in process."""
+    if not card.is_shipped:
+        return f"Install what {card.origin} needs."
+    what = "." if card.extra is None else f"'.[{card.extra}]'"
+    return f"Install the studio again: pip install -e {what}"

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from api.engines.catalog import ENGINES, PLANNERS, check_name
+from api.engines.catalog import engines as all_engines
 from api.engines.engine_factory import Parts
+from api.engines.planners import PLANNERS
 from api.settings import Settings
 from api.store import OpenStore
 from audiostory_core.errors import BadInput
@@ -35,11 +36,13 @@ async def build_worker(
     """
     parts = Parts(settings)
     for name in only:
-        why = parts.why_unusable("engine", check_name("engine", name, ENGINES))
+        why = parts.why_unusable("engine", all_engines().get(name).name)
         if why:
             raise BadInput("engine", name, "is not usable here", why)
     engines = {
-        name: parts.engine(name) for name in ENGINES if not parts.why_unusable("engine", name)
+        name: parts.engine(name)
+        for name in all_engines().names
+        if not parts.why_unusable("engine", name)
     }
     planners = {
         name: parts.planner(name) for name in PLANNERS if not parts.why_unusable("planner", name)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from api.engines.options import EngineCommand
 from api.operations.memory import share_one_arena
 from api.terminal.options import AsJson, Weights
 
@@ -29,7 +30,7 @@ def serve(
     raise typer.Exit(serve_forever(read_settings(), host, port, workers))
 
 
-@app.command()
+@app.command(cls=EngineCommand)
 def worker(
     engine: Annotated[
         list[str] | None,

@@ -11,13 +11,14 @@ from pydantic import BaseModel
 from rich.markup import escape
 from rich.table import Table
 
-from api.engines.catalog import ENGINES, NEED_SERVER, NEED_WEIGHTS, PLANNERS
+from api.engines.catalog import engines
 from api.engines.engine_factory import Parts
+from api.engines.planners import NEED_SERVER, NEED_WEIGHTS, PLANNERS
 from api.operations.maker_pool import count_processes
 from api.settings import Settings
 from api.terminal.console import out
 from audiostory_core.cores import available_bytes, count_cores
-from audiostory_core.engines.foley.speech.speech import speech_available
+from audiostory_core.engines.card import Card
 from audiostory_core.errors import StudioError
 
 PACKAGES = (
@@ -42,13 +43,20 @@ def examine(settings: Settings) -> list[Finding]:
     """Look at everything; nothing is changed."""
     findings = [_home(settings.home), _machine(settings)]
     parts = Parts(settings, looks_only=True)
-    findings += [_part(parts, "engine", name) for name in ENGINES]
-    findings += [_part(parts, "planner", name) for name in PLANNERS]
+    findings += [_engine(parts, card) for card in engines()]
+    findings += [
+        _finding(f"engine {problem.name}", problem.why, "", is_needed=False)
+        for problem in engines().problems
+    ]
+    findings += [_planner(parts, name) for name in PLANNERS]
     findings += [_chat_server(parts, settings)] if settings.chat_url else []
     if settings.llm_url is not None:
         findings.append(_language_model(settings.llm_url))
-    why_mute = speech_available()
-    findings.append(_finding("speech (espeak-ng)", why_mute, "usable", is_needed=False))
+    findings += [
+        _finding(what, parts.why_helpless(entry), "usable", is_needed=False)
+        for card in engines()
+        for what, entry in card.helpers.items()
+    ]
     findings += [_package(name) for name in PACKAGES]
     python = f"{platform.python_implementation()} {platform.python_version()}, {platform.system()}"
     return [*findings, _finding("python", None, f"{python} {platform.machine()}", is_needed=True)]
@@ -87,11 +95,17 @@ def _machine(settings: Settings) -> Finding:
     return _finding("processor", None, detail, is_needed=True)
 
 
-def _part(parts: Parts, kind: str, name: str) -> Finding:
+def _engine(parts: Parts, card: Card) -> Finding:
+    why = parts.why_unusable("engine", card.name)
+    is_needed = card.is_shipped and card.weights is None
+    detail = parts.describe("engine", card.name)
+    return _finding(f"engine {card.name}", why, detail, is_needed=is_needed)
+
+
+def _planner(parts: Parts, name: str) -> Finding:
+    why = parts.why_unusable("planner", name)
     is_needed = name not in (*NEED_WEIGHTS, *NEED_SERVER)
-    return _finding(
-        f"{kind} {name}", parts.why_unusable(kind, name), parts.describe(name), is_needed=is_needed
-    )
+    return _finding(f"planner {name}", why, parts.describe("planner", name), is_needed=is_needed)
 
 
 def _chat_server(parts: Parts, settings: Settings) -> Finding:

@@ -7,7 +7,8 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from api.engines.catalog import PER_CORE
+from api.engines.catalog import engines as all_engines
+from api.engines.catalog import why_not_here
 from api.operations import forks
 from api.operations.forks import Fork
 from api.settings import ONE_THREAD, Settings, extend_environment
@@ -71,7 +72,13 @@ class Pool:
         self._settings = settings
         self._most = most
         self._story_id = story_id
-        self._engines = [name for name in PER_CORE if name in (engines or PER_CORE)]
+        self._engines = [
+            card.name
+            for card in all_engines()
+            if card.one_core
+            and (not engines or card.name in engines)
+            and why_not_here(card, settings) is None
+        ]
         self._drain_s = drain_s
         self._expected_s = expected_s
         self._alive: set[Process | Fork] = set()

@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import IO, Any
 
-from api.engines.catalog import PER_CORE
+from api.engines.catalog import engines as all_engines
 from api.engines.engine_factory import Parts
 from api.operations.logs import configure
 from api.operations.memory import share_one_arena
@@ -35,7 +35,11 @@ async def make_clips(story_id: str | None, drain_s: float, share: float, pipe: I
     configure(settings.log, settings.log_level or LogLevel.WARNING, bound)
     store = await open_store(settings)
     parts = Parts(settings)
-    engines = {name: parts.engine(name) for name in PER_CORE}
+    engines = {
+        card.name: parts.engine(card.name)
+        for card in all_engines()
+        if card.one_core and not parts.why_unusable("engine", card.name)
+    }
     try:
         maker = ClipMaker(
             Services(store.database, store.audio, engines, {}),

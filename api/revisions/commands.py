@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from api.engines.options import EngineCommand
 from api.operations.memory import share_one_arena
 from api.terminal.options import AsJson, Output, StoryId, seconds
 from audiostory_core.errors import BadInput
@@ -80,7 +81,7 @@ def applies(*without: str) -> Callable[[Callable[..., None]], Callable[..., None
     return decorate
 
 
-@app.command()
+@app.command(cls=EngineCommand)
 @applies()
 def revise(
     story_id: StoryId,

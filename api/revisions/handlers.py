@@ -53,7 +53,7 @@ async def change(
             change,
             accept=accept,
             words=_resolve,
-            weights=settings.weights,
+            settings=settings,
         )
         return await story_handlers.make_and_write(
             store,
@@ -69,9 +69,7 @@ async def change(
 async def preview(story_id: str, change: Edits, *, as_json: bool) -> int:
     """Print what edits would do; return the exit code."""
     async with opened_store() as (store, settings):
-        lines = await service.look_ahead(
-            store.database, story_id, change, _resolve, settings.weights
-        )
+        lines = await service.look_ahead(store.database, story_id, change, _resolve, settings)
     if as_json:
         console.print_json([_as_json(line) for line in lines])
     else:

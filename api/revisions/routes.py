@@ -46,7 +46,7 @@ async def post_change(story_id: str, wish: ChangeRequest, state: AppStateDep) ->
         accept=wish.accept,
         base=wish.base,
         words=state.words,
-        weights=state.settings.weights,
+        settings=state.settings,
     )
     return await _view(story_id, state)
 
@@ -55,7 +55,7 @@ async def post_change(story_id: str, wish: ChangeRequest, state: AppStateDep) ->
 async def post_preview(story_id: str, edits: Edits, state: AppStateDep) -> PreviewResponse:
     """Return which clips the edits would make again, and why, without changing the story."""
     lines = await service.look_ahead(
-        state.store.database, story_id, edits, state.words, state.settings.weights
+        state.store.database, story_id, edits, state.words, state.settings
     )
     fates: list[PreviewLine] = []
     for line in lines:

@@ -6,12 +6,14 @@ answer comes at once, and a worker does what takes time. Light enough for the HT
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.engines.catalog import ENGINES, LONGEST_CLIP_S, WORDS_BY_CLAUSES, check_name, check_weights
+from api.engines.catalog import check_engine, engines
+from api.engines.planners import WORDS_BY_CLAUSES
 from api.revisions.wording import Question, Resolve, Unanswered
+from api.settings import Settings, read_settings
+from audiostory_core.engines.card import check_language
 from audiostory_core.errors import BadInput
 from audiostory_core.story.changes import Change, ChooseTake, Edits, MoreTakes, Remark
 from audiostory_core.story.editing import Draft, Preview, apply, diff, preview
@@ -50,7 +52,7 @@ async def ask(
     accept: bool = False,
     base: int | None = None,
     words: Resolve | None = None,
-    weights: Path | None = None,
+    settings: Settings | None = None,
 ) -> Run:
     """Have a change made by the story's run, or by a new one if it has ended.
 
@@ -61,7 +63,7 @@ async def ask(
         accept: do not stop for the author with the new mix.
         base: number of the revision the author was looking at.
         words: tells what edits in plain words do; without it the story's run finds out.
-        weights: folder of the engines that need weights; None: there are none here.
+        settings: of this installation; None: as the environment says.
 
     Raises:
         BadInput: naming the field of the change that cannot be made.
@@ -73,7 +75,7 @@ async def ask(
         _check_base(read.revision, base)
         await _check(session, read, change)
     if isinstance(change, Edits):
-        await _drafts(read, change, words, weights)
+        await _drafts(read, change, words, settings)
     async with database.write() as session:
         story, latest, _ = await stories.load(session, story_id)
         run = await runs.lock(session, latest.id)
@@ -96,7 +98,7 @@ async def look_ahead(
     story_id: str,
     change: Edits,
     words: Resolve | None = None,
-    weights: Path | None = None,
+    settings: Settings | None = None,
 ) -> list[Preview]:
     """Say what edits would do to each scene, without asking for them; see `ask`.
 
@@ -107,7 +109,7 @@ async def look_ahead(
     """
     async with database.read() as session:
         read = await read_plan(session, story_id)
-    return preview(read.plan, await _drafts(read, change, words, weights), follow=change.follow)
+    return preview(read.plan, await _drafts(read, change, words, settings), follow=change.follow)
 
 
 async def reject(database: Database, story_id: str, remark: str, base: int | None = None) -> Run:
@@ -332,10 +334,10 @@ async def _check(session: AsyncSession, read: Read, change: Change) -> None:
 
 
 async def _drafts(
-    read: Read, change: Edits, words: Resolve | None, weights: Path | None
+    read: Read, change: Edits, words: Resolve | None, settings: Settings | None
 ) -> list[Draft]:
     """Return what edits make of a story's plan, as far as it can be known at once."""
-    _check_engines(change, weights)
+    _check_engines(read, change, settings or read_settings())
     limits = _limits(read)
     drafts = apply(read.plan, change.edits, total=change.total, limits=limits)
     is_worded = any(draft.change for draft in drafts)
@@ -355,18 +357,33 @@ async def _check_take(session: AsyncSession, scene_id: int, change: ChooseTake) 
         raise BadInput("take", change.take, f"is {clip.state}", "Choose one that is finished.")
 
 
-def _check_engines(change: Edits, weights: Path | None) -> None:
+def _check_engines(read: Read, change: Edits, settings: Settings) -> None:
+    """Refuse engines of scenes that cannot make a scene of this story here."""
     for number, edit in enumerate(change.edits, 1):
         engine = getattr(edit, "engine", None)
         if engine is not None:
             field = f"edits.{number}.engine"
-            check_weights(field, check_name(field, engine, ENGINES), weights)
+            card = check_engine(field, engine, settings)
+            shared = {
+                name: value
+                for name, value in read.story.parameters.items()
+                if name in card.parameters
+            }
+            try:
+                check_language(read.plan.language, card.name, card.languages)
+                card.check_parameters(shared)
+            except BadInput as error:
+                problem = f"cannot have the story's {error.field} {error.value}: {error.problem}"
+                raise BadInput(field, engine, problem, "Use another engine.") from error
 
 
 def _limits(read: Read) -> SceneLimits:
-    by_engine = {name: longest_s - read.story.tail_s for name, longest_s in LONGEST_CLIP_S.items()}
-    story_s = by_engine[read.story.engine]
-    return SceneLimits(story_s=story_s, by_engine=by_engine, engines=read.engines)
+    """Return the longest scenes of the engines that are known here, as their cards say."""
+    longest_s = engines().get(read.story.engine).limits.longest_clip_s
+    by_engine = {card.name: card.limits.longest_clip_s - read.story.tail_s for card in engines()}
+    return SceneLimits(
+        story_s=longest_s - read.story.tail_s, by_engine=by_engine, engines=read.engines
+    )
 
 
 def _check_base(revision: Revision, base: int | None) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from api.engines.options import EngineCommand, ParameterCommand, read_parameters
 from api.operations.memory import share_one_arena
 from api.terminal.options import (
     AsJson,
@@ -19,27 +20,26 @@ from api.terminal.options import (
     read_instruction,
 )
 from audiostory_core.errors import BadInput
-from audiostory_core.model.sampling import GUIDANCE, STEPS
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(cls=ParameterCommand)
 def create(
+    context: typer.Context,
     instruction: Instruction = "",
     duration: Duration = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="The same seed makes the same story.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="What makes the clips.")] = "foley",
+    engine: Annotated[
+        str | None, typer.Option(help="What makes the clips; the first by default.")
+    ] = None,
     planner: Annotated[str, typer.Option(help="What makes the plan.")] = "clauses",
     weights: Weights = None,
-    steps: Annotated[
-        int | None, typer.Option(help=f"Denoising steps per clip (default {STEPS}).")
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(help=f"How strictly a clip keeps to its condition (default {GUIDANCE})."),
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the engine; repeatable."),
     ] = None,
     language: Language = None,
     plan: Annotated[
@@ -64,8 +64,10 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a story from an instruction and write it to a file."""
+    from api.engines.catalog import DEFAULT
     from api.stories.forking import forked, use_one_thread
 
+    engine = engine or DEFAULT
     use_one_thread(engine, planner)
     from api.settings import read_settings
     from api.stories import handlers
@@ -88,8 +90,7 @@ def create(
         seed=seed,
         engine=engine,
         planner=planner,
-        steps=steps,
-        guidance=guidance,
+        parameters=read_parameters(context.meta, pairs or []),
         review=review,
         priority=priority,
         plan=written,
@@ -102,20 +103,24 @@ def create(
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(cls=EngineCommand)
 def plan(
     instruction: Instruction,
     duration: Duration = None,
     planner: Annotated[str, typer.Option(help="What makes the plan.")] = "clauses",
     weights: Weights = None,
     language: Language = None,
-    engine: Annotated[str, typer.Option(help="Whose longest clip the plan keeps to.")] = "foley",
+    engine: Annotated[
+        str | None,
+        typer.Option(help="Whose longest clip the plan keeps to; the first by default."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="A .json file.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Plan only: print the sub-events, and write them to a file that `create --plan` accepts."""
+    from api.engines.catalog import DEFAULT
     from api.stories import planning
 
     planning.plan(
@@ -123,7 +128,7 @@ def plan(
         duration,
         language,
         planner=planner,
-        engine=engine,
+        engine=engine or DEFAULT,
         output=output,
         as_json=as_json,
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api import settings
-from api.engines.catalog import NEED_WEIGHTS, PER_CORE
+from api.engines.catalog import engines
+from api.engines.planners import NEED_WEIGHTS
 from api.operations import forks
 from api.operations.maker_pool import FORK_PAYS_S, count_processes
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # numpy is imported once it is known that it is to use one th
 
 def use_one_thread(engine: str, planner: str) -> None:
     """Keep this process to one thread where clips are made on one core; before numpy is there."""
-    if engine in PER_CORE and planner not in NEED_WEIGHTS:
+    if _is_one_core(engine) and planner not in NEED_WEIGHTS:
         settings.use_one_thread()
 
 
@@ -36,7 +37,7 @@ def forked(wanted: "StoryCreate") -> Iterator[None]:
     most = count_processes(settings.read_settings())
     duration_s = wanted.plan.duration_s if wanted.plan else wanted.duration_s or math.inf
     most = int(min(most, duration_s // FORK_PAYS_S))
-    if most > 1 and wanted.engine in PER_CORE and not wanted.review:
+    if most > 1 and _is_one_core(wanted.engine) and not wanted.review:
         from api.engines.engine_factory import find_engine  # noqa: PLC0415 - see forked_work.py
         from api.stories.forked_work import carry_out  # noqa: PLC0415
 
@@ -46,6 +47,10 @@ def forked(wanted: "StoryCreate") -> Iterator[None]:
         yield
     finally:
         forks.dismiss()
+
+
+def _is_one_core(engine: str) -> bool:
+    return engine in engines() and engines().get(engine).one_core
 
 
 def list_writers(mix: "Mixdown", audio: Path) -> "Sequence[Writer]":

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.engines.catalog import NEED_SERVER, NEED_WEIGHTS
+from api.engines.catalog import engines
+from api.engines.planners import NEED_SERVER, NEED_WEIGHTS
 from api.exports.service import open_mix
 from api.revisions import service as revision_service
 from api.settings import Settings
@@ -70,8 +71,12 @@ def _check_parts(wanted: StoryCreate, settings: Settings) -> None:
     from api.engines.engine_factory import Parts  # noqa: PLC0415 - torch takes seconds
 
     parts = Parts(settings, looks_only=True)
-    for field, name in (("engine", wanted.engine), ("planner", wanted.planner)):
-        is_checked = name in NEED_WEIGHTS or name in NEED_SERVER
+    card = engines().get(wanted.engine)
+    checked = {
+        ("engine", wanted.engine): card.weights is not None or not card.is_shipped,
+        ("planner", wanted.planner): wanted.planner in (*NEED_WEIGHTS, *NEED_SERVER),
+    }
+    for (field, name), is_checked in checked.items():
         why = parts.why_unusable(field, name) if is_checked else None
         if why is not None:
             raise BadInput(field, name, "is not usable here", why)

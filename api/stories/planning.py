@@ -5,7 +5,7 @@ import os
 import secrets
 from pathlib import Path
 
-from api.engines.catalog import ENGINES, LONGEST_CLIP_S, NEED_WEIGHTS, check_name
+from api.engines.catalog import engines
 from api.engines.engine_factory import Parts
 from api.settings import read_settings
 from api.terminal import console
@@ -41,8 +41,9 @@ def plan(
 
 
 def _longest_clip_s(parts: Parts, engine: str) -> float:
-    if check_name("engine", engine, ENGINES) not in NEED_WEIGHTS:
-        return LONGEST_CLIP_S[engine]
+    card = engines().get(engine)
+    if card.weights is None or card.environment is not None:
+        return card.limits.longest_clip_s
     chosen = parts.engine(engine)
     chosen.close()
     return chosen.capabilities.longest_clip_s

@@ -3,11 +3,13 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from api.engines.catalog import ENGINES, PLANNERS
+from api.engines.catalog import DEFAULT
+from api.engines.parameters import describe_engine, describe_parameters, lift_parameters
+from api.engines.planners import PLANNERS
+from audiostory_core.engines.card import Value
 from audiostory_core.errors import bad_input_from
-from audiostory_core.model.sampling import GUIDANCE, MAX_GUIDANCE, MAX_STEPS, STEPS
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_STORY_S,
@@ -19,7 +21,7 @@ from audiostory_core.story.plan import (
 class StoryCreate(BaseModel):
     """A story to create."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=describe_parameters)
 
     instruction: Annotated[str, Field(description="What should be heard, in any language.")] = ""
     duration_s: Annotated[
@@ -36,21 +38,12 @@ class StoryCreate(BaseModel):
     seed: Annotated[
         int | None, Field(ge=0, lt=2**63, description="The same seed makes the same story.")
     ] = None
-    engine: Annotated[str, Field(json_schema_extra={"enum": list(ENGINES)})] = "foley"
+    engine: Annotated[str, Field(json_schema_extra=describe_engine)] = DEFAULT
     planner: Annotated[str, Field(json_schema_extra={"enum": list(PLANNERS)})] = "clauses"
-    steps: Annotated[
-        int | None,
-        Field(ge=1, le=MAX_STEPS, description=f"Denoising steps per clip (default {STEPS})."),
-    ] = None
-    guidance: Annotated[
-        float | None,
-        Field(
-            ge=1.0,
-            le=MAX_GUIDANCE,
-            allow_inf_nan=False,
-            description=f"How strictly a clip keeps to its condition (default {GUIDANCE}).",
-        ),
-    ] = None
+    parameters: Annotated[
+        dict[str, Value],
+        Field(max_length=100, description="Of the engine; see GET /v1/engines."),
+    ] = {}
     review: Annotated[
         bool, Field(description="Wait for your approval after the plan and after the mix.")
     ] = False
@@ -60,6 +53,11 @@ class StoryCreate(BaseModel):
     plan: Annotated[
         StoryPlan | None, Field(description="Your own plan, instead of the planner's.")
     ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lift(cls, values: object) -> object:
+        return lift_parameters(values, cls.model_fields)
 
 
 class StoryStatus(StrEnum):

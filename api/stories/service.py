@@ -5,16 +5,11 @@ import secrets
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.engines.catalog import (
-    ENGINES,
-    PARAMETERS,
-    PLANNERS,
-    check_name,
-    check_server,
-    check_weights,
-)
+from api.engines.catalog import check_engine, engines
+from api.engines.planners import PLANNERS, check_name, check_planner
 from api.settings import Settings
 from api.stories.schemas import StoryCreate
+from audiostory_core.engines.card import check_language
 from audiostory_core.errors import BadInput
 from audiostory_core.story.plan import StoryPlan, check_count, check_duration, check_instruction
 from storage import stories
@@ -27,14 +22,13 @@ def check_usable(wanted: StoryCreate, settings: Settings) -> None:
     """Refuse what this installation does not do.
 
     Raises:
-        BadInput: if the engine or the planner needs weights, or a chat server, and none are named,
-            or the plan has more scenes than one may have here.
+        BadInput: if the engine or the planner is not known, or lacks weights, an environment or a
+            server, or the plan has more scenes than one may have here.
     """
     if wanted.plan is not None:
         check_count(wanted.plan.sub_events, settings.max_scenes)
-    check_weights("engine", wanted.engine, settings.weights)
-    check_weights("planner", wanted.planner, settings.weights)
-    check_server("planner", wanted.planner, settings.chat_url)
+    check_engine("engine", wanted.engine, settings)
+    check_planner("planner", wanted.planner, settings.weights, settings.chat_url)
 
 
 async def create_story(
@@ -55,9 +49,10 @@ async def create_story(
         wanted = _with_plan(wanted.plan, wanted)
     check_instruction(wanted.instruction)
     duration_s = None if wanted.duration_s is None else check_duration(wanted.duration_s)
-    check_name("engine", wanted.engine, ENGINES)
+    card = engines().get(wanted.engine)
     check_name("planner", wanted.planner, PLANNERS)
-    parameters = _parameters_of(wanted)
+    check_language(wanted.language, card.name, card.languages)
+    parameters = card.check_parameters(wanted.parameters)
     digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
     if idempotency_key is not None:
         # Keys of two owners never meet: the id of an API key has no colon.
@@ -92,18 +87,6 @@ async def create_story(
 
 async def _find_before(session: AsyncSession, key: str | None, digest: str) -> Story | None:
     return None if key is None else await stories.find_by_idempotency(session, key, digest)
-
-
-def _parameters_of(wanted: StoryCreate) -> dict[str, int | float]:
-    """Return what the author asks of the engine beyond the plan."""
-    options = {"steps": wanted.steps, "guidance": wanted.guidance}
-    parameters = {name: value for name, value in options.items() if value is not None}
-    for name, value in parameters.items():
-        if name not in PARAMETERS[wanted.engine]:
-            raise BadInput(
-                name, value, f"means nothing to the engine {wanted.engine}", "Leave it out."
-            )
-    return parameters
 
 
 def _with_plan(plan: StoryPlan, wanted: StoryCreate) -> StoryCreate:

@@ -40,7 +40,7 @@ Weights = Annotated[
     typer.Option(
         metavar="FOLDER",
         callback=choose_weights,
-        help="Weights of the engine and planner audiostory (default: AUDIOSTORY_WEIGHTS).",
+        help="Weights of the AudioStory network (default: AUDIOSTORY_WEIGHTS).",
     ),
 ]
 Instruction = Annotated[

@@ -7,11 +7,12 @@ request, so that equal requests may share one clip.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audiostory_core.engines.card import Card, Stem
 from audiostory_core.story.plan import SAMPLE_RATE, CastMember, Layer, StoryPlan
 
 Waveform = NDArray[np.float32]  # [C, N], in [-1, 1]
@@ -32,7 +33,7 @@ class Manners(Protocol):
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an engine can do, as data."""
+    """What an engine that runs can do: its card, and what only it knows."""
 
     name: str
     revision: str  # changes whenever the same request could sound different
@@ -44,6 +45,22 @@ class Capabilities:
     sample_rate: int = SAMPLE_RATE  # Hz, of the network; results are always at 44.1 kHz
     parameters: Mapping[str, Any] = field(default_factory=dict)  # a story may set; with defaults
     manners: Manners | None = None  # None: the words of a manner are the network's to understand
+    languages: tuple[str, ...] = ()  # of stories; empty: any
+
+    @classmethod
+    def of(cls, card: Card, revision: str, **known: Any) -> Self:
+        """Return what a card says, with fields that only the running engine knows."""
+        fields: dict[str, Any] = {
+            "longest_clip_s": card.limits.longest_clip_s,
+            "controllable_duration": card.limits.controllable_duration,
+            "speech": Stem.DIALOGUE in card.stems,
+            "music": Stem.MUSIC in card.stems,
+            "needs_condition": card.needs_condition,
+            "sample_rate": card.limits.sample_rate,
+            "parameters": card.defaults,
+            "languages": card.languages,
+        }
+        return cls(name=card.name, revision=revision, **(fields | known))
 
 
 @dataclass(frozen=True)

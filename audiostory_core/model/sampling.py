@@ -2,5 +2,3 @@
 
 STEPS = 50  # of denoising
 GUIDANCE = 4.0  # how strictly a clip keeps to its condition
-MAX_STEPS = 1000
-MAX_GUIDANCE = 20.0

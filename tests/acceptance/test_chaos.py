@@ -9,12 +9,12 @@ import sqlite3
 import psycopg
 import pytest
 
-from api.engines import catalog
 from api.revisions.service import ask
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.edits import Reword
 from storage.models import RunState
 from tests.support import tone_process
+from tests.support.cards import ENGINES, VARIABLE
 from tests.support.killing import SCENES, Chaos, count_repeated, list_clips
 from tests.support.postgres import ON_BOTH_DATABASES
 
@@ -26,7 +26,7 @@ REWORD = Edits(edits=(Reword(sub_event=7, caption="scene 6, nearer"),))
 
 @pytest.fixture
 def crew(studio, tmp_path, monkeypatch):
-    monkeypatch.setitem(catalog.LONGEST_CLIP_S, "tone", tone_process.LONGEST_CLIP_S)
+    monkeypatch.setenv(VARIABLE, str(ENGINES))
     log = tmp_path / "log"
     log.touch()
     return tone_process.Crew(studio.settings, log, (0.02, 0.1))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from api.engines import catalog
 from api.revisions import service as revision_service
 from api.stories.queries import view_story
 from api.stories.schemas import StoryView
@@ -14,6 +13,7 @@ from storage import stories
 from storage.errors import Conflict
 from storage.models import ACTIVE, RunState, SceneVersion
 from tests.support.author import Author, tone_in_catalog
+from tests.support.cards import ENGINES, VARIABLE, write_card
 from tests.support.fakes import LinePlanner
 from tests.support.postgres import ON_BOTH_DATABASES
 
@@ -526,9 +526,9 @@ async def _drive(studio) -> None:
         worker.presence.close()
 
 
-async def test_a_scene_keeps_to_what_its_own_engine_makes_at_once(studio, monkeypatch):
-    monkeypatch.setitem(catalog.ENGINES, "brief", "")
-    monkeypatch.setitem(catalog.LONGEST_CLIP_S, "brief", 2.5)
+async def test_a_scene_keeps_to_what_its_own_engine_makes_at_once(studio, monkeypatch, tmp_path):
+    brief = write_card(tmp_path / "brief", "[limits]\nlongest_clip_s = 2.5")
+    monkeypatch.setenv(VARIABLE, f"{ENGINES},{brief}")
     author = await _finished(studio)
 
     with pytest.raises(BadInput) as at_once:

@@ -8,13 +8,13 @@ import psycopg
 import pytest
 from sqlalchemy import func, select
 
-from api.engines import catalog
 from api.revisions.service import ask, cancel, resume
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.edits import Reword
 from storage import clips, runs
 from storage.models import Clip, ClipState, Run, RunState, Wait
 from tests.support import tone_process
+from tests.support.cards import ENGINES, VARIABLE
 from tests.support.failed_clips import list_failed
 from tests.support.postgres import ON_BOTH_DATABASES
 
@@ -25,7 +25,7 @@ PATIENCE_S = 120.0
 
 @pytest.fixture(autouse=True)
 def known_engine(monkeypatch):
-    monkeypatch.setitem(catalog.LONGEST_CLIP_S, "tone", tone_process.LONGEST_CLIP_S)
+    monkeypatch.setenv(VARIABLE, str(ENGINES))
 
 
 @pytest.fixture

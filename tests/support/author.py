@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import inspect, select
 
-from api.engines import catalog
+from api.engines import planners
 from api.exports.service import open_mix
 from api.revisions import service as revision_service
 from api.revisions.queries import view_takes
@@ -21,21 +21,19 @@ from audiostory_core.story.changes import ChooseTake, Edits, MoreTakes
 from audiostory_core.story.edits import read_edits
 from storage import mixes, revisions, stories
 from storage.models import Mix, Revision, Run, SceneVersion, SegmentRow, Take
-from tests.support.fakes import ToneEngine
+from tests.support.cards import ENGINES, engines_in
 from tests.support.studio import Studio
 
 
 @contextmanager
 def tone_in_catalog() -> Iterator[None]:
     """Have the edge know the tests' engine and planner, as it knows those that are shipped."""
-    catalog.ENGINES["tone"] = "tests.support.fakes:ToneEngine"
-    catalog.LONGEST_CLIP_S["tone"] = ToneEngine().capabilities.longest_clip_s
-    catalog.PLANNERS["lines"] = "tests.support.fakes:LinePlanner"
+    planners.PLANNERS["lines"] = "tests.support.fakes:LinePlanner"
     try:
-        yield
+        with engines_in(ENGINES):
+            yield
     finally:
-        del catalog.ENGINES["tone"], catalog.LONGEST_CLIP_S["tone"]
-        del catalog.PLANNERS["lines"]
+        del planners.PLANNERS["lines"]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ was finished, its row committed, before it, and at least one was not finished af
 
 import asyncio
 import hashlib
+import os
 import random
 import signal
 import time
@@ -17,7 +18,6 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import select
 
-from api.engines import catalog
 from api.exports.service import open_mix
 from api.revisions.service import ask, resume
 from audiostory_core.story.changes import Edits
@@ -25,6 +25,7 @@ from audiostory_core.story.edits import Reword
 from storage import stories
 from storage.models import Clip, ClipState, Mix, Revision, RunState, SceneVersion, SegmentRow, Wait
 from tests.support import tone_process
+from tests.support.cards import ENGINES, VARIABLE
 from tests.support.studio import Studio
 
 SCENES = 20
@@ -75,7 +76,7 @@ class Chaos:
 
     async def play(self, seed: int) -> None:
         """Have one story made and then revised, and hold both against an undisturbed one."""
-        catalog.LONGEST_CLIP_S["tone"] = tone_process.LONGEST_CLIP_S
+        os.environ[VARIABLE] = str(ENGINES)
         log = self.folder / f"{seed}.log"
         log.touch()
         story = await self.studio.add(_instruction(seed), **_settings(seed))

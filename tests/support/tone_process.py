@@ -13,20 +13,22 @@ from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from api.engines import catalog
+from api.engines import planners
 from api.engines.worker_factory import build_worker
 from api.settings import Settings
 from api.store import OpenStore, open_store
 from api.stories.local_run import make_story
+from audiostory_core.engines import discovery
 from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, ClipResult, ProgressListener
 from tests.support import fakes
+from tests.support.cards import VARIABLE
 
 LOG, SHORTEST_S, LONGEST_S = (
     "AUDIOSTORY_TEST_LOG",
     "AUDIOSTORY_TEST_SHORTEST",
     "AUDIOSTORY_TEST_LONGEST",
 )
-LONGEST_CLIP_S = fakes.ToneEngine().capabilities.longest_clip_s
+LOGGED = Path(__file__).with_name("logged")
 JOINED, BEGUN, MADE = "joined", "begun", "made"
 
 
@@ -134,10 +136,9 @@ def run(crew: Crew, story_id: str | None) -> None:
     """Be one of the processes."""
     os.environ[LOG] = str(crew.log)
     os.environ[SHORTEST_S], os.environ[LONGEST_S] = map(str, crew.pauses_s)
-    catalog.ENGINES.clear()
-    catalog.ENGINES["tone"] = f"{__name__}:logged_engine"
-    catalog.PLANNERS["lines"] = "tests.support.fakes:LinePlanner"
-    catalog.LONGEST_CLIP_S["tone"] = LONGEST_CLIP_S
+    discovery.SHIPPED = LOGGED
+    os.environ.pop(VARIABLE, None)
+    planners.PLANNERS["lines"] = "tests.support.fakes:LinePlanner"
     asyncio.run(_run(crew, story_id))
 
 

@@ -7,11 +7,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from audiostory_core.engines.audiostory.conditioning import Conditioning
+from audiostory_core.engines.card import read_card
 from audiostory_core.engines.protocol import (
     UNWATCHED,
     Capabilities,
@@ -23,10 +25,10 @@ from audiostory_core.engines.protocol import (
 )
 from audiostory_core.errors import BadInput, EngineFailed
 from audiostory_core.model.network import Network
-from audiostory_core.model.sampling import GUIDANCE, STEPS
 from audiostory_core.model.synthesizer import Synthesizer
 from audiostory_core.story.plan import SAMPLE_RATE, SpeechLayer, StoryPlan
 
+CARD = read_card(Path(__file__).parent, "shipped", is_shipped=True)
 DENOISING = 0.95  # share of a clip's work; the rest is decoding
 MAX_LOSS_DB = 6.0  # that a clip is turned down by without a word
 
@@ -53,15 +55,11 @@ class AudioStory:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._conditioning = Conditioning(network)
-        self._capabilities = Capabilities(
-            name="audiostory",
-            revision=network.revision,
+        self._capabilities = Capabilities.of(
+            CARD,
+            network.revision,
             longest_clip_s=network.config.longest_s,
-            controllable_duration=True,
-            speech=False,
-            music=True,
-            needs_condition=True,
-            parameters={"steps": STEPS, "guidance": GUIDANCE, "precision": network.precision},
+            parameters=CARD.defaults | {"precision": network.precision},
         )
 
     @property
@@ -186,10 +184,10 @@ class Batch:
 
 
 def _recipe_of(request: ClipRequest) -> Recipe:
-    parameters = request.parameters
+    parameters = CARD.defaults | dict(request.parameters)
     return Recipe(
-        steps=int(parameters.get("steps", STEPS)),
-        guidance=float(parameters.get("guidance", GUIDANCE)),
+        steps=int(parameters["steps"]),
+        guidance=float(parameters["guidance"]),
         precision=str(parameters.get("precision", "float32")),
     )
 

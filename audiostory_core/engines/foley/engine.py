@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from audiostory_core.engines.card import read_card
 from audiostory_core.engines.foley.catalog import load_kinds
 from audiostory_core.engines.foley.progress import followed
 from audiostory_core.engines.foley.scene.carryover import (
@@ -32,7 +34,7 @@ from audiostory_core.engines.protocol import (
 from audiostory_core.story.plan import Layer, SpeechLayer, StoryPlan
 
 SOUND = 1  # raise it with any change that lets an equal request sound different; a test tells
-LONGEST_CLIP_S = 33.0  # a scene of half a minute and its tail; memory grows with it
+CARD = read_card(Path(__file__).parent, "shipped", is_shipped=True)
 
 
 class Foley:
@@ -57,16 +59,7 @@ class Foley:
         self._reader = reader or shipped()
         self._speech = speech or Speech()
         self._scenes = SceneRenderer(self._kinds, self._speech)
-        self._capabilities = Capabilities(
-            name="foley",
-            revision=str(SOUND),
-            manners=Manners.load(),
-            longest_clip_s=LONGEST_CLIP_S,
-            controllable_duration=True,
-            speech=True,
-            music=True,
-            needs_condition=True,
-        )
+        self._capabilities = Capabilities.of(CARD, str(SOUND), manners=Manners.load())
 
     @property
     def capabilities(self) -> Capabilities:

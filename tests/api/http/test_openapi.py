@@ -108,7 +108,7 @@ def test_no_body_drawn_from_the_document_breaks_the_service(send, document):
     schema = post["requestBody"]["content"]["application/json"]["schema"]
     seen = set()
 
-    @settings(max_examples=250)
+    @settings(max_examples=500)
     @given(_drawn_from(schema, document["components"]["schemas"]), st.none() | TEXT)
     def check(body, key):
         headers = {"content-type": "application/json"}

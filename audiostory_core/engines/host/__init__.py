@@ -1,0 +1,1 @@
+"""Hosts: child processes that each run one engine in that engine's own interpreter."""
