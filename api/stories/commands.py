@@ -72,7 +72,7 @@ def create(
     from api.stories.schemas import parse_story
     from api.stories.service import check_usable
     from audiostory_core.audio.export import check_destination
-    from audiostory_core.story.plan import read_plan
+    from audiostory_core.story.plan_files import read_plan
 
     written = None if plan is None else read_plan(plan)
     if written is None:

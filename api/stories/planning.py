@@ -11,7 +11,7 @@ from api.settings import read_settings
 from api.terminal import console
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.protocol import Brief
-from audiostory_core.story.plan import plan_document
+from audiostory_core.story.plan_files import plan_document
 
 
 def plan(

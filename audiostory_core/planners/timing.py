@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audiostory_core.planners.clauses.timing import parts_of, spoken_s
+from audiostory_core.planners.clauses.timing import parts_of
+from audiostory_core.story.lengths import spoken_s
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_SUB_EVENT_S,

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.length import LengthReader
-from audiostory_core.planners.clauses.timing import parts_of, spoken_s
+from audiostory_core.planners.clauses.timing import parts_of
+from audiostory_core.story.lengths import spoken_s
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_STORY_S,
