@@ -1,7 +1,7 @@
 """Where what happens in a scene is added up: a canvas for every gain that its layers ask for.
 
-The scene's own level is set before those gains: otherwise a layer turned down in a quiet scene
-would be raised again with it.
+The scene's own level is set, and peaks are limited, before those gains: otherwise a layer turned
+down would be raised again with its scene, or lose less than it was to lose.
 """
 
 from functools import reduce
@@ -19,9 +19,11 @@ class Bus:
 
     Args:
         samples: of the scene.
+        ceiling: the highest peak of sounds of one gain, before it; None: any.
     """
 
-    def __init__(self, samples: int) -> None:
+    def __init__(self, samples: int, ceiling: float | None = None) -> None:
+        self._ceiling = ceiling
         self._by_gain = {USUAL_DB: np.zeros((2, samples), np.float32)}
 
     @property
@@ -47,6 +49,10 @@ class Bus:
             usual *= np.float32(10 ** (lift_db / 20))
             return usual
         lift_db = 0.0 if is_hushed else levels.lift_db(reduce(np.add, self._by_gain.values()))
+        mixed = np.zeros_like(usual)
         for gain_db, canvas in self._by_gain.items():
-            canvas *= np.float32(10 ** ((lift_db + gain_db) / 20))
-        return np.asarray(reduce(np.add, self._by_gain.values()), np.float32)
+            canvas *= np.float32(10 ** (lift_db / 20))
+            if self._ceiling is not None:
+                canvas = levels.limited(canvas, np.full(1, self._ceiling))
+            mixed += canvas * np.float32(10 ** (gain_db / 20))
+        return mixed

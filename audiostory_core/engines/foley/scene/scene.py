@@ -153,7 +153,7 @@ class _Performance:
         self._order = order
         self._state = order.state
         self._kinds = kinds
-        self._events = Bus(order.samples)
+        self._events = Bus(order.samples, levels.SCENE_PEAK)
         self._sends: dict[tuple[RoomName, float], Single] = {}
         self._spoken: list[Slot] = []
         self._ordinal = 0
