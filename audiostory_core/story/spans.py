@@ -2,7 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
-from audiostory_core.story.plan import Layer, SoundLayer, StoryPlan, SubEvent
+from audiostory_core.story.plan import (
+    Layer,
+    SoundKind,
+    SoundLayer,
+    SpeechLayer,
+    StoryPlan,
+    SubEvent,
+    short_seconds,
+)
+from audiostory_core.story.shape import LONGEST_S
 
 
 def spread(plan: StoryPlan) -> StoryPlan:
@@ -54,9 +63,85 @@ def heard_layers(events: Sequence[SubEvent]) -> list[tuple[Layer, ...]]:
     return heard
 
 
-def parts(layer: SoundLayer) -> tuple[SoundLayer, SoundLayer]:
-    """Return a layer as it is heard in the two parts of a split scene."""
-    return _part(layer, begins=True, ends=False), _part(layer, begins=False, ends=True)
+def respanned(events: Sequence[SubEvent], at: int, more: int) -> list[SubEvent]:
+    """Return the scenes before one comes in (`more` 1), or goes (-1), at a place.
+
+    A layer that reaches over the place still ends with the scene that it ended with.
+    """
+    return [
+        event.model_copy(
+            update={"layers": tuple(_longer(each, at - place, more) for each in event.layers)}
+        )
+        if place < at and any(_span(layer) > at - place for layer in event.layers)
+        else event
+        for place, event in enumerate(events)
+    ]
+
+
+def layers_of_parts(
+    layers: Sequence[Layer], at_s: float
+) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
+    """Return the layers of both parts of a scene that is split so many seconds from its start.
+
+    Beds and music are in both; what happens or is said stays in the first, unless it starts at a
+    time that lies in the second.
+    """
+    first: list[Layer] = []
+    second: list[Layer] = []
+    for layer in layers:
+        if isinstance(layer, SoundLayer) and (layer.start_s or 0.0) >= at_s:
+            second.append(_later(layer, -at_s))
+        elif isinstance(layer, SpeechLayer) or not (_lasts(layer) or _span(layer) > 1):
+            first.append(layer)
+        elif _span(layer) > 1:  # it reaches over the second part by itself
+            first.append(_longer(layer, 0, 1))
+        else:
+            first.append(layer.model_copy(update={"fade_out_s": None}))
+            second.append(layer.model_copy(update={"start_s": None, "fade_in_s": None}))
+    return tuple(first), tuple(second)
+
+
+def layers_of_both(
+    opening: Sequence[Layer], ending: Sequence[Layer], after_s: float
+) -> tuple[Layer, ...]:
+    """Return the layers of two scenes merged, the second so many seconds after the first.
+
+    Of beds and music that go on from the first to the second there is one.
+    """
+    joined = list(opening)
+    for layer in ending:
+        at = next((at for at, each in enumerate(joined) if _goes_on(each, layer)), None)
+        if at is None:
+            joined.append(_later(layer, after_s))
+        elif isinstance(layer, SoundLayer):
+            joined[at] = joined[at].model_copy(update={"fade_out_s": layer.fade_out_s})
+    return tuple(joined)
+
+
+def _goes_on(before: Layer, after: Layer) -> bool:
+    """Tell whether two layers are one that was split, or the same twice."""
+    if not (isinstance(before, SoundLayer) and isinstance(after, SoundLayer) and _lasts(before)):
+        return False
+    if before == after:
+        return True
+    ends, begins = ("fade_out_s",), ("start_s", "fade_in_s")
+    is_cut = all(getattr(before, name) is None for name in ends) and all(
+        getattr(after, name) is None for name in begins
+    )
+    cleared = dict.fromkeys((*ends, *begins))
+    return is_cut and before.model_copy(update=cleared) == after.model_copy(update=cleared)
+
+
+def _lasts(layer: Layer) -> bool:
+    return isinstance(layer, SoundLayer) and layer.kind is not SoundKind.SFX
+
+
+def _later(layer: Layer, by_s: float) -> Layer:
+    """Return a layer that starts so much later, if it starts at a time."""
+    if not isinstance(layer, SoundLayer) or layer.start_s is None:
+        return layer
+    start_s = min(max(short_seconds(layer.start_s + by_s), 0.0), LONGEST_S)
+    return layer.model_copy(update={"start_s": start_s})
 
 
 def notes_on_spans(events: Sequence[SubEvent]) -> Iterator[str]:
@@ -64,7 +149,7 @@ def notes_on_spans(events: Sequence[SubEvent]) -> Iterator[str]:
     for number, event in enumerate(events, 1):
         left = len(events) - number + 1
         for layer in event.layers:
-            if isinstance(layer, SoundLayer) and (layer.scenes or 1) > left:
+            if isinstance(layer, SoundLayer) and _span(layer) > left:
                 yield (
                     f"Scene {number}: “{layer.text}” is to be heard in {layer.scenes} scenes, but "
                     f"{left} {'is' if left == 1 else 'are'} left; it ends with the story."
@@ -79,3 +164,15 @@ def _part(layer: SoundLayer, *, begins: bool, ends: bool) -> SoundLayer:
     if not ends:
         changes["fade_out_s"] = None
     return layer.model_copy(update=changes)
+
+
+def _span(layer: Layer) -> int:
+    return (layer.scenes or 1) if isinstance(layer, SoundLayer) else 1
+
+
+def _longer(layer: Layer, reach: int, more: int) -> Layer:
+    """Return a layer that spans more than `reach` scenes with so many more of them."""
+    if _span(layer) <= reach:
+        return layer
+    scenes = _span(layer) + more
+    return layer.model_copy(update={"scenes": scenes if scenes > 1 else None})
