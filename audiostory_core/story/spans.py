@@ -101,6 +101,30 @@ def layers_of_parts(
     return tuple(first), tuple(second)
 
 
+def layers_in_parts(layers: Sequence[Layer], count: int) -> list[tuple[Layer, ...]]:
+    """Return the layers of the parts of a scene that is split only for its length.
+
+    Words are spoken once, and what is counted happens once; the rest goes on in every part.
+    """
+    if count == 1:
+        return [tuple(layers)]
+    first = [
+        _longer(layer, 0, count - 1)
+        if _span(layer) > 1
+        else layer.model_copy(update={"fade_out_s": None})
+        if isinstance(layer, SoundLayer) and layer.count is None
+        else layer
+        for layer in layers
+    ]
+    going_on = [
+        layer.model_copy(update={"start_s": None, "fade_in_s": None})
+        for layer in layers
+        if isinstance(layer, SoundLayer) and layer.count is None and _span(layer) == 1
+    ]
+    middle = tuple(layer.model_copy(update={"fade_out_s": None}) for layer in going_on)
+    return [tuple(first), *[middle] * (count - 2), tuple(going_on)]
+
+
 def layers_of_both(
     opening: Sequence[Layer], ending: Sequence[Layer], after_s: float
 ) -> tuple[Layer, ...]:

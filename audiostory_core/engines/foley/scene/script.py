@@ -152,7 +152,10 @@ def write_script(
 
 
 def _shaped(reading: Reading, layer: SoundLayer, kinds: Mapping[str, Kind]) -> Reading:
-    """Return what a layer's text names, with the layer's own shape."""
+    """Return what a layer's text names, with the layer's own shape.
+
+    The beds of a place that it names besides keep theirs.
+    """
     if layer.model_fields_set <= {"kind", "text"}:
         return reading
     trim = Trim(
@@ -179,7 +182,9 @@ def _shaped(reading: Reading, layer: SoundLayer, kinds: Mapping[str, Kind]) -> R
             shape(mention, layer.count if at == counted else None)
             for at, mention in enumerate(reading.mentions)
         ),
-        ambience=tuple(shape(bed) for bed in reading.ambience),
+        ambience=reading.ambience
+        if reading.mentions
+        else tuple(shape(bed) for bed in reading.ambience),
     )
 
 
