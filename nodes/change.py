@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from audiostory_core.errors import BadInput
-from audiostory_core.planners.plan_notes import notes_on_lines
+from audiostory_core.planners.plan_notes import notes_on_lines, notes_on_shapes
 from audiostory_core.story.changes import CHANGE, ChooseTake, Edits, MoreTakes, Remark, summary_of
 from audiostory_core.story.editing import Draft, Reason, preview
 from audiostory_core.story.limits import SceneLimits
@@ -132,7 +132,10 @@ def _notes(
         or drafts[place].event.layers != events[origin].layers
     }
     cast = [*planned.plan.cast, *(member for draft in drafts for member in draft.cast or ())]
-    more = notes_on_lines(reworded, cast, services.engine(story.engine).capabilities)
+    more = (
+        *notes_on_lines(reworded, cast, services.engine(story.engine).capabilities),
+        *notes_on_shapes([draft.event for draft in drafts]),
+    )
     return list(dict.fromkeys((*planned.plan.notes, *more)))
 
 

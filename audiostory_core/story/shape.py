@@ -12,6 +12,16 @@ from pydantic import Field
 QUIETEST_DB, LOUDEST_DB = -60.0, 12.0
 LONGEST_S = 600.0  # of a fade, a pause, and of what comes before a start
 MOST_EVENTS = 24  # more are not counted by ear
+RANGES = {  # the least and the most of each number
+    "gain_db": (QUIETEST_DB, LOUDEST_DB),
+    "pan": (-1.0, 1.0),
+    "distance": (0.0, 1.0),
+    "start_s": (0.0, LONGEST_S),
+    "fade_in_s": (0.0, LONGEST_S),
+    "fade_out_s": (0.0, LONGEST_S),
+    "pause_before_s": (0.0, LONGEST_S),
+    "count": (1, MOST_EVENTS),
+}
 
 
 class Pace(StrEnum):

@@ -11,7 +11,7 @@ _FIGURES: Mapping[str, Callable[[Any], str]] = {
         f"{abs(pan):.0%} {'left' if pan < 0 else 'right'}" if pan else "in the middle"
     ),
     "distance": lambda distance: f"distance {distance:g}",
-    "start_s": lambda start_s: f"from {start_s:g} s",
+    "start_s": lambda start_s: f"from {start_s:g} s" if start_s else "from the start",
     "fade_in_s": lambda fade_s: f"fades in over {fade_s:g} s",
     "fade_out_s": lambda fade_s: f"fades out over {fade_s:g} s",
     "pause_before_s": lambda pause_s: f"after a pause of {pause_s:g} s",
@@ -62,7 +62,7 @@ def _described(layer: Layer) -> list[str]:
 
 def _exact(layer: Layer, field: str) -> str | None:
     value = getattr(layer, field)
-    return _FIGURES[field](value) if value else None  # a start at 0 needs no words
+    return None if value is None else _FIGURES[field](value)
 
 
 def _loudness(gain_db: float | None) -> str | None:

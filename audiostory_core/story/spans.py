@@ -1,6 +1,6 @@
 """Layers that are heard in several scenes, and what becomes of a layer whose scene is split."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from audiostory_core.story.plan import (
     Layer,
@@ -72,7 +72,7 @@ def respanned(events: Sequence[SubEvent], at: int, more: int) -> list[SubEvent]:
         event.model_copy(
             update={"layers": tuple(_longer(each, at - place, more) for each in event.layers)}
         )
-        if place < at and any(_span(layer) > at - place for layer in event.layers)
+        if place < at and any(span_of(layer) > at - place for layer in event.layers)
         else event
         for place, event in enumerate(events)
     ]
@@ -91,9 +91,9 @@ def layers_of_parts(
     for layer in layers:
         if isinstance(layer, SoundLayer) and (layer.start_s or 0.0) >= at_s:
             second.append(_later(layer, -at_s))
-        elif isinstance(layer, SpeechLayer) or not (_lasts(layer) or _span(layer) > 1):
+        elif isinstance(layer, SpeechLayer) or not (_lasts(layer) or span_of(layer) > 1):
             first.append(layer)
-        elif _span(layer) > 1:  # it reaches over the second part by itself
+        elif span_of(layer) > 1:  # it reaches over the second part by itself
             first.append(_longer(layer, 0, 1))
         else:
             first.append(layer.model_copy(update={"fade_out_s": None}))
@@ -110,7 +110,7 @@ def layers_in_parts(layers: Sequence[Layer], count: int) -> list[tuple[Layer, ..
         return [tuple(layers)]
     first = [
         _longer(layer, 0, count - 1)
-        if _span(layer) > 1
+        if span_of(layer) > 1
         else layer.model_copy(update={"fade_out_s": None})
         if isinstance(layer, SoundLayer) and layer.count is None
         else layer
@@ -119,7 +119,7 @@ def layers_in_parts(layers: Sequence[Layer], count: int) -> list[tuple[Layer, ..
     going_on = [
         layer.model_copy(update={"start_s": None, "fade_in_s": None})
         for layer in layers
-        if isinstance(layer, SoundLayer) and layer.count is None and _span(layer) == 1
+        if isinstance(layer, SoundLayer) and layer.count is None and span_of(layer) == 1
     ]
     middle = tuple(layer.model_copy(update={"fade_out_s": None}) for layer in going_on)
     return [tuple(first), *[middle] * (count - 2), tuple(going_on)]
@@ -168,16 +168,17 @@ def _later(layer: Layer, by_s: float) -> Layer:
     return layer.model_copy(update={"start_s": start_s})
 
 
-def notes_on_spans(events: Sequence[SubEvent]) -> Iterator[str]:
-    """Yield a note for each layer that spans more scenes than there are."""
-    for number, event in enumerate(events, 1):
-        left = len(events) - number + 1
-        for layer in event.layers:
-            if isinstance(layer, SoundLayer) and _span(layer) > left:
-                yield (
-                    f"Scene {number}: “{layer.text}” is to be heard in {layer.scenes} scenes, but "
-                    f"{left} {'is' if left == 1 else 'are'} left; it ends with the story."
-                )
+def span_of(layer: Layer) -> int:
+    """Return how many scenes a layer is heard in, if there are as many."""
+    return (layer.scenes or 1) if isinstance(layer, SoundLayer) else 1
+
+
+def _longer(layer: Layer, reach: int, more: int) -> Layer:
+    """Return a layer that spans more than `reach` scenes with so many more of them."""
+    if span_of(layer) <= reach:
+        return layer
+    scenes = span_of(layer) + more
+    return layer.model_copy(update={"scenes": scenes if scenes > 1 else None})
 
 
 def _part(layer: SoundLayer, *, begins: bool, ends: bool) -> SoundLayer:
@@ -188,15 +189,3 @@ def _part(layer: SoundLayer, *, begins: bool, ends: bool) -> SoundLayer:
     if not ends:
         changes["fade_out_s"] = None
     return layer.model_copy(update=changes)
-
-
-def _span(layer: Layer) -> int:
-    return (layer.scenes or 1) if isinstance(layer, SoundLayer) else 1
-
-
-def _longer(layer: Layer, reach: int, more: int) -> Layer:
-    """Return a layer that spans more than `reach` scenes with so many more of them."""
-    if _span(layer) <= reach:
-        return layer
-    scenes = _span(layer) + more
-    return layer.model_copy(update={"scenes": scenes if scenes > 1 else None})

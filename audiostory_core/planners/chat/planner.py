@@ -25,6 +25,7 @@ from audiostory_core.planners.chat.answer import (
     AnsweredScene,
     clean,
     layers_as_data,
+    with_spans,
 )
 from audiostory_core.planners.clauses.language import UNKNOWN, Languages
 from audiostory_core.planners.clauses.length import LengthReader
@@ -138,7 +139,9 @@ class Chat:
             update={
                 "caption": revised.caption,
                 "tone": revised.tone if answer.tone else event.tone,
-                "layers": revised.layers if "layers" in answer.model_fields_set else event.layers,
+                "layers": with_spans(revised.layers, event.layers)
+                if "layers" in answer.model_fields_set
+                else event.layers,
                 "duration_s": self._lasting(event.duration_s, change, revised.duration_s),
             }
         )

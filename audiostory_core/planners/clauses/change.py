@@ -364,12 +364,24 @@ class _Scene:
         for kind in self._kinds(old):
             if not self.wording.read(new).mentions:
                 raise self._refusal(f"names “{new}”, which is no sound that foley can make")
+            made = self._named_again(kind, new)
+            if made is not None:
+                self.event = made
+                continue
             reword = partial(self.wording.replaced, kind=kind, noun=old, new=new)
             made = self._with_sound_reworded(kind, reword)
             if made is None:
                 raise self._refusal(f"cannot put “{new}” in the place of “{old}”")
             self.event = made
         return self.event
+
+    def _named_again(self, kind: str, phrase: str) -> SubEvent | None:
+        """Shape a sound as a phrase has it that names no other: "three knocks instead of two"."""
+        mentions = self.wording.read(phrase).mentions
+        if [mention.kind for mention in mentions] != [kind]:
+            return None
+        changes = named(mentions[0].shape)
+        return None if changes is None else self._reshaped(kind, lambda *_: changes)
 
     def _added(self, part: str) -> SubEvent | None:
         match = _first(self.change_words.add, part)

@@ -312,6 +312,7 @@ def test_two_changes_in_one_sentence_are_both_made(planner):
     assert changed.caption == "A siren wails while a dog barks twice"
     assert changed.layers[0].distance == 0.7
 
+
 def test_a_line_is_changed_in_the_layer_and_in_the_caption(planner):
     line = SpeechLayer(words="Come in.", speaker="Anna")
     scene = SubEvent(caption='Anna says, "Come in."', duration_s=4, layers=(line,))
