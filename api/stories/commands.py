@@ -104,7 +104,7 @@ def create(
 
 @app.command()
 def plan(
-    instruction: Instruction,
+    instruction: Instruction = "",
     duration: Duration = None,
     planner: Annotated[str, typer.Option(help="What makes the plan.")] = "clauses",
     weights: Weights = None,
@@ -113,11 +113,19 @@ def plan(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="A .json file.")
     ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of a plan file, for editors.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Plan only: print the sub-events, and write them to a file that `create --plan` accepts."""
     from api.stories import planning
 
+    if schema:
+        if instruction:
+            raise BadInput("schema", instruction, "is not planned with --schema", "Leave it out.")
+        planning.write_schema(output)
+        return
     planning.plan(
         read_instruction(instruction),
         duration,

@@ -81,6 +81,10 @@ class SoundKind(StrEnum):
     MUSIC = "music"
 
 
+def _says(description: str) -> Any:
+    return Field(description=description)
+
+
 Words = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]  # Postgres cannot store NUL
 Prose = Annotated[str, Field(pattern=r"^[^\x00]*$")]  # may be empty
 
@@ -92,7 +96,7 @@ class SoundLayer(Frozen):
     """
 
     kind: SoundKind
-    text: Words
+    text: Annotated[Words, _says("What is heard, such as: three knocks on a door.")]
     gain_db: GainDb = None
     pan: Pan = None
     distance: Distance = None
@@ -118,8 +122,10 @@ class SpeechLayer(Frozen):
 
     kind: Literal["speech"] = "speech"
     words: Words
-    speaker: Words | None = None  # a name of the cast; None is the narrator or an unnamed voice
-    manner: Words | None = None  # as written, e.g. "whispering", "tired"
+    speaker: Annotated[
+        Words | None, _says("A name of the cast; null is the narrator or an unnamed voice.")
+    ] = None
+    manner: Annotated[Words | None, _says("As written, such as: whispering, tired.")] = None
     pause_before_s: Pause = None
     gain_db: GainDb = None
     pan: Pan = None
@@ -132,7 +138,7 @@ class CastMember(Frozen):
     """A named voice of the story."""
 
     name: Words
-    description: Prose = ""  # the words around the first mention, e.g. "a tired woman"
+    description: Annotated[Prose, _says("Of the voice, such as: a tired woman.")] = ""
 
 
 _SECONDS_OR_NULL = {
@@ -151,15 +157,17 @@ class SubEvent(Frozen):
     A `duration_s` of None is read as what fits, see `fitting_s`.
     """
 
-    caption: Words
+    caption: Annotated[Words, _says("What is heard; beside layers, only the room it names.")]
     duration_s: Annotated[
         float,
         Field(ge=SHORTEST_SUB_EVENT_S - SLACK_S, le=LONGEST_STORY_S + SLACK_S, allow_inf_nan=False),
         WithJsonSchema(_SECONDS_OR_NULL, mode="validation"),
     ]
-    tone: Words = "neutral"
-    layers: tuple[Layer, ...] = ()
-    continues: bool = False  # carries on the sub-event before it, split only for its length
+    tone: Annotated[Words, _says("Mood, such as: calm, tense.")] = "neutral"
+    layers: Annotated[tuple[Layer, ...], _says("The parts of the scene, in order.")] = ()
+    continues: Annotated[
+        bool, _says("Carries on the sub-event before it, split only for its length.")
+    ] = False
 
     @model_validator(mode="wrap")
     @classmethod
@@ -242,24 +250,29 @@ class StoryPlan(Frozen):
         Field(
             exclude_if=lambda version: version == 1,
             title="Version",
+            description="2; 1, or none, is a plan whose captions add sounds to layers.",
             json_schema_extra={"enum": list(VERSIONS)},
         ),
     ] = 1
     instruction: Annotated[Words, Field(max_length=LONGEST_INSTRUCTION)]
-    language: Words  # BCP 47 primary subtag: en, es, fr, de, zh, ja, … or und
+    language: Annotated[Words, _says("BCP 47 primary subtag: en, es, fr, de, zh, ja, … or und.")]
     duration_s: Annotated[
         float,
         Field(ge=SHORTEST_STORY_S, le=LONGEST_STORY_S, allow_inf_nan=False),
         WithJsonSchema(_TOTAL_OR_NULL, mode="validation"),
     ]
-    reasoning: Prose = ""
+    reasoning: Annotated[Prose, _says("How the planner came to the plan.")] = ""
     sub_events: Annotated[tuple[SubEvent, ...], Field(min_length=1)]
     cast: tuple[CastMember, ...] = ()
-    directions: tuple[
-        Prose, ...
-    ] = ()  # words of the instruction addressed to the planner, verbatim
-    notes: tuple[Prose, ...] = ()  # what the author should know: scaled times, merged clauses, …
-    written: WrittenTokens | None = None  # by the language model that conditions the clips, too
+    directions: Annotated[
+        tuple[Prose, ...], _says("Words of the instruction addressed to the planner, verbatim.")
+    ] = ()
+    notes: Annotated[
+        tuple[Prose, ...], _says("What you should know: scaled times, merged clauses, …")
+    ] = ()
+    written: Annotated[
+        WrittenTokens | None, _says("By the language model that conditions the clips, too.")
+    ] = None
 
     @field_validator("version", mode="before")
     @classmethod

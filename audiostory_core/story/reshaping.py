@@ -25,7 +25,7 @@ def reshape(event: SubEvent, number: int, edit: Reshape) -> SubEvent:
         raise BadInput(
             f"edits.{number}.layer",
             edit.layer,
-            f"is more than the {len(layers)} layers of sub-event {edit.sub_event}",
+            f"does not exist; sub-event {edit.sub_event} has {len(layers)}",
             f"Give a number from 1 to {len(layers)}." if layers else "Set its `layers` first.",
         )
     made = _shaped(layers[edit.layer - 1], number, edit)
