@@ -1,13 +1,12 @@
 """Plans as files that a person edits, and their JSON Schema."""
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from audiostory_core.errors import BadInput
+from audiostory_core.errors import BadInput, nearest
 from audiostory_core.json_text import NotJson, parse
 from audiostory_core.story.plan import SCHEMA_FIELD, StoryPlan, short_seconds
 
@@ -55,15 +54,8 @@ def read_plan(path: Path) -> StoryPlan:
 
 
 def problem_of(error: ValidationError) -> str:
-    """Say where a plan is wrong: the field, its value, and why.
-
-    A layer that is neither kind is reported as both: the kind that it comes nearer to counts.
-    """
-    errors = error.errors(include_url=False)
-    branches = Counter(detail["loc"][:5] for detail in errors)
-    first = min(errors, key=lambda detail: branches[detail["loc"][:5]])
-    is_layer = first["loc"][2:3] == ("layers",)
-    path = [part for place, part in enumerate(first["loc"]) if not (is_layer and place == 4)]
+    """Say where a plan is wrong: the field, its value, and why."""
+    path, first = nearest(error.errors(include_url=False))
     where = ".".join(map(str, path)) or "the plan"
     value = first["input"]
     shown = f" {json.dumps(value)[:_MOST_SHOWN]}" if _is_plain(value) and path else ""
