@@ -55,6 +55,11 @@ class Trim:
     fade_out_s: float = 0.0
     is_placed: bool = False  # its distance is the layer's own, however near
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether it is the same from the start of a scene to its end."""
+        return not (self.start_s or self.fade_in_s or self.fade_out_s)
+
 
 @dataclass(frozen=True)
 class Mention:

@@ -263,9 +263,9 @@ def _shaped(layer: Layer, answered: AnsweredShape, number: int, notes: list[str]
             fitted = min(max(value, least), most)
             fitted = round(fitted) if name == "count" else fitted
         if fitted is None or (name != "pace" and abs(fitted - value) >= 1e-9):
-            told = value if name == "pace" else f"{value:g}"
-            shown = "left out" if fitted is None else f"made {fitted:g}"
-            notes.append(f"scene {number}: {name} {_cut(told, LONGEST_WORD)} was {shown}")
+            written = value if name == "pace" else f"{value:g}"
+            fate = "left out" if fitted is None else f"made {fitted:g}"
+            notes.append(f"scene {number}: {name} {_cut(written, LONGEST_WORD)} was {fate}")
         if fitted is not None:
             changes[name] = fitted
     return layer.model_copy(update=changes)

@@ -102,8 +102,7 @@ class ChangeWords:
 
     def step(self, change: str) -> float:
         """Return how far a change turns a dial, 1 where it does not say."""
-        asked = (by for name, by in DEGREES.items() if dict(self.degrees)[name].search(change))
-        return next(asked, 1.0)
+        return next((DEGREES[name] for name, words in self.degrees if words.search(change)), 1.0)
 
     def bare(self, words: str) -> str:
         """Return the words without those that only address the planner."""

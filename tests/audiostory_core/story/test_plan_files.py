@@ -198,3 +198,13 @@ def test_durations_are_written_as_a_person_would():
     written = json.dumps([event["duration_s"] for event in plan_document(plan)["sub_events"]])
 
     assert written == "[12, 12.5, 12.00002]"
+
+
+def test_plan_that_the_page_shows_is_one():
+    page = (ROOT / "docs/plans.md").read_text("utf-8")
+    shown = json.loads(page.partition("```json\n")[2].partition("```")[0])
+
+    plan = StoryPlan.model_validate(shown)
+
+    jsonschema_rs.validate(plan_schema(), shown)
+    assert [event.duration_s for event in plan.sub_events] == [6.5, 5.0]

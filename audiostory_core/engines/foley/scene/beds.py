@@ -56,6 +56,19 @@ def natural_db(bed: Bed, kind: Kind) -> float:
     return level_db + FAR_DB * bed.shape.distance
 
 
+def trimmed(bed: Single, trim: Trim, end: int) -> Single:
+    """Return a bed, [2, N], as its layer has it in a scene that ends at a sample."""
+    if trim == Trim():
+        return bed
+    start = min(dsp.seconds(trim.start_s or 0.0), end)
+    heard = bed[:, start : end if trim.fade_out_s else None]
+    envelope = dsp.fade(np.ones(heard.shape[1]), trim.fade_in_s, trim.fade_out_s)
+    gain = (10 ** (trim.gain_db / 20) * envelope).astype(np.float32)
+    shaped = np.zeros_like(bed)
+    shaped[:, start : start + heard.shape[1]] = heard * gain
+    return shaped
+
+
 class BedRenderer:
     """Renders beds; remembers how loud each is, so that every block of it has the same gain.
 

@@ -14,6 +14,7 @@ from audiostory_core.engines.foley.scene.beds import (
     BedRenderer,
     blocks_of,
     natural_db,
+    trimmed,
 )
 from audiostory_core.engines.foley.scene.buses import Bus
 from audiostory_core.engines.foley.scene.carryover import Carryover, seed_of
@@ -28,7 +29,7 @@ from audiostory_core.engines.foley.scene.space import (
     reverberate,
 )
 from audiostory_core.engines.foley.scene.timeline import GAP, LEAD, Item, Slot, schedule
-from audiostory_core.engines.foley.sound import Kind, Mention, Role, Shape, Sound, Trim
+from audiostory_core.engines.foley.sound import Kind, Mention, Role, Shape, Sound
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array
 from audiostory_core.story.plan import SAMPLE_RATE, CastMember, SpeechLayer
@@ -107,7 +108,7 @@ class SceneRenderer:
             heard = _muffled(bed, self._kinds[bed.kind], order.state.room)
             heard = _nearer(heard, self._kinds[bed.kind], order.script)
             made = self._beds.render(heard, order.samples, performance.stretch)
-            under += _trimmed(made, bed.trim, order.samples - order.tail)
+            under += trimmed(made, bed.trim, order.samples - order.tail)
         under *= performance.duck(events, under)
         peak = performance.peak
         waveform = _below_full_scale(levels.under_one_ceiling(events, under, peak))
@@ -124,7 +125,7 @@ class SceneRenderer:
             for bed, level_db in zip(beds, levels_db, strict=True)
             if self._kinds[bed.kind].family in _STEADY
             and bed.shape.motion is None
-            and _is_steady(bed.trim)
+            and bed.trim.is_steady
         ]
         loudest_db = max(steady, default=-np.inf)
         return [
@@ -424,23 +425,6 @@ def _start_s(group: _Group) -> float | None:
 def _last_in_turn(groups: Sequence[_Group]) -> _Group | None:
     in_turn = [group for group in groups if _start_s(group) is None]
     return in_turn[-1] if in_turn else None
-
-
-def _trimmed(bed: Single, trim: Trim, end: int) -> Single:
-    """Return a bed, [2, N], as its layer has it in a scene that ends at a sample."""
-    if trim == Trim():
-        return bed
-    start = min(dsp.seconds(trim.start_s or 0.0), end)
-    heard = bed[:, start : end if trim.fade_out_s else None]
-    envelope = dsp.fade(np.ones(heard.shape[1]), trim.fade_in_s, trim.fade_out_s)
-    trimmed = np.zeros_like(bed)
-    gain = 10 ** (trim.gain_db / 20)
-    trimmed[:, start : start + heard.shape[1]] = heard * (gain * envelope).astype(np.float32)
-    return trimmed
-
-
-def _is_steady(trim: Trim) -> bool:
-    return not (trim.start_s or trim.fade_in_s or trim.fade_out_s)
 
 
 def _generator(seed: int) -> np.random.Generator:
