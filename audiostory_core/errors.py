@@ -11,12 +11,15 @@ Cancelled             no error to explain: whoever asked has lost interest
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+LAYERS = "layers"  # the one field whose entries are of several kinds
 
 
 class StudioError(Exception):
@@ -82,6 +85,24 @@ class LanguageModelAway(StudioError):
 
 class Cancelled(Exception):
     """Nobody wants these clips any more."""
+
+
+def nearest(
+    errors: Sequence[Mapping[str, Any]],
+) -> tuple[tuple[int | str, ...], Mapping[str, Any]]:
+    """Return where the error is that a person should hear of, and that error of pydantic's.
+
+    A layer that is of neither kind is reported as both: the kind that it comes nearer to counts.
+    """
+    sizes = Counter(_branch(error["loc"]) for error in errors)
+    first = min(errors, key=lambda error: sizes[_branch(error["loc"])])
+    loc = first["loc"]
+    kind = len(loc) if LAYERS not in loc else loc.index(LAYERS) + 2  # the name of the kind
+    return (*loc[:kind], *loc[kind + 1 :]), first
+
+
+def _branch(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    return loc[: loc.index(LAYERS) + 3] if LAYERS in loc else loc
 
 
 def first_problem(error: ValidationError) -> tuple[str, object, str]:

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from audiostory_core.errors import BadInput
-from audiostory_core.planners.plan_notes import notes_on_lines
+from audiostory_core.planners.plan_notes import notes_on_lines, notes_on_shapes
 from audiostory_core.story.changes import CHANGE, ChooseTake, Edits, MoreTakes, Remark, summary_of
-from audiostory_core.story.editing import Draft, Reason, preview
+from audiostory_core.story.editing import Draft, Reason, marked, preview
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import SubEvent
 from audiostory_core.story.resolving import resolve
+from audiostory_core.story.stored import scene_from_row
 from nodes.clip_request import has_tail, key_of, seed_of, with_seed
 from nodes.errors import RunStopped
 from nodes.planning import event_notifier, make_plan, planner_of, scene_limits
@@ -132,7 +133,10 @@ def _notes(
         or drafts[place].event.layers != events[origin].layers
     }
     cast = [*planned.plan.cast, *(member for draft in drafts for member in draft.cast or ())]
-    more = notes_on_lines(reworded, cast, services.engine(story.engine).capabilities)
+    more = (
+        *notes_on_lines(reworded, cast, services.engine(story.engine).capabilities),
+        *notes_on_shapes([draft.event for draft in drafts]),
+    )
     return list(dict.fromkeys((*planned.plan.notes, *more)))
 
 
@@ -189,7 +193,10 @@ def _new_version(draft: Draft, before: dict[int, SceneVersion], reason: Reason |
 
 
 async def _choose(run: Run, choice: ChooseTake, services: Services) -> NewRevision:
-    """Hear a sub-event as a take; made again only if the take has a tail where none may be."""
+    """Hear a sub-event as a take; made again only if the take has a tail where none may be.
+
+    So are others, where a layer of the sub-event reaches them as it is not worded in the take.
+    """
     planned = await services.planned(run.revision_id or 0)
     index = _index(choice.sub_event, planned)
     async with services.database.read() as session:
@@ -198,6 +205,8 @@ async def _choose(run: Run, choice: ChooseTake, services: Services) -> NewRevisi
         take = await takes.get(session, current.sub_event_id, choice.take)
         version = await revisions.get_scene(session, take.scene_id)
         clip = (await clips.list_by_key(session, [take.clip_key]))[take.clip_key]
+        reached = _reached(planned, index, version)
+        before = await _list_before(session, planned, list(reached.values()))
     if clip.state != ClipState.FINISHED:
         raise BadInput("take", choice.take, f"is {clip.state}", "Choose one that is finished.")
     worded = {name: getattr(version, name) for name in WORDING}
@@ -206,6 +215,8 @@ async def _choose(run: Run, choice: ChooseTake, services: Services) -> NewRevisi
         scene |= {"clip_key": clip.key, "is_judged": True}
     scenes: list[Scene] = list(planned.scene_ids)
     scenes[index] = scene
+    for place, draft in reached.items():
+        scenes[place] = _new_version(draft, before, Reason.REWORDED)
     return NewRevision(
         language=revision.language,
         samples=revision.samples - current.samples + version.samples,
@@ -213,6 +224,15 @@ async def _choose(run: Run, choice: ChooseTake, services: Services) -> NewRevisi
         scenes=scenes,
         summary=summary_of(choice),
     )
+
+
+def _reached(planned: LoadedRevision, index: int, version: SceneVersion) -> dict[int, Draft]:
+    """Return the other scenes that a layer of a scene reaches no longer, or now, by place."""
+    events = list(planned.plan.sub_events)
+    events[index] = scene_from_row(version)
+    drafts = [Draft(event, at, is_reworded=False, inherits=at) for at, event in enumerate(events)]
+    marks = enumerate(marked(drafts, planned.plan))
+    return {at: draft for at, draft in marks if draft.is_reworded and at != index}
 
 
 async def _queue_takes(run: Run, order: MoreTakes, services: Services) -> None:

@@ -23,9 +23,10 @@ def describe(
     """Return everything the engine will read of sub-event `index`, as canonical JSON.
 
     Neither the story, nor the position, nor the take is in it: equal requests share a clip. Only
-    the last scene has no tail, so that it ends as it is written.
+    the last scene has no tail, so that it ends as it is written. Of a plan of version 1 the version
+    is not in it either: such requests are older than versions.
     """
-    event = planned.plan.sub_events[index]
+    event = planned.heard.sub_events[index]
     is_last = index == len(planned.scene_ids) - 1
     tail = 0 if is_last else planned.tail_samples
     cast = {member.name: member for member in planned.plan.cast}
@@ -51,6 +52,7 @@ def describe(
             },
             "condition": condition_id,
         }
+        | ({} if planned.plan.version == 1 else {"version": planned.plan.version})
     )
 
 
@@ -86,6 +88,7 @@ def build(request: str, condition: Condition) -> ClipRequest:
         cast=tuple(CastMember.model_validate(member) for member in parsed["cast"]),
         condition=condition,
         parameters=parsed["parameters"],
+        version=parsed.get("version", 1),
     )
 
 

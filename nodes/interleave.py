@@ -74,7 +74,9 @@ def _condition(
         of_engine = list(group)
         lacking = [place for place in of_engine if place not in conditions]
         own = {place: made for place, made in conditions.items() if engines[place] == name}
-        for part in services.engine(name).interleave(planned.plan, lacking, own) if lacking else ():
+        for part in (
+            services.engine(name).interleave(planned.heard, lacking, own) if lacking else ()
+        ):
             conditions |= part
             if time.monotonic() - started > TURN_S:
                 break

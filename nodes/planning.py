@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from audiostory_core.engines.card import check_language
 from audiostory_core.errors import BadInput
-from audiostory_core.planners.plan_notes import notes_on_lines
+from audiostory_core.planners.plan_notes import notes_on_lines, notes_on_shapes
 from audiostory_core.planners.protocol import Brief, OnSubEvent, Planner
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan, SubEvent, check_count
@@ -62,7 +62,10 @@ def make_plan(
         check_lengths(brought.sub_events, longest_s, story.engine)
         check_language(brought.language, capabilities.name, capabilities.languages)
         numbered = dict(enumerate(brought.sub_events, 1))
-        more = notes_on_lines(numbered, brought.cast, capabilities)
+        more = (
+            *notes_on_lines(numbered, brought.cast, capabilities),
+            *notes_on_shapes(brought.sub_events),
+        )
         return brought.model_copy(update={"notes": tuple(dict.fromkeys((*brought.notes, *more)))})
     planned = planner_of(story, services).plan(
         Brief(

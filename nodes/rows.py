@@ -7,7 +7,14 @@ from audiostory_core.story.plan import StoryPlan, SubEvent
 from storage.models import Json, Story
 from storage.revisions import NewRevision
 
-PLAN_PARTS = {"reasoning", "cast", "directions", "notes", "written"}  # kept with a revision
+PLAN_PARTS = {
+    "version",
+    "reasoning",
+    "cast",
+    "directions",
+    "notes",
+    "written",
+}  # kept with a revision
 SEED_BITS = 63  # seeds fit a signed 64-bit column
 MAX_REROLLS = 2  # of the check; seeds of takes that are asked for come after those
 

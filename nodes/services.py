@@ -3,11 +3,13 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.planners.protocol import Planner
 from audiostory_core.story.plan import StoryPlan, SubEvent, samples_of
+from audiostory_core.story.spans import spread
 from audiostory_core.story.stored import plan_of, scene_from_row
 from nodes.errors import StepFailed
 from storage import revisions, stories
@@ -28,6 +30,11 @@ class LoadedRevision:
     seed: int  # of the story, for what recurs through all its scenes
     tail_samples: int
     parameters: Mapping[str, Any] = field(default_factory=dict)  # of the story's engine
+
+    @cached_property
+    def heard(self) -> StoryPlan:
+        """The plan as engines get it: every scene with all layers that are heard in it."""
+        return spread(self.plan)
 
 
 @dataclass

@@ -89,6 +89,7 @@ class PlanParts(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
+    version: int = 1
     reasoning: str
     cast: list[CastMember]
     directions: list[str]

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from api.operations.log_rate import log_seldom
-from audiostory_core.errors import BadInput, StudioError, UnreadableAudio
+from audiostory_core.errors import BadInput, StudioError, UnreadableAudio, nearest
 from storage.errors import BadText, Conflict, NotFound, StoreError
 
 SHOWN = 200  # characters of an offending value that are sent back
@@ -148,8 +148,8 @@ def _way_to(missing: NotFound) -> str:
 
 async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    source, *inner = (str(part) for part in first["loc"])
+    path, first = nearest(error.errors())
+    source, *inner = (str(part) for part in path)
     is_json = first["type"] != "json_invalid"  # else the rest of loc is a position in the text
     where = (".".join(inner) if is_json else "") or source
     message = first["msg"].removeprefix("Value error, ")

@@ -145,6 +145,50 @@ def insert_scene(
     _edit(story_id, [edit], apply)
 
 
+@scenes.command("shape")
+@applies("keep_total")
+def shape_layer(
+    story_id: StoryId,
+    scene: Scene,
+    layer: Annotated[
+        int, typer.Argument(metavar="LAYER", min=1, help="Number of its layer, from 1.")
+    ],
+    gain: Annotated[float | None, typer.Option(metavar="DB", help="-60 to 12.")] = None,
+    pan: Annotated[float | None, typer.Option(help="-1 left, 0 middle, 1 right.")] = None,
+    distance: Annotated[float | None, typer.Option(help="0 near to 1 far.")] = None,
+    start: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds from the start of the scene.")
+    ] = None,
+    fade_in: Annotated[float | None, typer.Option(metavar="S", help="Seconds.")] = None,
+    fade_out: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds, to its end or its last scene's.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(help="How many times it happens.")] = None,
+    pace: Annotated[
+        str | None, typer.Option(help="very slow, slow, normal, fast or very fast.")
+    ] = None,
+    spanned: Annotated[
+        int | None, typer.Option("--scenes", help="How many scenes it is heard in.")
+    ] = None,
+    pause: Annotated[
+        float | None, typer.Option(metavar="S", help="Silence before a spoken line.")
+    ] = None,
+    clear: Annotated[
+        list[str] | None, typer.Option(metavar="FIELD", help="Take back, such as gain_db.")
+    ] = None,
+    *,
+    apply: Apply,
+) -> None:
+    """Shape one layer of a scene: how loud, where, when, how often."""
+    values = {
+        "gain_db": gain, "pan": pan, "distance": distance, "start_s": start, "fade_in_s": fade_in,
+        "fade_out_s": fade_out, "count": count, "pace": pace, "scenes": spanned,
+        "pause_before_s": pause, "clear": clear or None,
+    }  # fmt: skip
+    chosen = {name: value for name, value in values.items() if value is not None}
+    _edit(story_id, [{"op": "shape", "sub_event": scene, "layer": layer} | chosen], apply)
+
+
 @scenes.command("delete")
 @applies()
 def delete_scene(

@@ -74,7 +74,7 @@ def create(
     from api.stories.schemas import parse_story
     from api.stories.service import check_usable
     from audiostory_core.audio.export import check_destination
-    from audiostory_core.story.plan import read_plan
+    from audiostory_core.story.plan_files import read_plan
 
     written = None if plan is None else read_plan(plan)
     if written is None:
@@ -105,7 +105,7 @@ def create(
 
 @app.command(cls=EngineCommand)
 def plan(
-    instruction: Instruction,
+    instruction: Instruction = "",
     duration: Duration = None,
     planner: Annotated[str, typer.Option(help="What makes the plan.")] = "clauses",
     weights: Weights = None,
@@ -117,12 +117,20 @@ def plan(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="A .json file.")
     ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of a plan file, for editors.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Plan only: print the sub-events, and write them to a file that `create --plan` accepts."""
     from api.engines.catalog import DEFAULT
     from api.stories import planning
 
+    if schema:
+        if instruction:
+            raise BadInput("schema", instruction, "is not planned with --schema", "Leave it out.")
+        planning.write_schema(output)
+        return
     planning.plan(
         read_instruction(instruction),
         duration,

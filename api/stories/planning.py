@@ -11,7 +11,7 @@ from api.settings import read_settings
 from api.terminal import console
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.protocol import Brief
-from audiostory_core.story.plan import plan_document
+from audiostory_core.story.plan_files import plan_document, plan_schema
 
 
 def plan(
@@ -38,6 +38,14 @@ def plan(
         console.print_json(plan_document(planned))
     else:
         console.show_plan(planned)
+
+
+def write_schema(output: Path | None) -> None:
+    """Print the JSON Schema of a plan file, or write it to a file."""
+    if output is None:
+        console.print_json(plan_schema())
+    else:
+        write_text(output, json.dumps(plan_schema(), ensure_ascii=False, indent=2) + "\n")
 
 
 def _longest_clip_s(parts: Parts, engine: str) -> float:

@@ -27,6 +27,7 @@ from rich.text import Text
 from api.stories.schemas import SceneView, StoryDetail, StoryStatus, StoryView
 from api.terminal.shown import escaped, shown
 from audiostory_core.story.plan import SpeechLayer, StoryPlan, SubEvent
+from audiostory_core.story.shape_words import figures_of
 
 if TYPE_CHECKING:  # a plan is shown without a database
     from storage.models import Event
@@ -312,7 +313,12 @@ def _plan_table(title: str) -> Table:
 def _telling(event: SubEvent) -> str:
     spoken = [layer for layer in event.layers if isinstance(layer, SpeechLayer)]
     lines = [f"{layer.speaker or 'voice'}: “{layer.words}”" for layer in spoken]
-    return "\n".join([event.caption, *lines])
+    shapes = [
+        f"{layer.words if isinstance(layer, SpeechLayer) else layer.text}: {', '.join(words)}"
+        for layer in event.layers
+        if (words := figures_of(layer).values())
+    ]
+    return "\n".join([event.caption, *lines, *shapes])
 
 
 def _clock(at_s: float, decimals: int = 1) -> str:

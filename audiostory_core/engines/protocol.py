@@ -94,6 +94,7 @@ class ClipRequest:
     cast: tuple[CastMember, ...] = ()
     condition: Condition | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1  # of the plan; from 2 on a caption adds no sounds to layers
 
 
 @dataclass(frozen=True)

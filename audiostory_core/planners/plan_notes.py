@@ -1,9 +1,10 @@
-"""What an author should know of the lines of a plan that was written by hand."""
+"""What an author should know of the layers of a plan that was written by hand."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from audiostory_core.engines.protocol import Capabilities
-from audiostory_core.story.plan import CastMember, SpeechLayer, SubEvent
+from audiostory_core.story.plan import CastMember, SoundLayer, SpeechLayer, SubEvent
+from audiostory_core.story.spans import span_of
 
 
 def notes_on_lines(
@@ -31,4 +32,27 @@ def notes_on_lines(
                 yield (
                     f"Scene {number}: the speaker “{layer.speaker}” is not in the cast, and gets a "
                     f"voice by that name alone. The cast is: {', '.join(names)}."
+                )
+
+
+def notes_on_shapes(sub_events: Sequence[SubEvent]) -> Iterator[str]:
+    """Yield a note for each layer that does not fit its scene or the story.
+
+    Neither is an error: a scene that is shortened or deleted must not make a layer elsewhere wrong.
+    """
+    for number, event in enumerate(sub_events, 1):
+        left = len(sub_events) - number + 1
+        for layer in event.layers:
+            if not isinstance(layer, SoundLayer):
+                continue
+            if span_of(layer) > left:
+                scenes = "1 is" if left == 1 else f"{left} are"
+                yield (
+                    f"Scene {number}: “{layer.text}” is to be heard in {layer.scenes} scenes, but "
+                    f"{scenes} left; it ends with the story."
+                )
+            if (layer.start_s or 0.0) >= event.duration_s:
+                yield (
+                    f"Scene {number}: “{layer.text}” starts after {layer.start_s:g} s, when its "
+                    "scene is over, and is not heard."
                 )

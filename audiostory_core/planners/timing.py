@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audiostory_core.planners.clauses.timing import parts_of, spoken_s
+from audiostory_core.planners.clauses.timing import parts_of
+from audiostory_core.story.lengths import spoken_s
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_SUB_EVENT_S,
@@ -14,6 +15,7 @@ from audiostory_core.story.plan import (
     seconds_of,
     whole_samples,
 )
+from audiostory_core.story.spans import layers_in_parts
 
 _LEAST_MEANT_S = 1e-3
 
@@ -76,16 +78,17 @@ def _parts(scene: DraftScene, samples: int, longest_s: float) -> list[SubEvent]:
     spoken = math.fsum(
         spoken_s(layer.words) for layer in scene.layers if isinstance(layer, SpeechLayer)
     )
-    wordless = tuple(layer for layer in scene.layers if not isinstance(layer, SpeechLayer))
+    parts = parts_of(samples, longest_s, spoken)
+    layers = layers_in_parts(scene.layers, len(parts))
     return [
         SubEvent(
             caption=scene.caption,
             duration_s=seconds_of(part),
             tone=scene.tone,
-            layers=wordless if number else scene.layers,
+            layers=layers[number],
             continues=number > 0,
         )
-        for number, part in enumerate(parts_of(samples, longest_s, spoken))
+        for number, part in enumerate(parts)
     ]
 
 

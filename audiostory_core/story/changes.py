@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 from audiostory_core.story.editing import Total
 from audiostory_core.story.edits import Edit, Number, Text
 from audiostory_core.story.plan import Frozen
+from audiostory_core.story.shape_words import figures_of
 
 MAX_EDITS = 1000
 MAX_TAKES = 16
@@ -73,6 +74,9 @@ def _summary_of_edit(edit: Edit) -> str:
             fields = set(edit.model_dump(exclude_none=True)) - {"op", "sub_event"}
             what = edit.change or edit.caption or ", ".join(sorted(fields)).replace("_s", "")
             return f"scene {edit.sub_event}: {_short(what)}"
+        case "shape":
+            words = [*figures_of(edit).values(), *(f"no {name}" for name in edit.clear)]
+            return f"scene {edit.sub_event}, layer {edit.layer}: {_short(', '.join(words))}"
         case "insert":
             return f"scene {edit.at} inserted: {_short(edit.caption)}"
         case "move":

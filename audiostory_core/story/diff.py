@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 
 from audiostory_core.story.plan import Layer, SpeechLayer, StoryPlan, SubEvent, seconds_of
+from audiostory_core.story.shape_words import figures_of
 
 _WORDS = re.compile(r"[^\W぀-ヿ㐀-鿿]+|\s+|.", re.DOTALL)  # Chinese and kana by character
 _ALIKE = 0.5  # of the characters must be common for a caption to be compared word by word
@@ -75,7 +76,7 @@ def _totals(before: StoryPlan, after: StoryPlan) -> list[str]:
 
 def _described(heading: str, event: SubEvent) -> str:
     lines = [f"tone: {event.tone}"] if event.tone != "neutral" else []
-    lines += [f"+ {_layer(layer)}" for layer in event.layers]
+    lines += [f"+ {_shaped(layer)}" for layer in event.layers]
     first = f"{heading}, {_seconds(event.samples, event.samples)}: {_quoted(event.caption)}"
     return "\n".join([first, *(_in(lines) if heading.startswith("+") else ())])
 
@@ -112,11 +113,36 @@ def _words_changed(old: str, new: str) -> str:
 
 
 def _layers_changed(old: Sequence[Layer], new: Sequence[Layer]) -> Iterator[str]:
-    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    sounds = [[_layer(layer) for layer in layers] for layers in (old, new)]
+    matcher = SequenceMatcher(None, sounds[0], sounds[1], autojunk=False)
     for tag, start, end, new_start, new_end in matcher.get_opcodes():
-        if tag != "equal":
-            yield from (f"- {_layer(layer)}" for layer in old[start:end])
-            yield from (f"+ {_layer(layer)}" for layer in new[new_start:new_end])
+        if tag == "equal":
+            for before, after in zip(old[start:end], new[new_start:new_end], strict=True):
+                yield from _reshaped(before, after)
+        else:
+            yield from (f"- {_shaped(layer)}" for layer in old[start:end])
+            yield from (f"+ {_shaped(layer)}" for layer in new[new_start:new_end])
+
+
+def _reshaped(old: Layer, new: Layer) -> Iterator[str]:
+    """Yield how the shape of a layer differs that is the same otherwise, in a line."""
+    was, now = figures_of(old), figures_of(new)
+    changes = [
+        f"no longer {was[name]}"
+        if name not in now
+        else f"{was[name]} → {now[name]}"
+        if name in was
+        else now[name]
+        for name in {**was, **now}
+        if was.get(name) != now.get(name)
+    ]
+    if changes:
+        yield f"{_layer(new)}: {', '.join(changes)}"
+
+
+def _shaped(layer: Layer) -> str:
+    shape = ", ".join(figures_of(layer).values())
+    return f"{_layer(layer)} ({shape})" if shape else _layer(layer)
 
 
 def _layer(layer: Layer) -> str:

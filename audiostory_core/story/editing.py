@@ -13,7 +13,17 @@ from unicodedata import east_asian_width
 
 from audiostory_core.errors import BadInput
 from audiostory_core.story.diff import diff
-from audiostory_core.story.edits import Delete, Edit, Insert, Merge, Move, Reword, Split, read_edits
+from audiostory_core.story.edits import (
+    Delete,
+    Edit,
+    Insert,
+    Merge,
+    Move,
+    Reshape,
+    Reword,
+    Split,
+    read_edits,
+)
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
@@ -29,6 +39,8 @@ from audiostory_core.story.plan import (
     samples_of,
     seconds_of,
 )
+from audiostory_core.story.reshaping import reshape
+from audiostory_core.story.spans import heard_layers, layers_of_both, layers_of_parts, respanned
 
 __all__ = [
     "Delete",
@@ -39,11 +51,13 @@ __all__ = [
     "Move",
     "Preview",
     "Reason",
+    "Reshape",
     "Reword",
     "Split",
     "Total",
     "apply",
     "diff",
+    "marked",
     "plan_of",
     "preview",
     "read_edits",
@@ -226,6 +240,10 @@ def _edited(pieces: list[_Piece], number: int, edit: Edit, limits: SceneLimits) 
         case Reword():
             index = _index(pieces, number, "sub_event", edit.sub_event)
             made = [_reworded(pieces[index], number, edit, limits)]
+        case Reshape():
+            index = _index(pieces, number, "sub_event", edit.sub_event)
+            piece = pieces[index]
+            made = [replace(piece, event=reshape(piece.event, number, edit), edit=number)]
         case Delete():
             index = _index(pieces, number, "sub_event", edit.sub_event)
             if len(pieces) == 1:
@@ -235,6 +253,7 @@ def _edited(pieces: list[_Piece], number: int, edit: Edit, limits: SceneLimits) 
                     "is the only sub-event",
                     "Reword it, or insert another one before deleting it.",
                 )
+            pieces = _respanned(pieces, index, -1)
             made = []
         case Move():
             index = _index(pieces, number, "sub_event", edit.sub_event)
@@ -243,6 +262,7 @@ def _edited(pieces: list[_Piece], number: int, edit: Edit, limits: SceneLimits) 
             return [*rest[:to], pieces[index], *rest[to:]]
         case Split():
             index = _index(pieces, number, "sub_event", edit.sub_event)
+            pieces = _respanned(pieces, index, 1)
             made = _split(pieces[index], number, edit)
         case Merge():
             return _merged(pieces, number, edit)
@@ -284,7 +304,15 @@ def _inserted(pieces: list[_Piece], number: int, edit: Insert, limits: SceneLimi
     )
     scene = _BEFORE_ALL - number
     new = _Piece(event, None, None, scene, scene, edit=number, is_set=True, engine=edit.engine)
+    if edit.at <= len(pieces):
+        pieces = _respanned(pieces, edit.at - 1, 1)
     return [*pieces[: edit.at - 1], new, *pieces[edit.at - 1 :]]
+
+
+def _respanned(pieces: list[_Piece], at: int, more: int) -> list[_Piece]:
+    """Let layers that reach from before place `at` over it end with the scene they end with."""
+    events = respanned([piece.event for piece in pieces], at, more)
+    return [replace(piece, event=event) for piece, event in zip(pieces, events, strict=True)]
 
 
 def _snapped(duration_s: float, number: int, longest: int) -> float:
@@ -353,8 +381,7 @@ def _split(piece: _Piece, number: int, edit: Split) -> list[_Piece]:
         )
     captions = edit.captions or (event.caption, event.caption)
     if edit.captions is None:
-        first_layers = event.layers
-        second_layers = tuple(layer for layer in event.layers if _lasts(layer))
+        first_layers, second_layers = layers_of_parts(event.layers, edit.at_s)
     else:
         first_layers = tuple(layer for layer in event.layers if isinstance(layer, SpeechLayer))
         second_layers = ()
@@ -376,10 +403,6 @@ def _split(piece: _Piece, number: int, edit: Split) -> list[_Piece]:
     ]
 
 
-def _lasts(layer: Layer) -> bool:
-    return isinstance(layer, SoundLayer) and layer.kind is not SoundKind.SFX
-
-
 def _merged(pieces: list[_Piece], number: int, edit: Merge) -> list[_Piece]:
     index = _index(pieces, number, "sub_event", edit.sub_event)
     if index == len(pieces) - 1:
@@ -391,6 +414,7 @@ def _merged(pieces: list[_Piece], number: int, edit: Merge) -> list[_Piece]:
             if index
             else "Insert another one before merging.",
         )
+    pieces = _respanned(pieces, index + 1, -1)
     first, second = pieces[index], pieces[index + 1]
     event = first.event.model_copy(
         update={
@@ -428,8 +452,7 @@ def _layers_of_both(first: SubEvent, second: SubEvent) -> tuple[Layer, ...]:
     if bool(opening) != bool(ending) and first.caption != second.caption:
         opening = opening or (SoundLayer(kind=SoundKind.SFX, text=first.caption),)
         ending = ending or (SoundLayer(kind=SoundKind.SFX, text=second.caption),)
-    again = (layer for layer in ending if not (_lasts(layer) and layer in opening))
-    return (*opening, *again)
+    return layers_of_both(opening, ending, first.duration_s)
 
 
 def _length(pieces: Sequence[_Piece]) -> int:
@@ -532,14 +555,29 @@ def _drafts(pieces: Sequence[_Piece], plan: StoryPlan) -> list[Draft]:
             event = event.model_copy(update={"continues": False})
         scene = piece.closes
         settings = (piece.change, piece.seed, piece.engine, piece.cast)
-        is_reworded = (
-            piece.origin is None
-            or _heard(event) != _heard(plan.sub_events[piece.origin])
-            or any(setting is not None for setting in settings)
-        )
+        is_reworded = piece.origin is None or any(setting is not None for setting in settings)
         drafts.append(Draft(event, piece.origin, is_reworded, *settings, piece.inherits))
-    return drafts
+    return marked(drafts, plan)
 
 
-def _heard(event: SubEvent) -> tuple[object, ...]:
-    return (event.caption, event.tone, event.layers, event.samples)
+def marked(drafts: Sequence[Draft], plan: StoryPlan) -> list[Draft]:
+    """Return the drafts, those reworded whose scenes are heard otherwise than in the plan.
+
+    A layer that spans scenes is heard in all of them, so that a scene may be heard otherwise though
+    no edit names it.
+    """
+    before = _heard(plan.sub_events)
+    after = _heard([draft.event for draft in drafts])
+    return [
+        draft
+        if draft.is_reworded or heard == before[draft.origin or 0]
+        else replace(draft, is_reworded=True)
+        for draft, heard in zip(drafts, after, strict=True)
+    ]
+
+
+def _heard(events: Sequence[SubEvent]) -> list[tuple[object, ...]]:
+    return [
+        (event.caption, event.tone, layers, event.samples)
+        for event, layers in zip(events, heard_layers(events), strict=True)
+    ]

@@ -18,6 +18,18 @@ from audiostory_core.story.plan import (
     Frozen,
     Layer,
 )
+from audiostory_core.story.shape import (
+    Count,
+    Distance,
+    FadeIn,
+    FadeOut,
+    GainDb,
+    PaceOrNone,
+    Pan,
+    Pause,
+    Span,
+    Start,
+)
 
 LARGEST_SEED = 2**63 - 1
 
@@ -45,6 +57,31 @@ class Reword(Frozen):
     engine: Text | None = None
     cast: tuple[CastMember, ...] | None = None
     change: Text | None = None  # plain words, e.g. "make the siren more distant"
+
+
+ShapeField = Literal[
+    "gain_db", "pan", "distance", "start_s", "fade_in_s", "fade_out_s", "count", "pace", "scenes",
+    "pause_before_s",
+]  # fmt: skip
+
+
+class Reshape(Frozen):
+    """Change the shape of one layer; what is None stays, what `clear` names is no longer set."""
+
+    op: Literal["shape"] = "shape"
+    sub_event: Number
+    layer: Number  # of the sub-event's own, from 1
+    gain_db: GainDb = None
+    pan: Pan = None
+    distance: Distance = None
+    start_s: Start = None
+    fade_in_s: FadeIn = None
+    fade_out_s: FadeOut = None
+    count: Count = None
+    pace: PaceOrNone = None
+    scenes: Span = None
+    pause_before_s: Pause = None
+    clear: tuple[ShapeField, ...] = ()
 
 
 class Insert(Frozen):
@@ -98,7 +135,9 @@ class Merge(Frozen):
     sub_event: Number
 
 
-Edit = Annotated[Reword | Insert | Delete | Move | Split | Merge, Field(discriminator="op")]
+Edit = Annotated[
+    Reword | Reshape | Insert | Delete | Move | Split | Merge, Field(discriminator="op")
+]
 _EDITS: TypeAdapter[tuple[Edit, ...]] = TypeAdapter(tuple[Edit, ...])
 
 

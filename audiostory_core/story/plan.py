@@ -5,16 +5,36 @@ to the total exactly; `samples_of` and `seconds_of` are the only two conversions
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from itertools import accumulate
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
-from audiostory_core.errors import BadInput, first_problem
-from audiostory_core.json_text import NotJson, parse
+from audiostory_core.errors import BadInput
+from audiostory_core.story.lengths import natural_s, spoken_s, words_in
+from audiostory_core.story.shape import (
+    Count,
+    Distance,
+    FadeIn,
+    FadeOut,
+    GainDb,
+    PaceOrNone,
+    Pan,
+    Pause,
+    Span,
+    Start,
+)
 
 SAMPLE_RATE = 44_100  # Hz, of every clip, seam and mix
 CHANNELS = 2
@@ -24,6 +44,10 @@ SHORTEST_SUB_EVENT_S = 0.5
 LONGEST_INSTRUCTION = 200_000  # characters
 DECIMALS = 5  # of a second, that tell every sample from its neighbors
 SLACK_S = 0.01  # how far hand-written durations may disagree with the total before it is an error
+SCHEMA_FIELD = "$schema"  # of a plan file, for editors; read over
+VERSION = 2  # of the plans that planners make
+VERSIONS = (1, VERSION)  # that are read; a plan that names none is of version 1
+LEAST_EVENT_S = 0.5  # that a counted sound needs where its scene is as long as what fits
 
 
 def samples_of(duration_s: float) -> int:
@@ -57,15 +81,40 @@ class SoundKind(StrEnum):
     MUSIC = "music"
 
 
+def _says(description: str) -> Any:
+    return Field(description=description)
+
+
 Words = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]  # Postgres cannot store NUL
 Prose = Annotated[str, Field(pattern=r"^[^\x00]*$")]  # may be empty
 
 
 class SoundLayer(Frozen):
-    """A sound, told in words."""
+    """A sound, named in words, and its shape: what is known of it as data.
+
+    What the shape says holds, whatever the text says of the same thing.
+    """
 
     kind: SoundKind
-    text: Words
+    text: Annotated[Words, _says("What is heard, such as: three knocks on a door.")]
+    gain_db: GainDb = None
+    pan: Pan = None
+    distance: Distance = None
+    start_s: Start = None
+    fade_in_s: FadeIn = None
+    fade_out_s: FadeOut = None
+    count: Count = None
+    pace: PaceOrNone = None
+    scenes: Span = None
+
+    @model_validator(mode="after")
+    def _count_in_one_scene(self) -> Self:
+        if self.count is not None and (self.scenes or 1) > 1:
+            raise ValueError(
+                f"count is {self.count}, but the layer is heard in {self.scenes} scenes; "
+                "leave one of them out"
+            )
+        return self
 
 
 class SpeechLayer(Frozen):
@@ -73,8 +122,13 @@ class SpeechLayer(Frozen):
 
     kind: Literal["speech"] = "speech"
     words: Words
-    speaker: Words | None = None  # a name of the cast; None is the narrator or an unnamed voice
-    manner: Words | None = None  # as written, e.g. "whispering", "tired"
+    speaker: Annotated[
+        Words | None, _says("A name of the cast; null is the narrator or an unnamed voice.")
+    ] = None
+    manner: Annotated[Words | None, _says("As written, such as: whispering, tired.")] = None
+    pause_before_s: Pause = None
+    gain_db: GainDb = None
+    pan: Pan = None
 
 
 Layer = SoundLayer | SpeechLayer
@@ -84,25 +138,76 @@ class CastMember(Frozen):
     """A named voice of the story."""
 
     name: Words
-    description: Prose = ""  # the words around the first mention, e.g. "a tired woman"
+    description: Annotated[Prose, _says("Of the voice, such as: a tired woman.")] = ""
+
+
+_SECONDS_OR_NULL = {
+    "anyOf": [
+        {"type": "number", "minimum": SHORTEST_SUB_EVENT_S, "maximum": LONGEST_STORY_S},
+        {"type": "null"},
+    ],
+    "title": "Duration in seconds",
+    "description": "null is as long as what is heard needs.",
+}
 
 
 class SubEvent(Frozen):
-    """One timed unit of the plan; the studio shows it as a scene."""
+    """One timed unit of the plan; the studio shows it as a scene.
 
-    caption: Words
+    A `duration_s` of None is read as what fits, see `fitting_s`.
+    """
+
+    caption: Annotated[Words, _says("What is heard; beside layers, only the room it names.")]
     duration_s: Annotated[
         float,
         Field(ge=SHORTEST_SUB_EVENT_S - SLACK_S, le=LONGEST_STORY_S + SLACK_S, allow_inf_nan=False),
+        WithJsonSchema(_SECONDS_OR_NULL, mode="validation"),
     ]
-    tone: Words = "neutral"
-    layers: tuple[Layer, ...] = ()
-    continues: bool = False  # carries on the sub-event before it, split only for its length
+    tone: Annotated[Words, _says("Mood, such as: calm, tense.")] = "neutral"
+    layers: Annotated[tuple[Layer, ...], _says("The parts of the scene, in order.")] = ()
+    continues: Annotated[
+        bool, _says("Carries on the sub-event before it, split only for its length.")
+    ] = False
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _time(cls, values: Any, validate: Callable[[Any], Self]) -> Self:
+        if not isinstance(values, Mapping) or values.get("duration_s", 0) is not None:
+            return validate(values)
+        event = validate({**values, "duration_s": SHORTEST_SUB_EVENT_S})
+        object.__setattr__(event, "duration_s", fitting_s(event))  # frozen to everyone else
+        return event
 
     @property
     def samples(self) -> int:
         """Length of the scene in samples, without any tail."""
         return samples_of(self.duration_s)
+
+
+def fitting_s(event: SubEvent) -> float:
+    """Return how long a scene lasts whose author leaves it open, in half seconds.
+
+    As long as its lines take to say and its events to happen, by the rules that plan an
+    instruction without times; no sound starts or fades beyond it.
+    """
+    lines = [layer for layer in event.layers if isinstance(layer, SpeechLayer)]
+    sounds = [layer for layer in event.layers if isinstance(layer, SoundLayer)]
+    spoken = math.fsum(spoken_s(line.words) + (line.pause_before_s or 0.0) for line in lines)
+    lasting = any(sound.kind is not SoundKind.SFX for sound in sounds)
+    counted_s = LEAST_EVENT_S * sum(sound.count or 0 for sound in sounds)
+    shaped_s = max(
+        (
+            (sound.start_s or 0.0) + (sound.fade_in_s or 0.0) + (sound.fade_out_s or 0.0)
+            for sound in sounds
+        ),
+        default=0.0,
+    )
+    natural = natural_s(words_in(event.caption), lasting=lasting, spoken=spoken)
+    needed_s = max(natural, spoken + counted_s, shaped_s + 1.0)
+    return min(math.ceil(2 * needed_s) / 2, LONGEST_STORY_S)
+
+
+_SUB_EVENTS: TypeAdapter[tuple[SubEvent, ...]] = TypeAdapter(tuple[SubEvent, ...])
 
 
 TokenIds = Annotated[str, Field(pattern=r"^(\d{1,9}( \d{1,9})*)?$")]  # with spaces between
@@ -120,26 +225,78 @@ class WrittenTokens(Frozen):
     captions: dict[Words, TokenIds] = {}
 
 
+_TOTAL_OR_NULL = {
+    "anyOf": [
+        {"type": "number", "minimum": SHORTEST_STORY_S, "maximum": LONGEST_STORY_S},
+        {"type": "null"},
+    ],
+    "title": "Total in seconds",
+    "description": "null, or left out, is the sum of the scenes.",
+}
+
+
 class StoryPlan(Frozen):
     """An instruction turned into ordered sub-events whose durations add up exactly.
 
     Durations that disagree with `duration_s` by no more than `SLACK_S` a sub-event are moved to
-    whole samples on reading; more is an error.
+    whole samples on reading; more is an error. Without a `duration_s` they are added up.
+
+    In a plan of version 2 the layers of a sub-event, where it has any, are the whole truth; in one
+    of version 1 its caption may add the sounds of the place that it names.
     """
 
+    version: Annotated[
+        int,
+        Field(
+            exclude_if=lambda version: version == 1,
+            title="Version",
+            description="2; 1, or none, is a plan whose captions add sounds to layers.",
+            json_schema_extra={"enum": list(VERSIONS)},
+        ),
+    ] = 1
     instruction: Annotated[Words, Field(max_length=LONGEST_INSTRUCTION)]
-    language: Words  # BCP 47 primary subtag: en, es, fr, de, zh, ja, … or und
+    language: Annotated[Words, _says("BCP 47 primary subtag: en, es, fr, de, zh, ja, … or und.")]
     duration_s: Annotated[
-        float, Field(ge=SHORTEST_STORY_S, le=LONGEST_STORY_S, allow_inf_nan=False)
+        float,
+        Field(ge=SHORTEST_STORY_S, le=LONGEST_STORY_S, allow_inf_nan=False),
+        WithJsonSchema(_TOTAL_OR_NULL, mode="validation"),
     ]
-    reasoning: Prose = ""
+    reasoning: Annotated[Prose, _says("How the planner came to the plan.")] = ""
     sub_events: Annotated[tuple[SubEvent, ...], Field(min_length=1)]
     cast: tuple[CastMember, ...] = ()
-    directions: tuple[
-        Prose, ...
-    ] = ()  # words of the instruction addressed to the planner, verbatim
-    notes: tuple[Prose, ...] = ()  # what the author should know: scaled times, merged clauses, …
-    written: WrittenTokens | None = None  # by the language model that conditions the clips, too
+    directions: Annotated[
+        tuple[Prose, ...], _says("Words of the instruction addressed to the planner, verbatim.")
+    ] = ()
+    notes: Annotated[
+        tuple[Prose, ...], _says("What you should know: scaled times, merged clauses, …")
+    ] = ()
+    written: Annotated[
+        WrittenTokens | None, _says("By the language model that conditions the clips, too.")
+    ] = None
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _check_version(cls, version: object) -> object:
+        if type(version) is not int or version not in VERSIONS:
+            raise ValueError(
+                f"this build reads plans of the versions {' and '.join(map(str, VERSIONS))}"
+            )
+        return version
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_up(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        content = {name: value for name, value in values.items() if name != SCHEMA_FIELD}
+        if content.get("duration_s") is not None or "sub_events" not in content:
+            return content
+        try:
+            sub_events = _SUB_EVENTS.validate_python(content["sub_events"])
+        except ValidationError:  # and the same happens again, below, under its own name
+            return content | {"duration_s": LONGEST_STORY_S}
+        samples = sum(event.samples for event in sub_events)
+        return content | {"sub_events": sub_events, "duration_s": seconds_of(samples)}
 
     @model_validator(mode="after")
     def _snap_to_samples(self) -> Self:
@@ -223,14 +380,6 @@ def check_duration(duration_s: float) -> float:
     return seconds_of(samples_of(duration_s))
 
 
-def plan_document(plan: StoryPlan) -> dict[str, Any]:
-    """Return a plan as JSON for a person: what `read_plan` reads from it is equal to the sample."""
-    document = plan.model_dump(mode="json")
-    for part in (document, *document["sub_events"]):
-        part["duration_s"] = short_seconds(part["duration_s"])
-    return document
-
-
 def check_count(sub_events: Sequence[SubEvent], most: int) -> None:
     """Refuse a plan of more scenes than one may have.
 
@@ -244,38 +393,3 @@ def check_count(sub_events: Sequence[SubEvent], most: int) -> None:
             f"are more than the {most:,} that a plan may have",
             "Make several stories of it, or set AUDIOSTORY_MAX_SCENES.",
         )
-
-
-def read_plan(path: Path) -> StoryPlan:
-    """Read a plan that `audiostory plan` wrote or a person edited.
-
-    Without a `duration_s` of its own, its sub-events are added up.
-
-    Raises:
-        BadInput: if the file cannot be read, is not JSON, has unknown or missing fields, or its
-            durations disagree with the total.
-    """
-    remedy = "Write one with `audiostory plan INSTRUCTION -o plan.json` and edit that."
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInput("plan", str(path), error.strerror or "cannot be read", remedy) from error
-    except UnicodeDecodeError as error:
-        raise BadInput("plan", str(path), "is not UTF-8 text", remedy) from error
-    try:
-        return StoryPlan.model_validate(_with_total(parse(text)))
-    except NotJson as error:
-        raise BadInput("plan", str(path), str(error), remedy) from error
-    except ValidationError as error:
-        where, _, problem = first_problem(error)
-        raise BadInput("plan", str(path), f"{where or 'the plan'}: {problem}", remedy) from error
-
-
-def _with_total(document: Any) -> Any:
-    try:
-        durations = [float(event["duration_s"]) for event in document["sub_events"]]
-        if "duration_s" not in document:
-            return document | {"duration_s": seconds_of(sum(map(samples_of, durations)))}
-    except (KeyError, TypeError, ValueError, OverflowError):
-        pass  # whatever else is wrong is told when the document is validated
-    return document

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from audiostory_core.story.changes import Edits
-from audiostory_core.story.editing import Draft, apply, plan_of
+from audiostory_core.story.editing import Draft, apply, marked, plan_of
 from audiostory_core.story.edits import Reword
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan, SubEvent
@@ -34,6 +34,7 @@ def resolve(plan: StoryPlan, edits: Edits, revise: Revise, limits: SceneLimits) 
         else draft
         for draft in drafts
     ]
+    worded = marked(worded, plan)
     longer = [
         Reword(sub_event=place, duration_s=after.event.duration_s)
         for place, (draft, after) in enumerate(zip(drafts, worded, strict=True), 1)

@@ -17,7 +17,7 @@ class StoredRevision(Protocol):
 
     language: Any
     samples: Any
-    plan: Any  # reasoning, cast, directions, notes, written
+    plan: Any  # version, reasoning, cast, directions, notes, written
 
 
 class StoredScene(Protocol):
@@ -36,6 +36,7 @@ def plan_of(
     """Return the plan of a revision whose sub-events are known."""
     content: Mapping[str, Any] = revision.plan
     return StoryPlan(
+        version=content.get("version", 1),
         instruction=story.instruction,
         language=revision.language,
         duration_s=seconds_of(revision.samples),

@@ -2,6 +2,7 @@
 
 import json
 
+import jsonschema_rs
 import pytest
 import soundfile
 
@@ -167,3 +168,40 @@ def test_change_that_the_planner_does_not_understand_is_refused_first(
     assert refused.stderr.count("\n") == 1
     assert not heard.exists()
     assert audiostory.json("show", story) == before
+
+
+def test_layer_is_shaped_and_what_it_was_is_told(audiostory, story):
+    lines = audiostory.json("scene", "shape", story, 2, 1, "--gain", -6, "--scenes", 2, "--preview")
+    assert [line["is_made_again"] for line in lines] == [False, True, True]
+
+    shaped = audiostory.json("scene", "shape", story, 2, 1, "--gain", -6, "--accept")
+
+    (layer,) = shaped["scenes"][1]["layers"]
+    assert layer["gain_db"] == -6
+    assert "sfx: A dog barks: -6 dB" in audiostory("diff", story, 1, 2).stdout
+    refused = audiostory("scene", "shape", story, 2, 1, "--gain", 40)
+    assert refused.returncode == 2
+    assert "edits.1.gain_db 40.0: cannot be used" in refused.stderr
+
+
+def test_schema_is_written_beside_a_plan_that_names_it(audiostory, tmp_path):
+    schema, plan = tmp_path / "plan.schema.json", tmp_path / "plan.json"
+
+    assert audiostory("plan", "--schema", "-o", schema).returncode == 0
+    assert audiostory("plan", STORY, "-o", plan).returncode == 0
+
+    written = json.loads(plan.read_text("utf-8"))
+    assert (tmp_path / written["$schema"]) == schema
+    jsonschema_rs.validate(json.loads(schema.read_text("utf-8")), written)
+    assert audiostory("plan", STORY, "--schema").returncode == 2
+
+
+def test_plan_of_another_version_is_one_line_and_no_story(audiostory, tmp_path):
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"version": 3, "instruction": "a", "language": "en"}), "utf-8")
+
+    refused = audiostory("create", "--plan", plan)
+
+    assert refused.returncode == 2
+    assert "version 3: this build reads plans of the versions 1 and 2" in refused.stderr
+    assert audiostory.json("list") == []

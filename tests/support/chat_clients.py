@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from audiostory_core.llm.client import ChatClient, ChatServer, Patience, Question
+from audiostory_core.planners.chat.answer import SHAPE
 from audiostory_core.planners.chat.planner import Chat
 from tests.support.chat_server import ChatHost
 
@@ -46,8 +47,9 @@ def scene(caption: str, duration_s: float = 5.0, *layers: dict[str, str], tone: 
     return {"caption": caption, "duration_s": duration_s, "tone": tone, "layers": list(layers)}
 
 
-def layer(kind: str, text: str, speaker: str = "", manner: str = ""):
-    return {"kind": kind, "text": text, "speaker": speaker, "manner": manner}
+def layer(kind: str, text: str, speaker: str = "", manner: str = "", **shape: Any):
+    told = {"kind": kind, "text": text, "speaker": speaker, "manner": manner}
+    return told | {"shape": dict.fromkeys(SHAPE) | shape if shape else None}
 
 
 def plan_text(*scenes: dict[str, Any], **fields: Any) -> str:

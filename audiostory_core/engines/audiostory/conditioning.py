@@ -21,6 +21,7 @@ from audiostory_core.model.generation import CARRIED, read_window, window_of, wi
 from audiostory_core.model.grammar import Written, full_instruction, prompt_ids, segment_ids
 from audiostory_core.model.network import Network
 from audiostory_core.story.plan import StoryPlan, seconds_of
+from audiostory_core.story.shape_words import worded
 
 FORMAT = 1
 SEMANTIC, RESIDUAL = "semantic_tokens", "residual_tokens"
@@ -112,7 +113,7 @@ class Conditioning:
             )
             own = {
                 "at": place - window.start,
-                "caption": plan.sub_events[place].caption,
+                "caption": scenes[place - window.start].caption,
                 "ids": " ".join(map(str, segment_ids(vocabulary, scenes[place - window.start]))),
                 "tensors": hashlib.sha256(tensors).hexdigest(),
             }
@@ -121,16 +122,20 @@ class Conditioning:
         return made
 
     def _written_scenes(self, plan: StoryPlan, places: range) -> list[Written]:
-        """Return sub-events as they are forced; unedited captions by the model's own ids."""
+        """Return sub-events as they are forced, their layers' shapes in words.
+
+        Captions as the model wrote them are forced by the model's own ids.
+        """
         ids = {} if plan.written is None else plan.written.captions
         is_own = plan.written is not None and plan.written.vocabulary == self._network.revision
         scenes = []
         for place in places:
             event = plan.sub_events[place]
-            written = ids.get(event.caption) if is_own else None
+            caption = worded(event.caption, event.layers)
+            written = ids.get(caption) if is_own else None
             scenes.append(
                 Written(
-                    caption=event.caption,
+                    caption=caption,
                     caption_ids=None if written is None else tuple(map(int, written.split())),
                     duration_s=event.duration_s,
                 )

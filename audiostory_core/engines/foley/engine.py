@@ -77,7 +77,7 @@ class Foley:
         for place in places:
             before = made.get(place - 1)
             event = plan.sub_events[place]
-            script = self._script(event.caption, event.layers, plan.language)
+            script = self._script(event.caption, event.layers, plan.language, plan.version)
             state = None if before is None else decode(before.data)
             made[place] = Condition(encode(carry_over(plan, place, state, script, self._kinds)))
             yield {place: made[place]}
@@ -102,7 +102,7 @@ class Foley:
         self._speech.close()
 
     def _clip(self, request: ClipRequest) -> ClipResult:
-        script = self._script(request.caption, request.layers, request.language)
+        script = self._script(request.caption, request.layers, request.language, request.version)
         state = self._state(request, script)
         tail = min(int(request.parameters.get("tail_samples", 0)), request.samples // 2)
         made = self._scenes.render(
@@ -126,8 +126,8 @@ class Foley:
             is_silence=script.is_silence,
         )
 
-    def _script(self, caption: str, layers: Sequence[Layer], language: str) -> Script:
-        return write_script(caption, layers, language, self._reader, self._kinds)
+    def _script(self, caption: str, layers: Sequence[Layer], language: str, version: int) -> Script:
+        return write_script(caption, layers, language, self._reader, self._kinds, version)
 
     def _state(self, request: ClipRequest, script: Script) -> Carryover:
         if request.condition is None:

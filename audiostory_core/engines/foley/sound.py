@@ -45,6 +45,23 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Trim:
+    """What a layer asks of the mix, whatever its sound is; the scene sees to it."""
+
+    gain_db: float = 0.0
+    pan: float | None = None  # -1 left … 1 right; None: where the sound would be
+    start_s: float | None = None  # from the start of the scene; None: when its turn comes
+    fade_in_s: float = 0.0
+    fade_out_s: float = 0.0
+    is_placed: bool = False  # its distance is the layer's own, however near
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it is the same from the start of a scene to its end."""
+        return not (self.start_s or self.fade_in_s or self.fade_out_s)
+
+
+@dataclass(frozen=True)
 class Mention:
     """A sound that a text names."""
 
@@ -53,6 +70,7 @@ class Mention:
     start: int  # of the match in its text, in characters
     end: int
     shape: Shape = Shape()
+    trim: Trim = Trim()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from audiostory_core.model.network import Network
 from audiostory_core.planners.clauses.planner import Clauses
 from audiostory_core.planners.protocol import Brief
 from audiostory_core.planners.timing import DraftScene, share_time
-from audiostory_core.story.plan import StoryPlan, SubEvent, WrittenTokens
+from audiostory_core.story.plan import VERSION, StoryPlan, SubEvent, WrittenTokens
 
 
 class AudioStoryPlanner:
@@ -64,6 +64,7 @@ class AudioStoryPlanner:
         drafts = [DraftScene(segment.caption, segment.duration_s) for segment in segments]
         sub_events, changes = share_time(drafts, read.samples, brief.longest_clip_s)
         return StoryPlan(
+            version=VERSION,
             instruction=brief.instruction,
             language=read.language,
             duration_s=read.duration_s,

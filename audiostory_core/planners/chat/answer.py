@@ -20,6 +20,7 @@ from audiostory_core.story.plan import (
     SpeechLayer,
     SubEvent,
 )
+from audiostory_core.story.shape import RANGES, Pace
 
 LONGEST_CAPTION = 600  # characters
 LONGEST_TEXT = 400  # of a layer
@@ -30,6 +31,7 @@ MAX_CAST = 40
 MAX_SCENES = 2000  # of an answer; more is no plan
 
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
+_SIGNED = re.compile(r"-?\d{1,9}(?:[.,]\d{1,9})?")
 _NUMBER = re.compile(r"\d{1,9}(?:[.,]\d{1,9})?")
 _KINDS = frozenset(SoundKind)
 _NOBODY = frozenset({"none", "null", "n/a", "narrator"})
@@ -68,11 +70,46 @@ def _layer(value: object) -> object:
     return {"kind": SoundKind.SFX.value, "text": value} if isinstance(value, str) else value
 
 
+def _shape(value: object) -> object:
+    return value if isinstance(value, dict) else {}
+
+
 def _member(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _number(value: object) -> object:
+    """Read a number; what can be none counts as missing."""
+    if isinstance(value, str):
+        match = _SIGNED.search(value)
+        value = float(match[0].replace(",", ".")) if match else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
 Text = Annotated[str, BeforeValidator(_text)]
+Number = Annotated[float | None, BeforeValidator(_number)]
+
+
+class AnsweredShape(BaseModel):
+    """The shape of a layer as a model wrote it."""
+
+    gain_db: Number = None
+    pan: Number = None
+    distance: Number = None
+    start_s: Number = None
+    fade_in_s: Number = None
+    fade_out_s: Number = None
+    count: Number = None
+    pace: Text = ""
+    pause_before_s: Number = None
+
+
+SHAPE = tuple(AnsweredShape.model_fields)  # fields of a layer's shape that a model may write
 
 
 class AnsweredLayer(BaseModel):
@@ -82,6 +119,7 @@ class AnsweredLayer(BaseModel):
     text: Annotated[Text, Field(validation_alias=AliasChoices("text", "words"))] = ""
     speaker: Text = ""
     manner: Text = ""
+    shape: Annotated[AnsweredShape, BeforeValidator(_shape)] = AnsweredShape()
 
 
 class AnsweredScene(BaseModel):
@@ -159,11 +197,33 @@ class AnsweredPlan(BaseModel):
 def layers_as_data(layers: Sequence[Layer]) -> list[dict[str, Any]]:
     """Return layers in the form that a model has to write."""
     return [
-        {"kind": "speech", "text": layer.words, "speaker": layer.speaker or "", "manner": layer.manner or ""}
-        if isinstance(layer, SpeechLayer)
-        else {"kind": layer.kind.value, "text": layer.text, "speaker": "", "manner": ""}
+        (
+            {"kind": "speech", "text": layer.words, "speaker": layer.speaker or "", "manner": layer.manner or ""}
+            if isinstance(layer, SpeechLayer)
+            else {"kind": layer.kind.value, "text": layer.text, "speaker": "", "manner": ""}
+        )
+        | {"shape": _shape_as_data(layer)}
         for layer in layers
     ]  # fmt: skip
+
+
+def _shape_as_data(layer: Layer) -> dict[str, Any] | None:
+    shape = layer.model_dump(mode="json", include=set(SHAPE), exclude_none=True)
+    return dict.fromkeys(SHAPE) | shape if shape else None
+
+
+def with_spans(layers: Sequence[Layer], before: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Return the layers of a revised scene, each in as many scenes as the same was before.
+
+    A model sees one scene, and is not asked for how long a layer goes on after it.
+    """
+    spans = {each.text: each.scenes for each in before if isinstance(each, SoundLayer)}
+    return tuple(
+        layer.model_copy(update={"scenes": spans.get(layer.text)})
+        if isinstance(layer, SoundLayer) and layer.count is None
+        else layer
+        for layer in layers
+    )
 
 
 def _layers(answered: Sequence[AnsweredLayer], number: int, notes: list[str]) -> tuple[Layer, ...]:
@@ -178,13 +238,37 @@ def _layers(answered: Sequence[AnsweredLayer], number: int, notes: list[str]) ->
         if kind == "speech":
             speaker = "" if layer.speaker.lower() in _NOBODY else _cut(layer.speaker, LONGEST_WORD)
             manner = "" if layer.manner.lower() in _NOBODY else _cut(layer.manner, LONGEST_WORD)
-            layers.append(SpeechLayer(words=text, speaker=speaker or None, manner=manner or None))
+            line = SpeechLayer(words=text, speaker=speaker or None, manner=manner or None)
+            layers.append(_shaped(line, layer.shape, number, notes))
         elif kind in _KINDS:
-            layers.append(SoundLayer(kind=SoundKind(kind), text=text))
+            sound = SoundLayer(kind=SoundKind(kind), text=text)
+            layers.append(_shaped(sound, layer.shape, number, notes))
         else:
             shown = _cut(layer.kind, LONGEST_WORD)
             notes.append(f"scene {number}: a layer of unknown kind “{shown}” was left out: {text}")
     return tuple(layers)
+
+
+def _shaped(layer: Layer, answered: AnsweredShape, number: int, notes: list[str]) -> Layer:
+    """Return a layer with the shape that a model wrote; what is out of range is moved into it."""
+    changes: dict[str, Any] = {}
+    for name in SHAPE:
+        value = getattr(answered, name)
+        if name not in type(layer).model_fields or value in (None, ""):
+            continue
+        if name == "pace":
+            fitted: Any = Pace(value.lower()) if value.lower() in set(Pace) else None
+        else:
+            least, most = RANGES[name]
+            fitted = min(max(value, least), most)
+            fitted = round(fitted) if name == "count" else fitted
+        if fitted is None or (name != "pace" and abs(fitted - value) >= 1e-9):
+            written = value if name == "pace" else f"{value:g}"
+            fate = "left out" if fitted is None else f"made {fitted:g}"
+            notes.append(f"scene {number}: {name} {_cut(written, LONGEST_WORD)} was {fate}")
+        if fitted is not None:
+            changes[name] = fitted
+    return layer.model_copy(update=changes)
 
 
 def _words(layers: Iterable[Layer]) -> list[str]:

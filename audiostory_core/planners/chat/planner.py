@@ -25,13 +25,20 @@ from audiostory_core.planners.chat.answer import (
     AnsweredScene,
     clean,
     layers_as_data,
+    with_spans,
 )
 from audiostory_core.planners.clauses.language import UNKNOWN, Languages
 from audiostory_core.planners.clauses.length import LengthReader
 from audiostory_core.planners.clauses.planner import Clauses
 from audiostory_core.planners.protocol import Brief, OnSubEvent
 from audiostory_core.planners.timing import share_time
-from audiostory_core.story.plan import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent
+from audiostory_core.story.plan import (
+    LONGEST_STORY_S,
+    SHORTEST_SUB_EVENT_S,
+    VERSION,
+    StoryPlan,
+    SubEvent,
+)
 
 MAX_SUB_EVENTS = 64  # in one answer
 SHORTEST_SCENE_S = 2.0  # of a scene: the total allows so many at most
@@ -91,6 +98,7 @@ class Chat:
         scenes, lost = answer.draft()
         sub_events, changes = share_time(scenes, read.samples, brief.longest_clip_s)
         return StoryPlan(
+            version=VERSION,
             instruction=brief.instruction,
             language=_language(read.language, answer.language),
             duration_s=read.duration_s,
@@ -131,7 +139,9 @@ class Chat:
             update={
                 "caption": revised.caption,
                 "tone": revised.tone if answer.tone else event.tone,
-                "layers": revised.layers if "layers" in answer.model_fields_set else event.layers,
+                "layers": with_spans(revised.layers, event.layers)
+                if "layers" in answer.model_fields_set
+                else event.layers,
                 "duration_s": self._lasting(event.duration_s, change, revised.duration_s),
             }
         )

@@ -19,6 +19,7 @@ from audiostory_core.planners.clauses.language import CODES, Language, Languages
 from audiostory_core.planners.clauses.layers import LayerReader
 from audiostory_core.planners.clauses.length import LengthReader
 from audiostory_core.planners.clauses.lines import changed_line
+from audiostory_core.planners.clauses.turning import DEGREES, Changes, named, turned
 from audiostory_core.planners.clauses.wording import DIALS, Wording, change_words
 from audiostory_core.story.plan import Layer, SoundKind, SoundLayer, SpeechLayer, SubEvent
 
@@ -28,6 +29,12 @@ _REMEDY = (
 )
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _LOOSE = ' ,;:.!?，。、；：！？"“”'
+_READ_AS = {  # fields of a layer's shape, and of what foley reads in its text
+    "count": "count",
+    "distance": "distance",
+    "pace": "pace",
+    "pan": "position",
+}
 _LONGEST_PHRASE = 5  # words of a direction such as "from the left side"
 
 
@@ -47,6 +54,7 @@ class ChangeWords:
     add_with: str
     says: str
     hedges: frozenset[str]
+    degrees: tuple[tuple[str, re.Pattern[str]], ...]  # key of `DEGREES`, what asks for it
     spaced: bool
 
     @classmethod
@@ -76,6 +84,7 @@ class ChangeWords:
             add_with=table["add_with"],
             says=table["says"],
             hedges=frozenset(table["hedges"].split()),
+            degrees=tuple((name, _phrases(table[name], spaced=spaced)) for name in DEGREES),
             spaced=spaced,
         )
 
@@ -90,6 +99,10 @@ class ChangeWords:
             return None
         _, _, dial, match = max(candidates, key=lambda candidate: candidate[:2])
         return dial, f"{change[: match.start()]} {change[match.end() :]}"
+
+    def step(self, change: str) -> float:
+        """Return how far a change turns a dial, 1 where it does not say."""
+        return next((DEGREES[name] for name, words in self.degrees if words.search(change)), 1.0)
 
     def bare(self, words: str) -> str:
         """Return the words without those that only address the planner."""
@@ -352,12 +365,24 @@ class _Scene:
         for kind in self._kinds(old):
             if not self.wording.read(new).mentions:
                 raise self._refusal(f"names “{new}”, which is no sound that foley can make")
+            made = self._named_again(kind, new)
+            if made is not None:
+                self.event = made
+                continue
             reword = partial(self.wording.replaced, kind=kind, noun=old, new=new)
             made = self._with_sound_reworded(kind, reword)
             if made is None:
                 raise self._refusal(f"cannot put “{new}” in the place of “{old}”")
             self.event = made
         return self.event
+
+    def _named_again(self, kind: str, phrase: str) -> SubEvent | None:
+        """Shape a sound as a phrase has it that names no other: "three knocks instead of two"."""
+        mentions = self.wording.read(phrase).mentions
+        if [mention.kind for mention in mentions] != [kind]:
+            return None
+        changes = named(mentions[0].shape)
+        return None if changes is None else self._reshaped(kind, lambda *_: changes)
 
     def _added(self, part: str) -> SubEvent | None:
         match = _first(self.change_words.add, part)
@@ -408,7 +433,8 @@ class _Scene:
         if phrase and not self.meant(phrase) and self._added_by(dial, phrase):
             return self._with(phrase)
         kinds = self._kinds(phrase) if phrase else list(self.sounds())
-        turned = [kind for kind in kinds if self._turn(kind, dial)]
+        step = self.change_words.step(part)
+        turned = [kind for kind in kinds if self._turn(kind, dial, step)]
         if not turned:
             raise self._refusal(f"asks for a sound that cannot be told any {dial}")
         return self.event
@@ -416,15 +442,52 @@ class _Scene:
     def _added_by(self, dial: str, phrase: str) -> bool:
         return dial == "more" and bool(self.wording.read(phrase).mentions)
 
-    def _turn(self, kind: str, dial: str) -> bool:
-        for turned in _dials_for(dial):
-            made = self._with_sound_reworded(
-                kind, partial(self.wording.turned, kind=kind, dial=turned)
-            )
+    def _turn(self, kind: str, dial: str, step: float) -> bool:
+        """Turn a sound by its layer's shape; by words where no layer has it to itself."""
+        for name in _dials_for(dial):
+            reword = partial(self.wording.turned, kind=kind, dial=name)
+            if self._layers_of(kind):
+                made = self._reshaped(kind, partial(self._changes, kind=kind, dial=name, step=step))
+            else:
+                made = self._with_sound_reworded(kind, reword)
             if made is not None:
                 self.event = made
                 return True
         return False
+
+    def _changes(
+        self, layer: SoundLayer, heard: Shape, kind: str, dial: str, step: float
+    ) -> Changes | None:
+        changes = turned(layer, heard, dial, step)
+        if changes is not None or dial not in ("more", "fewer") or layer.count is not None:
+            return changes
+        reworded = self.wording.turned(layer.text, kind, dial)  # None of what is not counted
+        count = None if reworded is None else self.wording.read(reworded).mentions[0].shape.count
+        return None if count is None else {"count": count}
+
+    def _layers_of(self, kind: str) -> list[SoundLayer]:
+        """Return the layers that name a sound, if it has them to itself."""
+        layers = [layer for layer in self._layers() if self._names(layer.text, kind)]
+        kinds = {m.kind for layer in layers for m in self.wording.read(layer.text).mentions}
+        return layers if kinds == {kind} else []
+
+    def _reshaped(
+        self, kind: str, change: Callable[[SoundLayer, Shape], Changes | None]
+    ) -> SubEvent | None:
+        """Shape the layers of a sound; what their words and the caption say of it is cut."""
+        own = self._layers_of(kind)
+        caption = self.event.caption
+        layers = list(self.event.layers)
+        for layer in own:
+            changes = change(layer, self.wording.read(layer.text).mentions[0].shape)
+            if changes is None:
+                return None
+            fields = [_READ_AS[name] for name in changes if name in _READ_AS]
+            text = self.wording.plain(layer.text, kind, fields)
+            shaped = layer.model_copy(update={**changes, "text": text})
+            layers[layers.index(layer)] = shaped
+            caption = self.wording.plain(caption, kind, fields)
+        return self._rewritten(caption, layers) if own else None
 
     def _directed(self, part: str) -> SubEvent | None:
         """Add what the change itself says of a sound, or what it names besides."""
@@ -439,6 +502,9 @@ class _Scene:
                     and all(m.kind not in sounds for m in self.wording.read(phrase).mentions)
                 ]
                 kind, shape = mention.kind, mention.shape
+                changes = named(shape)
+                if changes is not None and self._layers_of(kind):
+                    return self._reshaped(kind, lambda *_, changes=changes: changes)
                 reword = partial(self.wording.shaped, kind=kind, target=shape, words=words)
                 made = self._with_sound_reworded(kind, reword)
                 if made is not None:

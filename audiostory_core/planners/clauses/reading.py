@@ -12,8 +12,8 @@ from audiostory_core.planners.clauses.clause_splitter import Bond, Piece, read_p
 from audiostory_core.planners.clauses.language import Language, Languages
 from audiostory_core.planners.clauses.speech import Quote, Voice, find_quotes, voice_of
 from audiostory_core.planners.clauses.times import Role, TimeMark, TimeReader, narrow
-from audiostory_core.planners.clauses.timing import LETTERS_PER_S, WIDE_LETTERS_PER_S
 from audiostory_core.planners.clauses.words import Hole, overlapping
+from audiostory_core.story.lengths import LETTERS_PER_S, WIDE_LETTERS_PER_S
 from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S
 
 _LONGEST_LINE_S = 20.0  # of one spoken piece, where the engine's limit allows it

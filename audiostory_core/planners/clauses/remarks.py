@@ -10,7 +10,8 @@ from typing import Protocol
 
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.length import LengthReader
-from audiostory_core.planners.clauses.timing import parts_of, spoken_s
+from audiostory_core.planners.clauses.timing import parts_of
+from audiostory_core.story.lengths import spoken_s
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_STORY_S,
@@ -25,6 +26,7 @@ from audiostory_core.story.plan import (
     seconds_of,
     whole_samples,
 )
+from audiostory_core.story.spans import layers_in_parts
 
 _NUMBERED = r"(?:scene|sub-event|part|escena|scène|szene|场景|第|シーン)\s*#?\s*(?P<{0}>\d{{1,4}})(?:\s*[幕场場])?"
 _SCENE = re.compile(_NUMBERED.format("at"), re.IGNORECASE)
@@ -331,11 +333,11 @@ def _fit(events: list[SubEvent], total: int, keep: int | None) -> None:
 def _split(event: SubEvent, longest_clip_s: float) -> list[SubEvent]:
     spoken = sum(spoken_s(layer.words) for layer in event.layers if isinstance(layer, SpeechLayer))
     parts = parts_of(event.samples, longest_clip_s, spoken)
-    again = tuple(layer for layer in event.layers if not isinstance(layer, SpeechLayer))
+    layers = layers_in_parts(event.layers, len(parts))
     return [
         event.model_copy(
-            update={"duration_s": seconds_of(part)}
-            | ({"continues": True, "layers": again} if number else {})
+            update={"duration_s": seconds_of(part), "layers": layers[number]}
+            | ({"continues": True} if number else {})
         )
         for number, part in enumerate(parts)
     ]

@@ -14,10 +14,9 @@ from audiostory_core.planners.clauses.timing import (
     COMFORTABLE_SHORTEST_S,
     Share,
     merge,
-    natural_s,
-    spoken_s,
     spread,
 )
+from audiostory_core.story.lengths import natural_s, spoken_s
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_STORY_S,

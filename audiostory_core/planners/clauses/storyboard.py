@@ -10,6 +10,7 @@ from audiostory_core.planners.clauses.reading import Clause, Reading
 from audiostory_core.planners.clauses.schedule import Schedule
 from audiostory_core.planners.clauses.timing import Share, parts_of, samples_for
 from audiostory_core.story.plan import (
+    VERSION,
     CastMember,
     Layer,
     SoundKind,
@@ -45,6 +46,7 @@ def draw_storyboard(
             for number, part in enumerate(parts)
         ]
     return StoryPlan(
+        version=VERSION,
         instruction=reading.text,
         language=language,
         duration_s=schedule.total_s,

@@ -2,7 +2,6 @@
 
 import heapq
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,28 +14,6 @@ _LONGER_SHORTEST_S = 6.0  # the same, of stories long enough for it
 _MANY = 12  # sub-events of that length
 COMFORTABLE_LONGEST_S = 20.0  # longer ones are parted where they only hang together weakly
 _LONGEST_ACCOMPANIED_S = 30.0  # the same, where other events make the story
-LETTERS_PER_S = 14.0
-WIDE_LETTERS_PER_S = 4.5
-BREATH_S = 0.4
-_WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
-
-
-def spoken_s(words: str) -> float:
-    """Return about how long the words take to say."""
-    wide = len(_WIDE.findall(words))
-    return wide / WIDE_LETTERS_PER_S + (len(words) - wide) / LETTERS_PER_S + BREATH_S
-
-
-def natural_s(words: int, *, lasting: bool, spoken: float) -> float:
-    """Return the natural length of an event, from its content.
-
-    Args:
-        words: their number.
-        lasting: whether a bed or music is heard in it.
-        spoken: seconds of speech in it.
-    """
-    content_s = min(3.5 + 0.6 * words + (2.0 if lasting else 0.0), 12.0)
-    return max(content_s, spoken + 2.0) if spoken else content_s
 
 
 @dataclass

@@ -310,6 +310,35 @@ class Wording:
                         return candidate
         return None
 
+    def plain(self, text: str, kind: str, fields: Sequence[str]) -> str:
+        """Return the text without the words that shape a sound, as far as they can be cut.
+
+        Args:
+            text: names sounds of the kind, or none.
+            kind: of the sound.
+            fields: of `Shape` that nothing is to be said of any more.
+        """
+        for field in fields:
+            for number in range(sum(sound.kind == kind for sound in self.read(text).mentions)):
+                mentions = [sound for sound in self.read(text).mentions if sound.kind == kind]
+                cuts = self._plain_cuts(text, mentions[number], field)
+                text = next(cuts, text)
+        return text
+
+    def _plain_cuts(self, text: str, mention: Mention, field: str) -> Iterator[str]:
+        spans = list(self._holders(text, mention, field))
+        if field == "count":
+            at = self._noun_start(text, mention)
+            words = list(_WORD.finditer(text, 0, at))
+            if words and self._is_number(words[-1][0].lower(), mention):
+                is_dozen = len(words) > 1 and words[-2][0].lower() in _SINGULAR
+                spans.insert(0, (words[-2 if is_dozen else -1].start(), at))
+        for start, end in spans:
+            cut = self.fitted(text, start, end, "")
+            after = self._only_moved(text, cut, mention)
+            if after is not None and getattr(after.shape, field) == getattr(Shape(), field):
+                yield cut
+
     def without(self, text: str, kind: str) -> str | None:
         """Return the text without the sounds of a kind; None if they cannot be cut out of it.
 

@@ -23,6 +23,13 @@ PLAN = {
 }
 
 
+def _shaped(**layer):
+    layer = {"kind": "sfx", "text": "rain"} | layer
+    if "words" in layer:
+        del layer["text"]
+    return PLAN | {"sub_events": [{"caption": "Rain", "duration_s": 4.0, "layers": [layer]}]}
+
+
 async def test_posted_story_is_stored_and_queued(client, studio):
     asked = {"instruction": "Rain falls.", "duration_s": 6, "seed": 5}
 
@@ -98,6 +105,9 @@ async def test_idempotency_key_of_another_request_is_a_conflict(client):
         ({"plan": PLAN | {"duration_s": 5.0}}, "plan"),
         ({"plan": PLAN | {"sub_events": []}}, "plan.sub_events"),
         ({"plan": PLAN | {"mood": "sad"}}, "plan.mood"),
+        ({"plan": PLAN | {"version": 3}}, "plan.version"),
+        ({"plan": _shaped(gain_db=40)}, "plan.sub_events.0.layers.0.gain_db"),
+        ({"plan": _shaped(kind="speech", words="a", pan=2)}, "plan.sub_events.0.layers.0.pan"),
         ({"plan": "plan.json"}, "plan"),
         ({"instruction": "Snow", "plan": PLAN}, "instruction"),
         ({"duration_s": 9, "plan": PLAN}, "duration_s"),

@@ -1,5 +1,6 @@
 """The network as an engine: batches, memory, progress, and what it refuses."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, Condition
 from audiostory_core.errors import BadInput, Cancelled, EngineFailed
 from audiostory_core.model.network import Network
 from audiostory_core.model.synthesizer import Synthesizer
-from audiostory_core.story.plan import SpeechLayer, StoryPlan, SubEvent
+from audiostory_core.story.plan import SoundLayer, SpeechLayer, StoryPlan, SubEvent
 
 SECOND = 44_100
 CAPTIONS = ("Rain on a roof.", "A dog barks.", "Thunder rolls away.")
@@ -96,6 +97,20 @@ class SmallDevice:
         if len(condition) > self.holds:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return self._whole.sample(condition, *args, **options)
+
+
+def test_network_reads_the_shape_of_a_layer_in_words(engine):
+    def read(**shape):
+        layers = (SoundLayer(kind="sfx", text="a dog barks", **shape),)
+        event = SubEvent(caption="A dog barks.", duration_s=2.0, layers=layers)
+        plan = plan_of("A dog barks.").model_copy(update={"sub_events": (event,)})
+        return conditions_of(engine, plan)[0]
+
+    plain, shaped = read(), read(count=3, distance=0.9)
+
+    assert plain.id == conditions_of(engine, plan_of("A dog barks."))[0].id
+    assert shaped.tensors != plain.tensors
+    assert json.loads(shaped.data)["caption"] == "A dog barks. (a dog barks: far away, 3 times)"
 
 
 def test_clip_is_the_same_alone_and_in_a_batch_of_mixed_lengths(engine, requests):

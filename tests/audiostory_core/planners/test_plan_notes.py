@@ -3,8 +3,8 @@
 import pytest
 
 from audiostory_core.engines.foley.engine import Foley
-from audiostory_core.planners.plan_notes import notes_on_lines
-from audiostory_core.story.plan import CastMember, SpeechLayer, SubEvent
+from audiostory_core.planners.plan_notes import notes_on_lines, notes_on_shapes
+from audiostory_core.story.plan import CastMember, SoundLayer, SpeechLayer, SubEvent
 from tests.support.foley_fakes import KINDS, ToneVoice, lexicon
 
 ANNA = CastMember(name="Anna")
@@ -41,3 +41,19 @@ def test_speaker_who_is_not_in_the_cast_is_noted_with_those_who_are(foley):
 
 def test_speakers_of_a_plan_without_a_cast_need_none(foley):
     assert list(notes_on_lines({1: _scene("Ana")}, [], foley)) == []
+
+
+def test_layer_that_reaches_over_the_end_or_starts_after_its_scene_is_noted():
+    layers = [
+        SoundLayer(kind="ambience", text="rain", scenes=3),
+        SoundLayer(kind="ambience", text="wind", scenes=2),
+        SoundLayer(kind="sfx", text="a bell", start_s=2.5),
+        SoundLayer(kind="sfx", text="a gong", start_s=1.5),
+    ]
+    scenes = [SubEvent(caption="a scene", duration_s=2, layers=layers[:2])]
+    scenes.append(SubEvent(caption="a scene", duration_s=2, layers=layers[2:]))
+
+    assert list(notes_on_shapes(scenes)) == [
+        "Scene 1: “rain” is to be heard in 3 scenes, but 2 are left; it ends with the story.",
+        "Scene 2: “a bell” starts after 2.5 s, when its scene is over, and is not heard.",
+    ]

@@ -7,7 +7,8 @@ import pytest
 
 from audiostory_core.errors import BadInput
 from audiostory_core.json_text import NotJson, parse
-from audiostory_core.story.plan import StoryPlan, read_plan
+from audiostory_core.story.plan import StoryPlan
+from audiostory_core.story.plan_files import read_plan
 
 ROUNDS = 2_000
 PLAN = {

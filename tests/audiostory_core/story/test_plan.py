@@ -7,12 +7,11 @@ from audiostory_core.story.plan import (
     SAMPLE_RATE,
     StoryPlan,
     SubEvent,
-    plan_document,
-    read_plan,
     samples_of,
     seconds_of,
     short_seconds,
 )
+from audiostory_core.story.plan_files import plan_document, read_plan
 
 LENGTHS = st.lists(st.integers(SAMPLE_RATE // 2, 30 * SAMPLE_RATE), min_size=2, max_size=40)
 

@@ -14,7 +14,7 @@ import numpy as np
 from audiostory_core.engines.foley.progress import advance, checkpoint
 from audiostory_core.engines.foley.scene import levels, work
 from audiostory_core.engines.foley.scene.space import FAR_DB, WHOLE, Single, Stretch, place_in_space
-from audiostory_core.engines.foley.sound import Kind, Shape, Sound
+from audiostory_core.engines.foley.sound import Kind, Shape, Sound, Trim
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array
 from audiostory_core.story.plan import SAMPLE_RATE
@@ -41,6 +41,7 @@ class Bed:
     start: int = 0  # absolute sample of the bed at the scene's first sample
     gain_db: float = 0.0
     shape: Shape = field(default_factory=Shape)
+    trim: Trim = field(default_factory=Trim)
 
 
 def blocks_of(bed: Bed, samples: int) -> range:
@@ -53,6 +54,19 @@ def natural_db(bed: Bed, kind: Kind) -> float:
     """Return the level of a bed where it is, in dBFS."""
     level_db = kind.level_db + bed.gain_db + INTENSITY_DB * bed.shape.intensity
     return level_db + FAR_DB * bed.shape.distance
+
+
+def trimmed(bed: Single, trim: Trim, end: int) -> Single:
+    """Return a bed, [2, N], as its layer has it in a scene that ends at a sample."""
+    if trim == Trim():
+        return bed
+    start = min(dsp.seconds(trim.start_s or 0.0), end)
+    heard = bed[:, start : end if trim.fade_out_s else None]
+    envelope = dsp.fade(np.ones(heard.shape[1]), trim.fade_in_s, trim.fade_out_s)
+    gain = (10 ** (trim.gain_db / 20) * envelope).astype(np.float32)
+    shaped = np.zeros_like(bed)
+    shaped[:, start : start + heard.shape[1]] = heard * gain
+    return shaped
 
 
 class BedRenderer:
@@ -76,7 +90,7 @@ class BedRenderer:
         canvas *= np.float32(gain)  # in place, blocks and all: pages anew cost more than samples
         skip = bed.start - blocks_of(bed, samples).start * HOP
         dry = levels.softened(canvas, self._ceiling(kind, bed))[:, skip : skip + samples]
-        return place_in_space(dry, bed.shape, 0.0, stretch=stretch).direct
+        return place_in_space(dry, bed.shape, bed.trim.pan or 0.0, stretch=stretch).direct
 
     def _joined_blocks(self, kind: Kind, bed: Bed, samples: int) -> Single:
         blocks = self._blocks(kind, bed, samples)

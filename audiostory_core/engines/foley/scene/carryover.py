@@ -13,7 +13,7 @@ from typing import Any
 from audiostory_core.engines.foley.scene.beds import Bed
 from audiostory_core.engines.foley.scene.script import ROOM_TONE, Cue, Script
 from audiostory_core.engines.foley.scene.space import RoomName, end_of_motion
-from audiostory_core.engines.foley.sound import Kind, Mention, Role, Shape
+from audiostory_core.engines.foley.sound import Kind, Mention, Role, Shape, Trim
 from audiostory_core.story.plan import SpeechLayer, StoryPlan
 
 MAX_BEDS = 4  # beside the room tone
@@ -30,7 +30,7 @@ LOST_TONE_DB = 8.0  # of the room tone where nothing that was requested can be m
 
 _WEATHER = frozenset({"weather", "water"})  # families that a new place does not end
 _DARK_TONES = ("tense", "sad", "dark", "eerie", "ominous", "melanchol", "fear", "grie", "somber")
-_PLAIN = asdict(Shape())
+_PLAIN, _PLAIN_TRIM = asdict(Shape()), asdict(Trim())
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,14 @@ def resume(before: Carryover, script: Script, kinds: Mapping[str, Kind], heard: 
     """Return the state of a part of a split scene that carries on `heard` samples later."""
     running = dict(before.elapsed)
     lasting = (*_lasting(script), *before.companions)
+    trims = {mention.kind: mention.trim for mention in script.beds}
     elapsed = {kind: running.get(kind, -heard) + heard for kind in lasting}
     return replace(
         before,
-        beds=tuple(replace(bed, start=bed.start + heard) for bed in before.beds),
+        beds=tuple(
+            replace(bed, start=bed.start + heard, trim=trims.get(bed.kind, _going_on(bed.trim)))
+            for bed in before.beds
+        ),
         voices=_voices(before, script),
         positions=_positions(before, script),
         elapsed=tuple(elapsed.items()),
@@ -169,13 +173,20 @@ def encode(state: Carryover) -> bytes:
     for bed in written["beds"]:
         shape = {name: value for name, value in bed["shape"].items() if value != _PLAIN[name]}
         bed["shape"] = shape
+        trim = {name: value for name, value in bed["trim"].items() if value != _PLAIN_TRIM[name]}
+        bed["trim"] = trim
+        if not trim:  # as beds were written before layers had a shape
+            del bed["trim"]
     return json.dumps(written, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def decode(written: bytes) -> Carryover:
     """Return the state that `encode` wrote."""
     state: dict[str, Any] = json.loads(written)
-    state["beds"] = tuple(Bed(**{**bed, "shape": Shape(**bed["shape"])}) for bed in state["beds"])
+    state["beds"] = tuple(
+        Bed(**{**bed, "shape": Shape(**bed["shape"]), "trim": Trim(**bed.get("trim", {}))})
+        for bed in state["beds"]
+    )
     for name in ("voices", "positions", "elapsed", "subjects", "companions"):
         state[name] = tuple(tuple(at) if isinstance(at, list) else at for at in state[name])
     return Carryover(**state)
@@ -218,6 +229,7 @@ def _beds(
             and bed.gain_db >= GONE_DB
             and (not is_elsewhere or kinds[kind].family in _WEATHER)
             and _motion_of(before, kind) not in ("receding", "fading_out")
+            and not _fades_out(before, kind)
         ]
     tone = running.get(ROOM_TONE)
     if tone is None or room != before.room:
@@ -231,7 +243,13 @@ def _stepped(bed: Bed, heard: int) -> Bed:
     """Step a bed forward in time and back in space."""
     still = replace(bed.shape, motion=None, distance=end_of_motion(bed.shape))
     gain_db = bed.gain_db + (RECEDE_DB if bed.gain_db > RECEDE_DB else WANE_DB)
-    return replace(bed, start=bed.start + heard, shape=still, gain_db=gain_db)
+    return replace(
+        bed, start=bed.start + heard, shape=still, gain_db=gain_db, trim=_going_on(bed.trim)
+    )
+
+
+def _going_on(trim: Trim) -> Trim:
+    return replace(trim, start_s=None, fade_in_s=0.0, fade_out_s=0.0)
 
 
 def _named(
@@ -245,13 +263,18 @@ def _named(
     bed = running.get(mention.kind)
     if bed is None:
         seed = seed_of(before.world, mention.kind)
-        return Bed(mention.kind, seed, gain_db=gain_db, shape=mention.shape)
-    is_where_it_was = mention.shape == Shape() and not is_elsewhere
-    return replace(bed, gain_db=gain_db, shape=bed.shape if is_where_it_was else mention.shape)
+        return Bed(mention.kind, seed, gain_db=gain_db, shape=mention.shape, trim=mention.trim)
+    is_placed = mention.shape != Shape() or mention.trim.is_placed or is_elsewhere
+    shape = mention.shape if is_placed else bed.shape
+    return replace(bed, gain_db=gain_db, shape=shape, trim=mention.trim)
 
 
 def _motion_of(before: Carryover, kind: str) -> str | None:
     return next((bed.shape.motion for bed in before.beds if bed.kind == kind), None)
+
+
+def _fades_out(before: Carryover, kind: str) -> bool:
+    return any(bed.trim.fade_out_s > 0 for bed in before.beds if bed.kind == kind)
 
 
 def _voices(before: Carryover, script: Script) -> tuple[str, ...]:

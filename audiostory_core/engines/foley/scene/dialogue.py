@@ -9,7 +9,7 @@ import numpy as np
 from audiostory_core.engines.foley.scene.carryover import Carryover
 from audiostory_core.engines.foley.speech.speech import FASTEST, Utterance, Voice
 from audiostory_core.engines.foley.synthesis.dsp import Array
-from audiostory_core.story.plan import CastMember, SpeechLayer
+from audiostory_core.story.plan import SAMPLE_RATE, CastMember, SpeechLayer
 
 NARRATOR = 0  # place of unnamed voices; the story's speakers come after it
 SPREAD = 0.5  # speakers stand nearer to the middle than other sources
@@ -41,6 +41,11 @@ class Line:
     layer: SpeechLayer
     voice: Voice
     utterance: Utterance
+
+    @property
+    def pause(self) -> int:
+        """Samples of silence before it."""
+        return round((self.layer.pause_before_s or 0.0) * SAMPLE_RATE)
 
 
 class Dialogue:
@@ -113,6 +118,8 @@ class Dialogue:
 
     def position_of(self, line: Line) -> float:
         """Return where the speaker stands, -1 left … 1 right; an unnamed one in the middle."""
+        if line.layer.pan is not None:
+            return line.layer.pan
         if line.layer.speaker is None:
             return 0.0
         return SPREAD * self._state.position_of(f"voice {line.layer.speaker}")

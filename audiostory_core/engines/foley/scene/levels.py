@@ -124,13 +124,13 @@ def softened(waveform: NDArray[F], ceiling: float) -> NDArray[F]:
     return waveform
 
 
-def under_one_ceiling(events: Single, under: Single) -> Single:
-    """Return what happens on top of what lies under it, [2, N], peaks at most `SCENE_PEAK`.
+def under_one_ceiling(events: Single, under: Single, peak: float = SCENE_PEAK) -> Single:
+    """Return what happens on top of what lies under it, [2, N], peaks at most `peak`.
 
     Only the events give way: a bed that changed its level would be heard at the seams.
     """
-    least = LEAST_HEADROOM * SCENE_PEAK
-    ceiling = np.maximum(SCENE_PEAK - block_peaks(under), least)
+    least = LEAST_HEADROOM * peak
+    ceiling = np.maximum(peak - block_peaks(under), least)
     return np.asarray(under + limited(events, ceiling), np.float32)
 
 

@@ -14,7 +14,9 @@ from audiostory_core.engines.foley.scene.beds import (
     BedRenderer,
     blocks_of,
     natural_db,
+    trimmed,
 )
+from audiostory_core.engines.foley.scene.buses import Bus
 from audiostory_core.engines.foley.scene.carryover import Carryover, seed_of
 from audiostory_core.engines.foley.scene.dialogue import Dialogue, Line, Speaks
 from audiostory_core.engines.foley.scene.script import ROOM_TONE, Cue, Pause, Script, Turn
@@ -105,9 +107,11 @@ class SceneRenderer:
         for bed in beds:
             heard = _muffled(bed, self._kinds[bed.kind], order.state.room)
             heard = _nearer(heard, self._kinds[bed.kind], order.script)
-            under += self._beds.render(heard, order.samples, performance.stretch)
+            made = self._beds.render(heard, order.samples, performance.stretch)
+            under += trimmed(made, bed.trim, order.samples - order.tail)
         under *= performance.duck(events, under)
-        waveform = _below_full_scale(levels.under_one_ceiling(events, under))
+        peak = performance.peak
+        waveform = _below_full_scale(levels.under_one_ceiling(events, under, peak))
         if order.tail == 0:
             ending = min(dsp.seconds(END_S), order.samples)
             waveform[:, -ending:] *= np.cos(np.linspace(0, np.pi / 2, ending, dtype=np.float32))
@@ -115,11 +119,13 @@ class SceneRenderer:
 
     def _audible(self, beds: Sequence[Bed]) -> list[Bed]:
         """Leave out beds that a steady one drowns: they would cost as much as if they were heard."""
-        levels_db = [natural_db(bed, self._kinds[bed.kind]) for bed in beds]
+        levels_db = [natural_db(bed, self._kinds[bed.kind]) + bed.trim.gain_db for bed in beds]
         steady = [
             level_db
             for bed, level_db in zip(beds, levels_db, strict=True)
-            if self._kinds[bed.kind].family in _STEADY and bed.shape.motion is None
+            if self._kinds[bed.kind].family in _STEADY
+            and bed.shape.motion is None
+            and bed.trim.is_steady
         ]
         loudest_db = max(steady, default=-np.inf)
         return [
@@ -148,19 +154,25 @@ class _Performance:
         self._order = order
         self._state = order.state
         self._kinds = kinds
-        self._events = np.zeros((2, order.samples), np.float32)
-        self._sends: dict[RoomName, Single] = {}
+        self._events = Bus(order.samples, levels.SCENE_PEAK)
+        self._sends: dict[tuple[RoomName, float], Single] = {}
         self._spoken: list[Slot] = []
         self._ordinal = 0
         ending = dsp.seconds(END_S) if order.tail == 0 else 0
         self._length = max(order.samples - order.tail - ending, order.samples // 2)
         self._dialogue = Dialogue(speech, order.state, order.cast, order.language, self._length)
-        self._music = np.zeros((2, order.samples), np.float32)
+        self._music = Bus(order.samples)
 
     @property
     def warnings(self) -> list[str]:
         """What was left to be desired."""
         return self._dialogue.warnings
+
+    @property
+    def peak(self) -> float:
+        """The highest peak of what happens: higher where layers ask for more than is usual."""
+        raised_db = max(self._events.loudest_db, self._music.loudest_db)
+        return min(levels.SCENE_PEAK * 10 ** (raised_db / 20), PEAK)
 
     @property
     def stretch(self) -> Stretch:
@@ -192,12 +204,11 @@ class _Performance:
             lead = max(lead, min(dsp.seconds(SEAM_LEAD_S), self._length // 5))
         self._hurry(groups, lead)
         advance(sum(work.of_hurrying(group) for group in turns))
-        slots = schedule([_item(group, self._length) for group in groups], self._length, lead)
-        for at, (group, slot) in enumerate(zip(groups, slots, strict=True)):
+        for at, (group, slot) in enumerate(self._slots(groups, lead)):
             if isinstance(group, Line):
                 self._say(group, slot)
             elif not isinstance(group, Pause):
-                self._play(group, slot, self._events, is_last=at == len(groups) - 1)
+                self._play(group, slot, self._events, is_last=group is _last_in_turn(groups))
             advance(work.of_playing(turns[at], self._slot(turns)))
         if any(first.end > second.start for first, second in pairwise(self._spoken)):
             self._dialogue.warnings.append("lines overlap: the scene is too short for its speech")
@@ -206,11 +217,24 @@ class _Performance:
         """Play the music layers, one after the other, through the whole scene."""
         turns = [[turn] for turn in self._order.script.music]
         groups = [self._prepared(group) for group in turns]
-        slots = schedule([_item(group, self._length) for group in groups], self._length, 0)
-        for at, (group, slot) in enumerate(zip(groups, slots, strict=True)):
+        for at, (group, slot) in enumerate(self._slots(groups, 0)):
             if isinstance(group, list):
-                self._play(group, slot, self._music, is_last=at == len(groups) - 1)
+                self._play(group, slot, self._music, is_last=group is _last_in_turn(groups))
             advance(work.of_playing(turns[at], self._slot(turns)))
+
+    def _slots(self, groups: Sequence[_Group], lead: int) -> list[tuple[_Group, Slot]]:
+        """Return when each group happens: at the time that its layer says, else in its turn."""
+        items = [_item(group, self._length) for group in groups if _start_s(group) is None]
+        in_turn = iter(schedule(items, self._length, lead))
+        return [(group, self._fixed(group) or next(in_turn)) for group in groups]
+
+    def _fixed(self, group: _Group) -> Slot | None:
+        start_s = _start_s(group)
+        if start_s is None:
+            return None
+        start = dsp.seconds(start_s)
+        item = _item(group, self._length)
+        return Slot(start, max(self._length - start, 0) if item.is_elastic else item.samples)
 
     def duck(self, events: Single, under: Single) -> Single:
         """Return the gain of what lies under the speech, [N], or [1] where nobody speaks."""
@@ -228,14 +252,13 @@ class _Performance:
 
     def heard(self) -> tuple[Single, Single]:
         """Return all that happens, in its rooms, and the music, [2, N] each, at their levels."""
-        for room, send in self._sends.items():
-            self._events += reverberate(send, room)
+        for (room, gain_db), send in self._sends.items():
+            canvas = self._events.at(gain_db)
+            canvas += reverberate(send, room)
             checkpoint()
-        if self._is_hushed:
-            return self._events, self._music
-        for bus in (self._events, self._music):
-            bus *= np.float32(10 ** (levels.lift_db(bus) / 20))
-        return self._events, self._music
+        is_hushed = self._is_hushed
+        events, music = (bus.leveled(is_hushed=is_hushed) for bus in (self._events, self._music))
+        return events, music
 
     @property
     def _is_hushed(self) -> bool:
@@ -275,7 +298,9 @@ class _Performance:
         self._ordinal += 1
         take = _Take(cue, self._ordinal, None)
         if cue.kind.role is Role.ONESHOT:
-            take.dry = self._dry(take, self._order.samples)
+            dry, trim = self._dry(take, self._order.samples), cue.mention.trim
+            is_faded = trim.fade_in_s or trim.fade_out_s
+            take.dry = dsp.fade(dry, trim.fade_in_s, trim.fade_out_s) if is_faded else dry
         return take
 
     def _dry(self, take: _Take, samples: int) -> Single:
@@ -296,7 +321,11 @@ class _Performance:
         dry = levels.leveled(kind.render(sound), levels.evened(natural_db), crest_db)
         return dry.astype(np.float32)
 
-    def _play(self, takes: list[_Take], slot: Slot, bus: Single, *, is_last: bool) -> None:
+    def _play(self, takes: list[_Take], slot: Slot, bus: Bus, *, is_last: bool) -> None:
+        if slot.start >= self._order.samples - self._order.tail:
+            named = ", ".join(take.cue.mention.text for take in takes)
+            self._dialogue.warnings.append(f"starts after the end of its scene: {named}")
+            return
         oneshots = [take for take in takes if take.dry is not None]
         is_filled = len(oneshots) < len(takes)
         for take in takes:
@@ -309,16 +338,19 @@ class _Performance:
             self._put(take.cue, take.dry, slot.start + later, bus)
 
     def _lasting(self, take: _Take, slot: Slot, is_last: bool) -> Single:
-        last = self._order.samples if is_last else slot.end + JOIN
-        samples = min(last, self._order.samples) - slot.start
+        trim = take.cue.mention.trim
+        end = self._order.samples - (self._order.tail if trim.fade_out_s else 0)
+        is_last = is_last or trim.start_s is not None
+        samples = min(end if is_last else slot.end + JOIN, end) - slot.start
         is_new = dict(self._state.elapsed).get(take.cue.kind.name, 0) == 0
+        goes_on = slot.start + samples == self._order.samples
         return dsp.fade(
             self._dry(take, samples),
-            ENTRANCE_S if is_new else 0.0,
-            0.0 if slot.start + samples == self._order.samples else JOIN / SAMPLE_RATE,
+            max(trim.fade_in_s, ENTRANCE_S if is_new else 0.0),
+            max(trim.fade_out_s, 0.0 if goes_on else JOIN / SAMPLE_RATE),
         )
 
-    def _put(self, cue: Cue, dry: Single, start: int, bus: Single) -> None:
+    def _put(self, cue: Cue, dry: Single, start: int, bus: Bus) -> None:
         shape = cue.mention.shape
         position = shape.position
         if position is None:
@@ -326,21 +358,24 @@ class _Performance:
         speed_mps = VEHICLE_MPS if cue.kind.family in _VEHICLES else WALKER_MPS
         stretch = WHOLE if cue.kind.role is Role.ONESHOT else self.stretch
         placed = place_in_space(dry, shape, position, speed_mps, stretch)
-        _add(bus, placed.direct, start)
-        self._send(placed.send, shape.room or self._state.room, start)
+        gain_db = cue.mention.trim.gain_db
+        _add(bus.at(gain_db), placed.direct, start)
+        self._send(placed.send, shape.room or self._state.room, start, gain_db)
 
-    def _send(self, send: Single, room: RoomName, start: int) -> None:
-        if room not in self._sends:
-            self._sends[room] = np.zeros(self._order.samples, np.float32)
-        _add(self._sends[room], send, start)
+    def _send(self, send: Single, room: RoomName, start: int, gain_db: float) -> None:
+        if (room, gain_db) not in self._sends:
+            self._sends[room, gain_db] = np.zeros(self._order.samples, np.float32)
+        _add(self._sends[room, gain_db], send, start)
 
     def _say(self, line: Line, slot: Slot) -> None:
         waveform = self._dialogue.complete(line)
         waveform = levels.leveled(waveform, levels.evened(_rms_db(waveform)))
         placed = place_in_space(waveform, SPEECH_SHAPE, self._dialogue.position_of(line))
-        _add(self._events, placed.direct, slot.start)
-        self._send(placed.send, self._state.room, slot.start)
-        self._spoken.append(Slot(slot.start, waveform.size))
+        start = slot.start + min(line.pause, max(0, self._length - waveform.size))
+        gain_db = line.layer.gain_db or 0.0
+        _add(self._events.at(gain_db), placed.direct, start)
+        self._send(placed.send, self._state.room, start, gain_db)
+        self._spoken.append(Slot(start, waveform.size))
 
     def _slot(self, groups: Sequence[Sequence[Turn]]) -> int:
         """Return about how many samples each of the groups has that fill theirs."""
@@ -349,15 +384,22 @@ class _Performance:
     def _hurry(self, groups: Sequence[_Group], lead: int) -> None:
         """Have the lines spoken faster where the turns do not fit one after the other."""
         lines = [group for group in groups if isinstance(group, Line)]
-        others = [group for group in groups if not isinstance(group, Line)]
+        others = [
+            group for group in groups if not isinstance(group, Line) and _start_s(group) is None
+        ]
         taken = sum(_item(group, self._length).samples for group in others)
-        self._dialogue.hurry(lines, self._length - lead - GAP * (len(groups) - 1) - taken)
+        taken += sum(line.pause for line in lines)
+        self._dialogue.hurry(
+            lines, self._length - lead - GAP * (len(lines) + len(others) - 1) - taken
+        )
 
 
 def _grouped(turns: Sequence[Turn]) -> list[list[Turn]]:
     groups: list[list[Turn]] = []
     for turn in turns:
-        if isinstance(turn, Cue) and turn.is_joined and groups and isinstance(groups[-1][0], Cue):
+        before = groups[-1][0] if groups else None
+        is_beside = isinstance(before, Cue) and before.start_s is None
+        if isinstance(turn, Cue) and turn.is_joined and is_beside:
             groups[-1].append(turn)
         else:
             groups.append([turn])
@@ -368,11 +410,21 @@ def _item(group: _Group, longest: int) -> Item:
     if isinstance(group, Pause):
         return Item(min(max(LEAST_PAUSE, longest // PAUSE_SHARE), longest))
     if isinstance(group, Line):
-        return Item(min(group.utterance.waveform.size, longest))
+        return Item(min(group.pause + group.utterance.waveform.size, longest))
     own = [take.dry.shape[-1] for take in group if take.dry is not None]
     is_elastic = len(own) < len(group)
     least = max([*own, LEAST_LASTING]) if is_elastic else max(own)
     return Item(min(least, longest), is_elastic)
+
+
+def _start_s(group: _Group) -> float | None:
+    """Return when a group starts that takes no turn."""
+    return group[0].cue.start_s if isinstance(group, list) else None
+
+
+def _last_in_turn(groups: Sequence[_Group]) -> _Group | None:
+    in_turn = [group for group in groups if _start_s(group) is None]
+    return in_turn[-1] if in_turn else None
 
 
 def _generator(seed: int) -> np.random.Generator:

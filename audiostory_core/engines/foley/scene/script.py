@@ -3,14 +3,22 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from audiostory_core.engines.foley.scene.space import RoomName
-from audiostory_core.engines.foley.sound import Kind, Mention, Role, Shape
+from audiostory_core.engines.foley.sound import Kind, Mention, Role, Shape, Trim
 from audiostory_core.engines.foley.words.reading import Reading
-from audiostory_core.story.plan import Layer, SoundKind, SpeechLayer
+from audiostory_core.story.plan import Layer, SoundKind, SoundLayer, SpeechLayer
+from audiostory_core.story.shape import Pace
 
 ROOM_TONE = "room_tone"  # the kind under every scene
+PACES = {  # as factors of a kind's own habit
+    Pace.VERY_SLOW: 0.4,
+    Pace.SLOW: 0.6,
+    Pace.NORMAL: 1.0,
+    Pace.FAST: 1.6,
+    Pace.VERY_FAST: 2.2,
+}
 _VOICES = frozenset({"talking", "shouting", "whispering", "announcement"})
 
 # Between two mentions of one text: these words let them sound together …
@@ -47,6 +55,11 @@ class Cue:
     mention: Mention
     kind: Kind
     is_joined: bool = False  # sounds together with the cue before it
+
+    @property
+    def start_s(self) -> float | None:
+        """When it starts, if it takes no turn."""
+        return self.mention.trim.start_s
 
 
 @dataclass(frozen=True)
@@ -99,15 +112,24 @@ class Script:
 
 
 def write_script(
-    caption: str, layers: Sequence[Layer], language: str, reader: Reader, kinds: Mapping[str, Kind]
+    caption: str,
+    layers: Sequence[Layer],
+    language: str,
+    reader: Reader,
+    kinds: Mapping[str, Kind],
+    version: int = 1,
 ) -> Script:
     """Read what a sub-event asks for.
 
-    The caption is read for its place; for its sounds only where the layers give none. Words that
-    are spoken give neither, and who speaks them is no sound besides.
+    Beside layers the caption says in which room they are heard; in a plan of version 1 it adds the
+    beds of its place, and its sounds where the layers give none. Words that are spoken give
+    neither, and who speaks them is no sound besides.
     """
     unspoken = _without_lines(caption, layers)
     reading = reader.read(unspoken, language)
+    layers_only = version > 1 and bool(layers)
+    if layers_only:
+        reading = replace(reading, ambience=())
     parts: list[_Part | SpeechLayer] = []
     end = 0
     for layer in layers:
@@ -117,13 +139,53 @@ def write_script(
         start = caption.find(layer.text, end)
         before = caption[end:start] if start > end > 0 else ""
         end = start + len(layer.text) if start >= 0 else end
-        parts.append(_Part(layer.text, reader.read(layer.text, language), layer.kind, before))
-    if not any(isinstance(part, _Part) and part.says_something for part in parts):
+        read = _shaped(reader.read(layer.text, language), layer, kinds)
+        parts.append(_Part(layer.text, read, layer.kind, before))
+    if not layers_only and not any(
+        isinstance(part, _Part) and part.says_something for part in parts
+    ):
         speaks = any(isinstance(part, SpeechLayer) for part in parts)
         whole = _Part(unspoken, _without_voices(reading) if speaks else reading)
         if whole.says_something or not parts:
             parts = [whole, *(part for part in parts if isinstance(part, SpeechLayer))]
     return _assemble(caption, parts, reading, kinds)
+
+
+def _shaped(reading: Reading, layer: SoundLayer, kinds: Mapping[str, Kind]) -> Reading:
+    """Return what a layer's text names, with the layer's own shape.
+
+    The beds of a place that it names besides keep theirs.
+    """
+    if layer.model_fields_set <= {"kind", "text"}:
+        return reading
+    trim = Trim(
+        gain_db=layer.gain_db or 0.0,
+        pan=layer.pan,
+        start_s=layer.start_s,
+        fade_in_s=layer.fade_in_s or 0.0,
+        fade_out_s=layer.fade_out_s or 0.0,
+        is_placed=layer.distance is not None,
+    )
+    fields: dict[str, Any] = {"distance": layer.distance, "position": layer.pan}
+    fields["pace"] = None if layer.pace is None else PACES[layer.pace]
+    changes = {name: value for name, value in fields.items() if value is not None}
+
+    def shape(mention: Mention, count: int | None = None) -> Mention:
+        own = changes if count is None else changes | {"count": count}
+        return replace(mention, shape=replace(mention.shape, **own), trim=trim)
+
+    happens = (at for at, m in enumerate(reading.mentions) if kinds[m.kind].role is Role.ONESHOT)
+    counted = next(happens, 0)  # of a layer that names several sounds, what happens is counted
+    return replace(
+        reading,
+        mentions=tuple(
+            shape(mention, layer.count if at == counted else None)
+            for at, mention in enumerate(reading.mentions)
+        ),
+        ambience=reading.ambience
+        if reading.mentions
+        else tuple(shape(bed) for bed in reading.ambience),
+    )
 
 
 def _without_lines(caption: str, layers: Sequence[Layer]) -> str:
@@ -208,7 +270,12 @@ def _turns(part: _Part, last: Turn | None, kinds: Mapping[str, Kind]) -> list[Cu
             if not turns:
                 between = part.before + between if part.before else ""
             before = turns[-1] if turns else last
-            is_joined = isinstance(before, Cue) and _together(between, before.kind, kind)
+            is_joined = (
+                isinstance(before, Cue)
+                and before.start_s is None
+                and mention.trim.start_s is None
+                and _together(between, before.kind, kind)
+            )
             turns.append(Cue(mention, kind, is_joined))
         end = mention.end
     return turns

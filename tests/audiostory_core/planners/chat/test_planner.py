@@ -75,8 +75,22 @@ def test_every_text_and_list_of_the_schemas_has_an_end():
     while parts:
         part = parts.pop()
         parts += [*part.get("properties", {}).values(), *filter(None, [part.get("items")])]
-        bound = {"string": "maxLength", "array": "maxItems", "number": "maximum"}
-        assert part["type"] == "object" or "enum" in part or bound[part["type"]] in part
+        parts += part.get("anyOf", [])
+        kinds = (
+            {"object", "null"}
+            if "anyOf" in part
+            else {part["type"]}
+            if isinstance(part["type"], str)
+            else set(part["type"])
+        )
+        bound = {
+            "string": "maxLength",
+            "array": "maxItems",
+            "number": "maximum",
+            "integer": "maximum",
+        }
+        ends = {bound[kind] for kind in kinds - {"object", "null"}}
+        assert "enum" in part or ends <= part.keys()
 
 
 def test_brief_is_told_to_the_model():

@@ -12,10 +12,16 @@ from audiostory_core.errors import BadInput
 from audiostory_core.llm.answers import parse
 from audiostory_core.llm.json_reader import ItemReader, find_object
 from audiostory_core.llm.stream import Unusable
-from audiostory_core.planners.chat.answer import LONGEST_CAPTION, AnsweredPlan
+from audiostory_core.planners.chat.answer import LONGEST_CAPTION, SHAPE, AnsweredPlan
 from audiostory_core.planners.protocol import Brief
 from audiostory_core.planners.timing import DraftScene, share_time
-from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S, SpeechLayer, samples_of
+from audiostory_core.story.plan import (
+    SHORTEST_SUB_EVENT_S,
+    SoundLayer,
+    SpeechLayer,
+    SubEvent,
+    samples_of,
+)
 from tests.support.chat_clients import layer, plan_text, planner_of, scene
 from tests.support.chat_server import Reply, hosting
 
@@ -36,6 +42,7 @@ layers = st.fixed_dictionaries(
         "speaker": texts | st.none(),
         "manner": texts | st.none(),
         "more": numbers,
+        "shape": st.dictionaries(st.sampled_from([*SHAPE, "more"]), numbers | texts) | texts,
     },
 )
 scenes = st.fixed_dictionaries(
@@ -243,3 +250,49 @@ def test_lengths_that_cannot_be_meant_are_those_of_the_others():
 
     assert [event.duration_s for event in events] == [4.0] * 4
     assert notes == []
+
+
+def test_shape_that_the_model_writes_is_the_layers():
+    answer = plan_text(
+        scene(
+            "knocks", 5.0,
+            layer("sfx", "knocks", count=3, pace="fast", pan=-0.5, start_s=1.5, gain_db=-6),
+            layer("speech", "Who is it?", "Anna", pause_before_s=1.0, count=2),
+        )
+    )  # fmt: skip
+
+    (draft,), notes = parse(answer, AnsweredPlan, "sub_events").draft()
+
+    knocks, line = draft.layers
+    assert knocks == SoundLayer(
+        kind="sfx", text="knocks", count=3, pace="fast", pan=-0.5, start_s=1.5, gain_db=-6
+    )
+    assert line == SpeechLayer(words="Who is it?", speaker="Anna", pause_before_s=1.0)
+    assert notes == []
+
+
+def test_shape_out_of_range_is_moved_into_it_with_a_note():
+    shape = {"gain_db": -90, "pan": "left 2", "count": 0, "pace": "brisk", "distance": "far"}
+    answer = plan_text(scene("rain", 5.0, layer("ambience", "rain", **shape)))
+
+    (draft,), notes = parse(answer, AnsweredPlan, "sub_events").draft()
+
+    assert draft.layers == (SoundLayer(kind="ambience", text="rain", gain_db=-60, pan=1, count=1),)
+    assert notes == [
+        "scene 1: gain_db -90 was made -60",
+        "scene 1: pan 2 was made 1",
+        "scene 1: count 0 was made 1",
+        "scene 1: pace brisk was left out",
+    ]
+
+
+def test_revised_scene_keeps_how_far_its_layers_reach():
+    rain = SoundLayer(kind="ambience", text="rain", scenes=3, gain_db=-6)
+    before = SubEvent(caption="rain", duration_s=4, layers=(rain,))
+    answer = json.dumps(scene("rain, quieter", 4.0, layer("ambience", "rain", gain_db=-12)))
+
+    with hosting(Reply(answer)) as host, planner_of(host) as planner:
+        revised = planner.revise(before, "quieter", "en")
+
+    assert revised.layers == (rain.model_copy(update={"gain_db": -12.0}),)
+    assert '"gain_db": -6.0' in host.asked[0]["messages"][1]["content"]
