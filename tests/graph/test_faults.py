@@ -15,7 +15,7 @@ from nodes.interleave import interleave
 from nodes.plan import plan
 from nodes.rows import derive_seed
 from nodes.state import fresh_state
-from storage import clips, revisions, runs, stories
+from storage import revisions, runs, stories, work
 from storage.errors import StoreUnusable
 from storage.models import Mix, RunState, SegmentRow, Wait
 from tests.support.failed_clips import list_failed
@@ -188,7 +188,7 @@ async def test_clip_whose_file_is_lost_each_time_is_brought_before_the_author(st
     async with studio.store.database.read() as session:
         [failed] = await list_failed(session)
     assert "lost or damaged each time" in failed.error
-    assert len(studio.engine.made) == clips.MAX_ATTEMPTS
+    assert len(studio.engine.made) == work.MAX_ATTEMPTS
 
 
 def _add_and_lose(studio, add, suffix, content):

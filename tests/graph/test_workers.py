@@ -12,8 +12,8 @@ from api.engines import catalog
 from api.revisions.service import ask, cancel, resume
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.edits import Reword
-from storage import clips, runs
-from storage.models import Clip, ClipState, Run, RunState, Wait
+from storage import runs, work
+from storage.models import Run, RunState, Wait, Work, WorkKind, WorkState
 from tests.support import tone_process
 from tests.support.failed_clips import list_failed
 from tests.support.postgres import ON_BOTH_DATABASES
@@ -183,7 +183,7 @@ async def test_clip_that_cannot_be_made_is_brought_before_the_author_who_rewords
     assert (run.state, run.waits_for) == (RunState.PARKED, Wait.CLIP_REVIEW)
     async with studio.store.database.read() as session:
         [failed] = await list_failed(session)
-    assert (failed.attempt, failed.error) == (clips.MAX_ATTEMPTS, "cannot make 'fails'")
+    assert (failed.attempt, failed.error) == (work.MAX_ATTEMPTS, "cannot make 'fails'")
 
     reword = Edits(edits=(Reword(sub_event=2, caption="thunder"),))
     await ask(studio.store.database, story.id, reword, accept=True)
@@ -241,19 +241,19 @@ async def _until_parked_for_clips(studio, *story_ids):
 
 
 async def _until_withdrawn(studio, count):
-    while await _count(studio, ClipState.WITHDRAWN) < count:  # noqa: ASYNC110 - a worker's doing
+    while await _count(studio, WorkState.WITHDRAWN) < count:  # noqa: ASYNC110 - a worker's doing
         await asyncio.sleep(0.01)
 
 
 async def _count(studio, state):
     async with studio.store.database.read() as session:
-        counted = select(func.count()).select_from(Clip).where(Clip.state == state)
-        return await session.scalar(counted)
+        is_counted = (Work.kind == WorkKind.CLIP, Work.state == state)
+        return await session.scalar(select(func.count()).select_from(Work).where(*is_counted))
 
 
 async def _settled_events(studio, story_id):
     """Return the events of a cancelled story once no clip of it is being made any more."""
-    while await _count(studio, ClipState.CLAIMED):  # noqa: ASYNC110 - a worker's doing
+    while await _count(studio, WorkState.CLAIMED):  # noqa: ASYNC110 - a worker's doing
         await asyncio.sleep(0.01)
     return await studio.events(story_id)
 

@@ -81,11 +81,11 @@ def test_migrations_go_up_down_and_up_and_equal_the_models(tmp_path: Path):
     with made.connect() as connection:
         assert index == _index_sql(connection)
     # Alembic reads no descending column of SQLite's indexes, and takes it for another.
-    assert [change for change in differences if change[1].name != "ix_clip_claimable"] == []
+    assert [change for change in differences if change[1].name != "ix_work_claimable"] == []
 
 
 def _index_sql(connection) -> str:
-    query = text("SELECT sql FROM sqlite_master WHERE name = 'ix_clip_claimable'")
+    query = text("SELECT sql FROM sqlite_master WHERE name = 'ix_work_claimable'")
     return connection.scalar(query)
 
 

@@ -23,7 +23,7 @@ from api.revisions.service import ask, resume
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.edits import Reword
 from storage import stories
-from storage.models import Clip, ClipState, Mix, Revision, RunState, SceneVersion, SegmentRow, Wait
+from storage.models import Clip, Mix, Revision, RunState, SceneVersion, SegmentRow, Wait
 from tests.support import tone_process
 from tests.support.studio import Studio
 
@@ -271,7 +271,7 @@ async def list_clips(studio: Studio, story_id: str) -> dict[str, Clip]:
         rows = await session.scalars(
             select(Clip)
             .join(SceneVersion, SceneVersion.clip_key == Clip.key)
-            .where(SceneVersion.story_id == story_id, Clip.state == ClipState.FINISHED)
+            .where(SceneVersion.story_id == story_id, Clip.file.is_not(None))
         )
         return {tone_process.name_of_request(clip.request): clip for clip in rows}
 

@@ -16,8 +16,8 @@ from graph.checkpoints.sqlite import open_checkpoints
 from graph.worker import Worker
 from nodes.jobs.clip import make_clips
 from nodes.services import Services
-from storage import clips, events, stories
-from storage.models import ACTIVE, Event, Run, Story
+from storage import events, stories, work
+from storage.models import ACTIVE, FOR_WORK, Event, Run, Story, WorkKind
 from storage.worker_lock import WorkerLock
 from tests.support.fakes import LinePlanner, ToneEngine
 
@@ -85,7 +85,7 @@ class Studio:
     async def settle(self, story_id: str) -> None:
         """Wait until a story that workers work on has ended or waits for its author."""
         run = await self.latest_run(story_id)
-        while run.state in ACTIVE and run.waits_for in (None, "clips"):
+        while run.state in ACTIVE and run.waits_for in (None, *FOR_WORK):
             await asyncio.sleep(0.01)
             run = await self.latest_run(story_id)
 
@@ -98,7 +98,9 @@ class Studio:
     async def make_clips(self) -> None:
         """Make every clip that is queued, as a worker does."""
         async with self.store.database.write() as session:
-            claimed = await clips.claim(session, "clip worker", 30.0, ["tone"], 100)
+            claimed = await work.claim(
+                session, "clip worker", 30.0, WorkKind.CLIP, ["tone"], 100
+            )
         if claimed:
             await make_clips(claimed, self.services)
 
