@@ -93,7 +93,9 @@ def downgrade() -> None:
         sa.Column('progress', sa.Double()),
         sa.Column('error', sa.Text()),
     )
-    with op.batch_alter_table('clip', recreate='always') as batch_op:
+    # SQLite adds no column whose default is a function to a table that is there.
+    recreate = 'always' if op.get_context().dialect.name == 'sqlite' else 'never'
+    with op.batch_alter_table('clip', recreate=recreate) as batch_op:
         for column in added:
             batch_op.add_column(column)
     op.execute(
