@@ -19,47 +19,57 @@ from nodes.state import StateUpdate, StoryState
 from nodes.waits import is_changed, wait_for
 from storage import clips, events, revisions, runs, takes, work
 from storage.models import Run, RunState, SceneVersion, TakeOrigin, Wait, WorkKind, WorkState
+from storage.revisions import Unmade
 from storage.work import Wanted
 
-MAX_A_TURN = 120  # sub-events: what one transaction may queue
+MAX_A_TURN = 120  # clips: what one transaction may queue
+MAX_A_WINDOW = 500  # sub-events; the job makes as many of them as take a moment
 
 
 async def interleave(state: StoryState, services: Services) -> StateUpdate:
     """Queue the clips of the next sub-events, as far as they are conditioned, and wait for the rest."""
     planned = await services.planned(state["revision_id"])
+    cursor = state["cursor"]
     done: StateUpdate = {"cursor": len(planned.scene_ids), "waits_for": ""}
     async with services.database.read() as session:
         run = await runs.get(session, state["run_id"])
         if is_changed(state, run):  # synthesize goes back for the change
             return done
-        places = await _list_unmade(session, planned, state["cursor"])
-        if not places:
-            return done
-        ids = [planned.scene_ids[place] for place in places]
-        conditioned = await revisions.list_conditioned(session, ids)
+        most = MAX_A_TURN + MAX_A_WINDOW
+        unmade = await revisions.list_unmade(session, planned.scene_ids[cursor:], most)
+    if not unmade:
+        return done
+    ready = [cursor + scene.place for scene in takewhile(is_conditioned, unmade)]
+    queued = ready[:MAX_A_TURN]
+    lacking = unmade[len(ready) :] if queued == ready else ()
+    windows = _windows(lacking, cursor, planned)
     offers = await list_offers(services)
-    windows: dict[str, list[int]] = {}  # what lacks a condition, by engine
-    for place, scene in zip(places, conditioned, strict=True):
-        if scene.id is None:
-            windows.setdefault(scene.engine or planned.engine, []).append(place)
-    first = min((window[0] for window in windows.values()), default=places[-1] + 1)
-    ready = list(takewhile(lambda place: place < first, places))
-    offered = {name: window for name, window in windows.items() if name in offers}
-    if not await _queue(state, planned, ready, offered, offers, services):
+    offered = {name: places for name, places in windows.items() if name in offers}
+    if not await _queue(state, planned, queued, offered, offers, services):
         return done
     if windows and not offered:
         raise EngineAway(next(iter(windows)))
-    return {"cursor": first, **wait_for(Wait.CONDITIONS if windows else None)}
+    passed = cursor + unmade[len(queued)].place if len(queued) < len(unmade) else queued[-1] + 1
+    return {"cursor": passed, **wait_for(Wait.CONDITIONS if windows else None)}
 
 
-async def _list_unmade(session: AsyncSession, planned: LoadedRevision, cursor: int) -> list[int]:
-    """Return the places of the next sub-events whose clips are not made, a turn's worth."""
-    near = planned.scene_ids[cursor : cursor + MAX_A_TURN]
-    for ahead in (near, planned.scene_ids[cursor:]):
-        unmade = await revisions.list_unmade(session, ahead, MAX_A_TURN)
-        if unmade:
-            return [cursor + place for place in unmade]
-    return []
+def is_conditioned(scene: Unmade) -> bool:
+    """Tell whether a scene's clip may be queued."""
+    return scene.condition_id is not None
+
+
+def _windows(
+    unmade: Sequence[Unmade], cursor: int, planned: LoadedRevision
+) -> dict[str, list[int]]:
+    """Return the places that are to be conditioned next, by engine.
+
+    They follow from what is stored alone: taken twice, the step wants the same work.
+    """
+    windows: dict[str, list[int]] = {}
+    lacking = [scene for scene in unmade if not is_conditioned(scene)]
+    for scene in lacking[:MAX_A_WINDOW]:
+        windows.setdefault(scene.engine or planned.engine, []).append(cursor + scene.place)
+    return windows
 
 
 async def _queue(

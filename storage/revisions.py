@@ -296,43 +296,36 @@ async def list_unjudged(session: AsyncSession, scene_ids: Sequence[int]) -> list
 
 async def find_unmade(session: AsyncSession, scene_ids: Sequence[int]) -> int | None:
     """Return the place, from 0, of the first scene version whose clip is not finished."""
-    return next(iter(await list_unmade(session, scene_ids, 1)), None)
+    unmade = await list_unmade(session, scene_ids, 1)
+    return unmade[0].place if unmade else None
 
 
-async def list_unmade(session: AsyncSession, scene_ids: Sequence[int], most: int) -> list[int]:
-    """List the places, from 0, of the first scene versions whose clips are not finished."""
-    places: list[int] = []
+class Unmade(NamedTuple):
+    """A scene version whose clip is not finished."""
+
+    place: int  # from 0
+    engine: str | None  # instead of the story's
+    condition_id: str | None  # None: it is not conditioned yet
+
+
+async def list_unmade(session: AsyncSession, scene_ids: Sequence[int], most: int) -> list[Unmade]:
+    """List the first scene versions whose clips are not finished, in order."""
+    listed: list[Unmade] = []
     passed = 0
     for some in in_parts(scene_ids):
-        rows = await session.scalars(
-            select(SceneVersion.id)
+        rows = await session.execute(
+            select(SceneVersion.id, SceneVersion.engine, SceneVersion.condition_id)
             .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
             .where(SceneVersion.id.in_(some), Clip.file.is_(None))
         )
-        unmade = set(rows)
-        places += [passed + at for at, scene_id in enumerate(some) if scene_id in unmade]
+        unmade = {row[0]: (row[1], row[2]) for row in rows}
+        for place, scene_id in enumerate(some, passed):
+            if scene_id in unmade:
+                listed.append(Unmade(place, *unmade[scene_id]))
         passed += len(some)
-        if len(places) >= most:
+        if len(listed) >= most:
             break
-    return places[:most]
-
-
-class Conditioned(NamedTuple):
-    """What a scene version is conditioned on, and the engine it is for."""
-
-    engine: str | None  # instead of the story's
-    id: str | None  # None: it has no condition yet
-
-
-async def list_conditioned(session: AsyncSession, scene_ids: Sequence[int]) -> list[Conditioned]:
-    """Return what scene versions are conditioned on, in the order of the ids."""
-    rows = await session.execute(
-        select(SceneVersion.id, SceneVersion.engine, SceneVersion.condition_id).where(
-            SceneVersion.id.in_(scene_ids)
-        )
-    )
-    by_id = {row[0]: Conditioned(row[1], row[2]) for row in rows}
-    return [by_id[scene_id] for scene_id in scene_ids]
+    return listed[:most]
 
 
 async def list_conditions(

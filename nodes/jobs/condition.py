@@ -17,7 +17,8 @@ from nodes.services import LoadedRevision, Services
 from storage import revisions, work
 from storage.models import Work
 
-TURN_S = 0.25  # no further part is begun after so long; a language model reads one a turn
+FIRST_S = 0.25  # no further part of a story's first window is begun after so long
+TURN_S = 1.0  # nor of a later one: there are clips to make meanwhile
 
 
 async def make_conditions(claimed: Sequence[Work], services: Services) -> int:
@@ -79,10 +80,11 @@ def _condition(
 ) -> dict[int, Condition]:
     made: dict[int, Condition] = {}
     started = time.monotonic()
+    turn_s = TURN_S if places[0] else FIRST_S
     lacking = [place for place in places if place not in known]
     for part in engine.interleave(plan, lacking, known) if lacking else ():
         made |= part
-        if time.monotonic() - started > TURN_S:
+        if time.monotonic() - started > turn_s:
             break
     if lacking and not made:
         raise EngineFailed("The engine made no condition.")
