@@ -154,7 +154,8 @@ class ClipMaker:
                 await runs.wake_for_engine(session)
 
     def _names(self) -> list[str]:
-        return list(self.engines or self.services.engines)
+        here = self.services.engines
+        return [name for name in here if name in (self.engines or here)]
 
     async def _leave(self, is_blameless: bool) -> None:
         owner, leaves_leases = self.presence.owner, True

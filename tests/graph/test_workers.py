@@ -38,7 +38,8 @@ def crew(studio, tmp_path):
 async def test_short_story_behind_many_long_ones_is_among_the_first_to_finish(studio, crew):
     many = [await studio.add(_lines(8, f"of {n}"), **_short(8)) for n in range(12)]
     short = await studio.add(_lines(3, "of the brief one"), **_short(3))
-    async with studio.worker(engines=("none here",)) as driver:  # until all wait for clips
+    studio.engine.pause_s = PATIENCE_S
+    async with studio.worker(drain_s=0.0) as driver:  # until all wait for clips
         driving = asyncio.create_task(driver.work())
         for story in [*many, short]:
             await _until_parked_for_clips(studio, story.id)
@@ -61,7 +62,8 @@ async def test_short_story_behind_many_long_ones_is_among_the_first_to_finish(st
 
 async def test_run_that_had_fewer_turns_is_driven_first(studio):
     long, short = [await studio.add(_lines(count, "x"), **_short(count)) for count in (4, 2)]
-    async with studio.worker(engines=("none here",)) as driver:
+    studio.engine.pause_s = PATIENCE_S
+    async with studio.worker(drain_s=0.0) as driver:
         driving = asyncio.create_task(driver.work())
         await _until_parked_for_clips(studio, long.id, short.id)
         driver.stop()
