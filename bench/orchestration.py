@@ -3,7 +3,7 @@
     python -m bench.orchestration --scenes 300 --times 7
 
 Processor time of this process per scene of a run that conditions and queues so many scenes and
-parks for their clips, beside a trivial node taken as often on the same kind of saver (durability
+parks for their clips, the work on conditions included, beside a trivial node taken as often on the same kind of saver (durability
 sync) and on none. In turns in one process; medians. The clips are not made: what a worker does
 for a clip in transactions of its own (claim, complete) is measured apart. With the tests' small
 engine; `--postgres` measures on a server as the tests start it.
@@ -21,11 +21,12 @@ from typing import TypedDict
 import aiosqlite
 from langgraph.graph import END, START, StateGraph
 
-from graph.build import build_graph
+from graph.build import Graph, build_graph
 from graph.checkpoints.sqlite import open_checkpoints
-from graph.drive import RECURSION_LIMIT
-from nodes.state import fresh_state
-from storage import clips, runs
+from graph.drive import RECURSION_LIMIT, drive
+from nodes.jobs.condition import make_conditions
+from storage import clips, runs, work
+from storage.models import WorkKind
 from tests.support.studio import Studio
 
 SCENE_S = 1.0
@@ -64,16 +65,23 @@ class Bench:
         self._turn += 1
         lines = "\n".join(f"rain {self._turn} {n}" for n in range(self.scenes))
         story = await self.studio.add(lines, duration_s=SCENE_S * self.scenes, seed=self._turn)
-        async with self.studio.store.database.write() as session:
-            run = await runs.claim(session, "bench", 3600.0, story.id)
+        await self.studio.offer()
         graph = build_graph(self.checkpoints)
         self.thread = f"story:{story.id}:run:1"
-        entry = fresh_state(story.id, run.id)
-        return await self._timed(
-            lambda: graph.ainvoke(
-                entry, self._config(self.thread), context=self.studio.services, durability="sync"
-            )
-        )
+        return await self._timed(lambda: self._drive(graph, story.id))
+
+    async def _drive(self, graph: Graph, story_id: str) -> None:
+        database, services = self.studio.store.database, self.studio.services
+        is_conditioned = False
+        while not is_conditioned:
+            async with database.write() as session:
+                run = await runs.claim(session, "bench", 3600.0, story_id)
+            await drive(run, graph, services)
+            async with database.write() as session:
+                windows = await work.claim(session, "bench", 60.0, WorkKind.CONDITION, ["tone"])
+            is_conditioned = not windows
+            if windows:
+                await make_conditions(windows, services)
 
     async def trivial(self, *, is_saved: bool) -> float:
         """Take the trivial node as often; return processor ms a step."""
@@ -87,16 +95,16 @@ class Bench:
     async def clip_transactions(self) -> float:
         """Claim and complete the queued clips, one by one; return processor ms a clip."""
 
-        async def work() -> None:
+        async def make_all() -> None:
             database = self.studio.store.database
-            kept = {"measures": {}, "report": {}, "render_s": 0.1}
+            kept = {"measures": {}, "engine_report": {}, "render_s": 0.1}
             for _ in range(self.scenes):
                 async with database.write() as session:
-                    [clip] = await clips.claim(session, "bench", 60.0, ["tone"], 1)
+                    [clip] = await work.claim(session, "bench", 60.0, WorkKind.CLIP, ["tone"])
                 async with database.write() as session:
                     await clips.complete(session, clip, file=f"{clip.key}.flac", **kept)
 
-        return await self._timed(work)
+        return await self._timed(make_all)
 
     async def _timed(self, work: Callable[[], Awaitable[object]]) -> float:
         started = time.process_time()

@@ -52,6 +52,7 @@ def build_graph(checkpoints: BaseCheckpointSaver[str]) -> Graph:
     graph.add_node("review_plan", _node(review_plan))
     graph.add_node("park_for_plan_review", _park)
     graph.add_node("interleave", _node(interleave))
+    graph.add_node("park_for_conditions", _park)
     graph.add_node("synthesize", _node(synthesize))
     graph.add_node("park_for_clips", _park)
     graph.add_node("check", _node(check))
@@ -69,7 +70,12 @@ def build_graph(checkpoints: BaseCheckpointSaver[str]) -> Graph:
         ["interleave", "park_for_plan_review", CHANGE],
     )
     graph.add_edge("park_for_plan_review", "review_plan")
-    graph.add_conditional_edges("interleave", next_sub_event("interleave", "synthesize"))
+    graph.add_conditional_edges(
+        "interleave",
+        next_sub_event("interleave", "park_for_conditions", "synthesize"),
+        ["interleave", "park_for_conditions", "synthesize"],
+    )
+    graph.add_edge("park_for_conditions", "interleave")
     graph.add_conditional_edges(
         "synthesize", next_step("check", "park_for_clips"), ["check", "park_for_clips", CHANGE]
     )

@@ -12,12 +12,13 @@ from audiostory_core.errors import BadInput, LanguageModelAway, StudioError
 from audiostory_core.story.plan import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S
 from graph.build import Graph
 from graph.racing import first_of
-from nodes.errors import RunStopped, StepFailed
+from nodes.errors import EngineAway, RunStopped, StepFailed
 from nodes.services import Services
 from nodes.state import StoryState, fresh_state
-from storage import runs
+from storage import events, runs
 from storage.models import ACTIVE, Run, Wait
 
+ENGINE_AWAY = "engine.waiting"
 LEASE_S = 30.0
 RENEW_S = LEASE_S / 3
 LOOK_S = 0.25  # between two looks whether the run was cancelled
@@ -51,17 +52,31 @@ async def _advance(run: Run, graph: Graph, services: Services, control: RunContr
         return
     except LanguageModelAway:
         raise
+    except EngineAway as error:
+        await _wait_for_engine(run, error, services)
+        return
     except (StudioError, StepFailed) as error:
+        is_bad_input = isinstance(error, BadInput) or (
+            isinstance(error, StepFailed) and error.is_bad_input
+        )
         async with services.database.write() as session:
-            await runs.fail_held(
-                session, run.id, owner, str(error), is_bad_input=isinstance(error, BadInput)
-            )
+            await runs.fail_held(session, run.id, owner, str(error), is_bad_input=is_bad_input)
         return
     async with services.database.write() as session:
         if waits_for:
             await runs.park(session, run.id, owner, Wait(waits_for))
         else:
             await runs.finish(session, run.id, owner)
+
+
+async def _wait_for_engine(run: Run, error: EngineAway, services: Services) -> None:
+    """Park a run until a worker offers the engine it needs, and tell its author."""
+    async with services.database.write() as session:
+        if not await runs.park_for_engine(session, run.id, run.owner or "", error.name):
+            await runs.give_up(session, run.owner or "")
+            return
+        told = {"problem": str(error), "engine": error.name}
+        await events.append_once(session, run.story_id, ENGINE_AWAY, events.PROGRESS, **told)
 
 
 async def _invoke(run: Run, graph: Graph, services: Services, control: RunControl | None) -> str:

@@ -1,4 +1,4 @@
-"""A clip maker: claims clips and renders them until it is stopped.
+"""A maker: claims work of every kind, clips and what they need, and does it until it is stopped.
 
 Imports neither LangGraph nor a planner: a process that only makes clips starts without them.
 """
@@ -8,32 +8,30 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from audiostory_core.engines.offered import card_of
+from audiostory_core.errors import LanguageModelAway
 from graph.racing import all_of, first_of
+from graph.resting import Resting
 from nodes.context import bind
-from nodes.jobs.clip import make_clips
+from nodes.jobs.kinds import JOBS
 from nodes.patience import patiently
 from nodes.services import Services
-from storage import clips, events, runs
-from storage.clips import Near
+from storage import engine_offers, events, runs, work
 from storage.errors import StoreUnusable
-from storage.models import Clip
+from storage.models import Work, WorkKind
+from storage.work import Near
 from storage.worker_lock import WorkerLock
 
 LOOK_S = 5.0  # the longest between two looks for work; what is committed is seen at once
 RETRY_S = 1.0  # before a database that is away is asked again
 LONGEST_RETRY_S = 60.0  # between two looks whether a full disk has room, or a server is back
-CLIP_LEASE_S = 120.0
+WORK_LEASE_S = 120.0
 DEAD_S = 10.0  # between two looks for workers that are gone
-UNUSABLE = "store.unusable"
-PROGRESS = (
-    "plan.ready",
-    "clip.queued",
-    "clip.finished",
-    "mix.ready",
-)  # an outage after these is a new event
+UNUSABLE, WAITING = "store.unusable", "llm.waiting"
 
 log = logging.getLogger(__name__)
 
@@ -58,15 +56,18 @@ class Duty:
 
 @dataclass
 class ClipMaker:
-    """Claims clips and makes them.
+    """Claims clips and conditions, and makes them: a loop for each kind of work.
+
+    What needs a language model that does not answer is tried again after `retry_s`, doubled each
+    time, to a minute at most.
 
     Args:
-        services: what clip jobs work with.
+        services: what jobs work with.
         presence: sign of life; its owner name is what claims carry.
         batch: clips handed to an engine at once.
         story_id: work for this story only; a store that does not mend by itself then ends the
             work, because the author is at the terminal.
-        engines: make clips of these engines only; empty: of all.
+        engines: do the work of these engines only; empty: of all.
         retry_s: before a full disk is looked at again; doubled each time, to a minute at most.
         drain_s: on stopping, clips that take longer are given back.
         share: of the story's clips, where it begins; it goes on from clip to clip, for neighbors
@@ -83,6 +84,11 @@ class ClipMaker:
     share: float | None = None
     _tag: int | None = None  # start tag of the clip claimed last
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _resting: Resting[tuple[WorkKind, str]] = field(init=False)  # work, by what it needs
+
+    def __post_init__(self) -> None:
+        """Begin rested."""
+        self._resting = Resting(self.retry_s)
 
     async def work(self) -> None:
         """Work until `stop`.
@@ -96,6 +102,7 @@ class ClipMaker:
         database = self.services.database
         await database.wait_for_change(database.changes(), 0.0)  # begins to hear of commits
         await self.take_over_dead()
+        await self._offer()
         is_blameless = False
         try:
             await all_of(*self._loops())
@@ -121,14 +128,41 @@ class ClipMaker:
                 self.presence.forget(owner)
 
     def _loops(self) -> list[Coroutine[None, None, None]]:
-        return [self._loop(Duty(self._make_batch, clips.give_up)), self._watch_the_dead()]
+        return [*(self._loop(self._duty(kind)) for kind in JOBS), self._watch_the_dead()]
+
+    def _duty(self, kind: WorkKind) -> Duty:
+        return Duty(
+            partial(self._do_some, kind),
+            partial(work.give_up, kind=kind),
+            lambda: self._resting.until_next_s(LOOK_S),
+        )
+
+    async def _offer(self) -> None:
+        """Write down which engines are here, for the processes that have none."""
+        news = []
+        for name in self._names():
+            capabilities = self.services.engines[name].capabilities
+            news.append((name, capabilities.revision, card_of(capabilities)))
+        async with self.services.database.read() as session:
+            news = [offer for offer in news if not await engine_offers.is_known(session, *offer)]
+        if not news:
+            return
+        async with self.services.database.write() as session:
+            are_new = [await engine_offers.offer(session, *offer) for offer in news]
+        if any(are_new):
+            async with self.services.database.write() as session:
+                await runs.wake_for_engine(session)
+
+    def _names(self) -> list[str]:
+        here = self.services.engines
+        return [name for name in here if name in (self.engines or here)]
 
     async def _leave(self, is_blameless: bool) -> None:
         owner, leaves_leases = self.presence.owner, True
         try:
             async with self.services.database.write() as session:
                 if is_blameless:
-                    await clips.give_up(session, owner)
+                    await work.give_up(session, owner)
                     await runs.give_up(session, owner)
                 else:
                     await runs.release_owner(session, [owner])
@@ -190,47 +224,60 @@ class ClipMaker:
         async with self.services.database.write() as session:
             for story_id in await give_up(session, self.presence.owner):
                 if problem is not None:
-                    await events.append_once(session, story_id, kind, PROGRESS, problem=problem)
+                    await events.append_once(
+                        session, story_id, kind, events.PROGRESS, problem=problem
+                    )
 
     async def _rest(self, wait_s: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), wait_s)
 
-    async def _make_batch(self) -> bool:
-        claimed = await self._claim_batch()
+    async def _do_some(self, kind: WorkKind) -> bool:
+        claimed = await self._claim(kind)
         if not claimed:
             return False
-        self._tag = claimed[-1].start_tag
-        with bind(clip=claimed[0].key):
-            log.info("making %d clip(s) with %s", len(claimed), claimed[0].engine)
-            await first_of(make_clips(claimed, self.services), self._keep_leases(claimed))
+        if JOBS[kind].is_batched:
+            self._tag = claimed[-1].start_tag
+        with bind(**{kind: claimed[0].key}):
+            log.info("making %d %s(s) with %s", len(claimed), kind, claimed[0].needs)
+            try:
+                await first_of(JOBS[kind].do(claimed, self.services), self._keep_leases(claimed))
+            except LanguageModelAway as error:
+                log.warning("%s", error)
+                self._resting.let_rest((kind, claimed[0].needs))
+                await self._give_up(partial(work.give_up, kind=kind), str(error), WAITING)
+            else:
+                self._resting.reset()
         return True
 
-    async def _claim_batch(self) -> list[Clip]:
-        engines = list(self.engines or self.services.engines)
+    async def _claim(self, kind: WorkKind) -> list[Work]:
+        resting = self._resting.keys()
+        needs = [name for name in self._names() if (kind, name) not in resting]
         async with self.services.database.read() as session:
-            if not await clips.has_claimable(session, engines, self.story_id):
+            if not await work.has_claimable(session, kind, needs, self.story_id):
                 return []
+        is_batched = JOBS[kind].is_batched
+        near = None if self.share is None or not is_batched else Near(self._tag, self.share)
         async with self.services.database.write() as session:
-            return await clips.claim(
+            return await work.claim(
                 session,
                 self.presence.owner,
-                CLIP_LEASE_S,
-                engines,
-                self.batch,
+                WORK_LEASE_S,
+                kind,
+                needs,
+                self.batch if is_batched else 1,
                 self.story_id,
-                None if self.share is None else Near(self._tag, self.share),
+                near,
             )
 
-    async def _keep_leases(self, claimed: list[Clip]) -> None:
-        keys = [clip.key for clip in claimed]
+    async def _keep_leases(self, claimed: list[Work]) -> None:
         while True:
-            await asyncio.sleep(CLIP_LEASE_S / 3)
-            await patiently(lambda: self._renew(keys), self.services)
+            await asyncio.sleep(WORK_LEASE_S / 3)
+            await patiently(lambda: self._renew(claimed), self.services)
 
-    async def _renew(self, keys: list[str]) -> None:
+    async def _renew(self, claimed: list[Work]) -> None:
         async with self.services.database.write() as session:
-            await clips.renew(session, keys, self.presence.owner, CLIP_LEASE_S)
+            await work.renew(session, claimed, WORK_LEASE_S)
 
     async def _watch_the_dead(self) -> None:
         while not self._stopping.is_set():

@@ -19,10 +19,12 @@ def next_step(following: str, park: str = "") -> Edge:
     return route
 
 
-def next_sub_event(same: str, following: str) -> Edge:
-    """Take the step again until every sub-event has had its turn."""
+def next_sub_event(same: str, park: str, following: str) -> Edge:
+    """Take the step again until every sub-event has had its turn, and park where it must wait."""
 
     def route(state: StoryState) -> str:
+        if state["waits_for"]:
+            return park
         return same if state["cursor"] < state["scenes"] else following
 
     return route

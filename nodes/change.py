@@ -19,14 +19,23 @@ from audiostory_core.story.resolving import resolve
 from audiostory_core.story.stored import scene_from_row
 from nodes.clip_request import has_tail, key_of, seed_of, with_seed
 from nodes.errors import RunStopped
+from nodes.offers import Offers, list_offers, need
 from nodes.planning import event_notifier, make_plan, planner_of, scene_limits
 from nodes.rows import MAX_REROLLS, derive_seed, new_revision, scene_columns
 from nodes.services import LoadedRevision, Services
 from nodes.state import StateUpdate, StoryState
 from nodes.waits import turn_to
-from storage import clips, events, revisions, runs, stories, takes
+from storage import clips, events, revisions, runs, stories, takes, work
 from storage.errors import NotFound
-from storage.models import ClipState, Json, Run, SceneVersion, Story, TakeOrigin
+from storage.models import (
+    Json,
+    Run,
+    SceneVersion,
+    Story,
+    TakeOrigin,
+    WorkKind,
+    WorkState,
+)
 from storage.revisions import NewRevision, Scene
 
 KEPT = ("engine", "cast", "condition_id", "clip_key", "rerolls", "is_judged", "flags")
@@ -76,7 +85,8 @@ async def _replan(story: Story, run: Run, rejection: Remark, services: Services)
         revision = await revisions.get(session, run.revision_id or 0)
     remarks = [*revision.plan.get("remarks", []), rejection.remark]
     notify = event_notifier(run, services)
-    planned = await asyncio.to_thread(make_plan, story, services, remarks, notify)
+    offers = await list_offers(services)
+    planned = await asyncio.to_thread(make_plan, story, services, offers, remarks, notify)
     return new_revision(planned, story, remarks)
 
 
@@ -84,9 +94,10 @@ async def _edit(story: Story, run: Run, edits: Edits, services: Services) -> New
     planned = await services.planned(run.revision_id or 0)
     async with services.database.read() as session:
         engines = await revisions.list_engines(session, planned.scene_ids)
-    limits = scene_limits(story, services, engines)
+    offers = await list_offers(services)
+    limits = scene_limits(story, offers, engines)
     drafts = await asyncio.to_thread(_draft, story, planned, edits, limits, services)
-    _check_engines(drafts, services)
+    _check_engines(drafts, offers)
     reasons = [line.reason for line in preview(planned.plan, drafts, follow=edits.follow)]
     changed = [
         place
@@ -110,7 +121,7 @@ async def _edit(story: Story, run: Run, edits: Edits, services: Services) -> New
     return NewRevision(
         language=revision.language,
         samples=sum(draft.event.samples for draft in drafts),
-        plan=revision.plan | {"notes": _notes(story, planned, drafts, changed, services)},
+        plan=revision.plan | {"notes": _notes(story, planned, drafts, changed, offers)},
         scenes=scenes,
         summary=summary_of(edits),
         ordinals=born,
@@ -122,7 +133,7 @@ def _notes(
     planned: LoadedRevision,
     drafts: Sequence[Draft],
     changed: Sequence[int],
-    services: Services,
+    offers: Offers,
 ) -> list[str]:
     """Return the plan's notes with those on scenes whose layers the author has changed."""
     events = planned.plan.sub_events
@@ -134,15 +145,15 @@ def _notes(
     }
     cast = [*planned.plan.cast, *(member for draft in drafts for member in draft.cast or ())]
     more = (
-        *notes_on_lines(reworded, cast, services.engine(story.engine).capabilities),
+        *notes_on_lines(reworded, cast, need(offers, story.engine)),
         *notes_on_shapes([draft.event for draft in drafts]),
     )
     return list(dict.fromkeys((*planned.plan.notes, *more)))
 
 
-def _check_engines(drafts: Sequence[Draft], services: Services) -> None:
+def _check_engines(drafts: Sequence[Draft], offers: Offers) -> None:
     for number, draft in enumerate(drafts, 1):
-        if draft.engine is not None and draft.engine not in services.engines:
+        if draft.engine is not None and draft.engine not in offers:
             raise BadInput(
                 f"sub_events.{number}.engine",
                 draft.engine,
@@ -207,8 +218,9 @@ async def _choose(run: Run, choice: ChooseTake, services: Services) -> NewRevisi
         clip = (await clips.list_by_key(session, [take.clip_key]))[take.clip_key]
         reached = _reached(planned, index, version)
         before = await _list_before(session, planned, list(reached.values()))
-    if clip.state != ClipState.FINISHED:
-        raise BadInput("take", choice.take, f"is {clip.state}", "Choose one that is finished.")
+        queued = (await work.list_by_key(session, WorkKind.CLIP, [clip.key]))[clip.key]
+    if queued.state != WorkState.FINISHED:
+        raise BadInput("take", choice.take, f"is {queued.state}", "Choose one that is finished.")
     worded = {name: getattr(version, name) for name in WORDING}
     scene = worded | {"sub_event_id": current.sub_event_id, "seed": seed_of(clip.request)}
     if has_tail(clip.request) == (index < len(planned.scene_ids) - 1):
@@ -253,9 +265,9 @@ async def _queue_takes(run: Run, order: MoreTakes, services: Services) -> None:
             if await takes.find_by_clip(session, scene.sub_event_id, key) is not None:
                 continue
             queued += 1
-            clip = await clips.want(session, run, key, current.engine, request)
+            wanted = await clips.want(session, run, key, current.engine, request)
             take = await takes.add(session, scene, key, TakeOrigin.REQUESTED)
-            kind = "clip.finished" if clip.state == ClipState.FINISHED else "clip.queued"
+            kind = "clip.finished" if wanted.state == WorkState.FINISHED else "clip.queued"
             await events.append(
                 session,
                 run.story_id,

@@ -17,7 +17,6 @@ def describe(
     planned: LoadedRevision,
     index: int,
     scene: SceneVersion,
-    condition_id: str,
     capabilities: Capabilities,
 ) -> str:
     """Return everything the engine will read of sub-event `index`, as canonical JSON.
@@ -50,7 +49,7 @@ def describe(
                 name: planned.parameters.get(name, default)
                 for name, default in capabilities.parameters.items()
             },
-            "condition": condition_id,
+            "condition": scene.condition_id,
         }
         | ({} if planned.plan.version == 1 else {"version": planned.plan.version})
     )

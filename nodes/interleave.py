@@ -1,146 +1,156 @@
-"""interleave: in order, each sub-event's condition is made from what came before, then stored.
+"""interleave: in order, each sub-event's condition is made from what came before; then its clip.
 
-A turn takes as many sub-events as are conditioned within a moment. Their conditions, the clips'
-keys and the queued clips are one transaction, so that workers may start on the first scenes while
-later ones are still being conditioned. Scenes whose clips are made, as most are when one is
-revised, are passed over at once.
+The conditions are made by workers, a window of sub-events at a time; see nodes/jobs/condition.py.
+A turn queues the clips of those that have theirs, and the next windows, in one transaction: so
+workers are at the first clips while later sub-events are still being conditioned. Scenes whose
+clips are made, as most are when one is revised, are passed over at once.
 """
 
-import asyncio
-import time
 from collections.abc import Mapping, Sequence
-from itertools import groupby, takewhile
+from itertools import takewhile
 
-from audiostory_core.engines.protocol import Condition
-from nodes.clip_request import describe, key_of
-from nodes.errors import RunStopped
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from nodes.clip_request import canonical, describe, key_of
+from nodes.errors import EngineAway, RunStopped, StepFailed
+from nodes.offers import Offers, list_offers, need
 from nodes.services import LoadedRevision, Services
 from nodes.state import StateUpdate, StoryState
-from nodes.waits import is_changed
-from storage import clips, events, revisions, runs, takes
-from storage.clips import Wanted
-from storage.models import ClipState, RunState, SceneVersion, TakeOrigin
+from nodes.waits import is_changed, wait_for
+from storage import clips, events, revisions, runs, takes, work
+from storage.models import Run, RunState, SceneVersion, TakeOrigin, Wait, WorkKind, WorkState
+from storage.revisions import Unmade
+from storage.work import Wanted
 
-MAX_A_TURN = 36  # sub-events, three windows of a language model
-TURN_S = 0.25  # no further part is begun after so long; a language model reads one a turn
+MAX_A_TURN = 120  # clips: what one transaction may queue
+MAX_A_WINDOW = 500  # sub-events; the job makes as many of them as take a moment
 
 
 async def interleave(state: StoryState, services: Services) -> StateUpdate:
-    """Condition the next sub-events whose clips are not made, and queue them; keep what is stored."""
+    """Queue the clips of the next sub-events, as far as they are conditioned, and wait for the rest."""
     planned = await services.planned(state["revision_id"])
     cursor = state["cursor"]
-    done: StateUpdate = {"cursor": len(planned.scene_ids)}
+    done: StateUpdate = {"cursor": len(planned.scene_ids), "waits_for": ""}
     async with services.database.read() as session:
         run = await runs.get(session, state["run_id"])
         if is_changed(state, run):  # synthesize goes back for the change
             return done
-        ahead = planned.scene_ids[cursor : cursor + MAX_A_TURN]
-        unmade = await revisions.list_unmade(session, ahead, MAX_A_TURN)
-        if not unmade:
-            ahead = planned.scene_ids[cursor:]
-            unmade = await revisions.list_unmade(session, ahead, MAX_A_TURN)
-        if not unmade:
-            return done
-        places = [cursor + place for place in unmade]
-        near = range(max(places[0] - 1, 0), min(places[-1] + 2, len(planned.scene_ids)))
-        needed = [at for at in near if {at - 1, at, at + 1} & set(places)]
-        stored = await revisions.list_conditions(
-            session, [planned.scene_ids[place] for place in needed]
-        )
-    scenes = {place: stored[planned.scene_ids[place]] for place in needed}
-    engines = {place: scene.engine or planned.engine for place, scene in scenes.items()}
-    known = {
-        place: Condition(scene.data) for place, scene in scenes.items() if scene.data is not None
-    }
-    made = await asyncio.to_thread(_condition, planned, places, engines, known, services)
-    files = await asyncio.to_thread(_keep_tensors, made, services)
-    if await _queue(state, planned, made, files, services):
-        return {"cursor": max(made) + 1}
-    return done
+        most = MAX_A_TURN + MAX_A_WINDOW
+        unmade = await revisions.list_unmade(session, planned.scene_ids[cursor:], most)
+    if not unmade:
+        return done
+    ready = [cursor + scene.place for scene in takewhile(is_conditioned, unmade)]
+    queued = ready[:MAX_A_TURN]
+    lacking = unmade[len(ready) :] if queued == ready else ()
+    windows = _windows(lacking, cursor, planned)
+    offers = await list_offers(services)
+    offered = {name: places for name, places in windows.items() if name in offers}
+    if not await _queue(state, planned, queued, offered, offers, services):
+        return done
+    if windows and not offered:
+        raise EngineAway(next(iter(windows)))
+    passed = cursor + unmade[len(queued)].place if len(queued) < len(unmade) else queued[-1] + 1
+    return {"cursor": passed, **wait_for(Wait.CONDITIONS if windows else None)}
 
 
-def _condition(
-    planned: LoadedRevision,
-    places: Sequence[int],
-    engines: Mapping[int, str],
-    known: Mapping[int, Condition],
-    services: Services,
-) -> dict[int, Condition]:
-    """Return the conditions of the first of the sub-events, by place, at least of one."""
-    conditions = dict(known)
-    started = time.monotonic()
-    passed: list[int] = []  # places whose conditions are there
-    for name, group in groupby(places, key=engines.__getitem__):
-        of_engine = list(group)
-        lacking = [place for place in of_engine if place not in conditions]
-        own = {place: made for place, made in conditions.items() if engines[place] == name}
-        for part in (
-            services.engine(name).interleave(planned.heard, lacking, own) if lacking else ()
-        ):
-            conditions |= part
-            if time.monotonic() - started > TURN_S:
-                break
-        passed += takewhile(conditions.__contains__, of_engine)
-        if of_engine[-1] not in conditions or time.monotonic() - started > TURN_S:
-            break
-    return {place: conditions[place] for place in passed}
+def is_conditioned(scene: Unmade) -> bool:
+    """Tell whether a scene's clip may be queued."""
+    return scene.condition_id is not None
 
 
-def _keep_tensors(made: Mapping[int, Condition], services: Services) -> dict[str, str]:
-    """Write the tensors of new conditions; return their content names by condition."""
-    return {
-        condition.id: services.audio.add(".safetensors", condition.tensors)
-        for condition in made.values()
-        if condition.tensors is not None
-    }
+def _windows(
+    unmade: Sequence[Unmade], cursor: int, planned: LoadedRevision
+) -> dict[str, list[int]]:
+    """Return the places that are to be conditioned next, by engine.
+
+    They follow from what is stored alone: taken twice, the step wants the same work.
+    """
+    windows: dict[str, list[int]] = {}
+    lacking = [scene for scene in unmade if not is_conditioned(scene)]
+    for scene in lacking[:MAX_A_WINDOW]:
+        windows.setdefault(scene.engine or planned.engine, []).append(cursor + scene.place)
+    return windows
 
 
 async def _queue(
     state: StoryState,
     planned: LoadedRevision,
-    made: Mapping[int, Condition],
-    files: Mapping[str, str],
+    ready: Sequence[int],
+    windows: Mapping[str, Sequence[int]],
+    offers: Offers,
     services: Services,
 ) -> bool:
-    """Queue the clips of scenes; False if the author wants something else meanwhile."""
+    """Queue clips and conditions; False if the author wants something else meanwhile."""
     async with services.database.write() as session:
         run = await runs.get(session, state["run_id"])
         if run.state != RunState.RUNNING:
             raise RunStopped
         if is_changed(state, run):
             return False
-        ids = [planned.scene_ids[place] for place in made]
-        scenes = await revisions.list_scenes_by_id(session, ids)
-        queued = [scene.clip_key for scene in scenes if scene.clip_key is not None]
-        before = await clips.list_by_key(session, queued)
-        data = {condition.id: condition.data for condition in made.values()}
-        await revisions.add_conditions(session, data, files)
-        wanted: list[Wanted] = []
-        fresh: list[tuple[SceneVersion, str]] = []
-        for (place, condition), scene in zip(made.items(), scenes, strict=True):
-            if scene.clip_key is not None:
-                clip = before[scene.clip_key]
-                wanted.append(Wanted(clip.key, clip.engine, clip.request))
-                continue
-            scene.condition_id = scene.condition_id or condition.id
-            name = scene.engine or planned.engine
-            capabilities = services.engine(name).capabilities
-            request = describe(planned, place, scene, scene.condition_id, capabilities)
-            scene.clip_key = key_of(request)
-            wanted.append(Wanted(scene.clip_key, name, request))
-            fresh.append((scene, scene.clip_key))
-        await session.flush()
-        queued_clips = await clips.want_all(session, run, wanted)
-        if fresh:
-            taken = await takes.add_all(session, fresh, TakeOrigin.MADE)
-            happened = [
-                (
-                    "clip.finished"
-                    if queued_clips[key].state == ClipState.FINISHED
-                    else "clip.queued",
-                    {"scene": scene.sub_event_id, "take": taken[scene.id].number, "clip": key},
-                )
-                for scene, key in fresh
-            ]
-            await events.append_all(session, state["story_id"], happened)
+        await _want_windows(session, run, planned, windows)
+        await _want_clips(session, run, planned, ready, offers)
         return True
+
+
+async def _want_windows(
+    session: AsyncSession,
+    run: Run,
+    planned: LoadedRevision,
+    windows: Mapping[str, Sequence[int]],
+) -> None:
+    """Queue the conditioning of sub-events.
+
+    Raises:
+        StepFailed: if it was attempted in vain.
+    """
+    wanted = []
+    for name, places in windows.items():
+        request = canonical(
+            {"story": run.story_id, "revision": planned.revision_id, "places": places}
+        )
+        wanted.append(Wanted(key_of(request), name, request))
+    if not wanted:
+        return
+    for window in (await work.want_all(session, run, WorkKind.CONDITION, wanted)).values():
+        if window.state == WorkState.FAILED:
+            raise StepFailed(window.error or "", is_bad_input=window.is_bad_input)
+
+
+async def _want_clips(
+    session: AsyncSession,
+    run: Run,
+    planned: LoadedRevision,
+    places: Sequence[int],
+    offers: Offers,
+) -> None:
+    if not places:
+        return
+    ids = [planned.scene_ids[place] for place in places]
+    scenes = await revisions.list_scenes_by_id(session, ids)
+    queued = [scene.clip_key for scene in scenes if scene.clip_key is not None]
+    before = await clips.list_by_key(session, queued)
+    wanted: list[Wanted] = []
+    fresh: list[tuple[SceneVersion, str]] = []
+    for place, scene in zip(places, scenes, strict=True):
+        if scene.clip_key is not None:
+            clip = before[scene.clip_key]
+            wanted.append(Wanted(clip.key, clip.engine, clip.request))
+            continue
+        name = scene.engine or planned.engine
+        request = describe(planned, place, scene, need(offers, name))
+        scene.clip_key = key_of(request)
+        wanted.append(Wanted(scene.clip_key, name, request))
+        fresh.append((scene, scene.clip_key))
+    await session.flush()
+    queue = await clips.want_all(session, run, wanted)
+    if not fresh:
+        return
+    taken = await takes.add_all(session, fresh, TakeOrigin.MADE)
+    happened = [
+        (
+            "clip.finished" if queue[key].state == WorkState.FINISHED else "clip.queued",
+            {"scene": scene.sub_event_id, "take": taken[scene.id].number, "clip": key},
+        )
+        for scene, key in fresh
+    ]
+    await events.append_all(session, run.story_id, happened)

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+from nodes.offers import list_offers
 from nodes.planning import event_notifier, make_plan
 from nodes.rows import new_revision
 from nodes.services import Services
@@ -18,7 +19,8 @@ async def plan(state: StoryState, services: Services) -> StateUpdate:
         run = await runs.get(session, state["run_id"])
     if run.revision_id is None:
         notify = event_notifier(run, services)
-        planned = await asyncio.to_thread(make_plan, story, services, on_sub_event=notify)
+        offers = await list_offers(services)
+        planned = await asyncio.to_thread(make_plan, story, services, offers, on_sub_event=notify)
         content = await asyncio.to_thread(new_revision, planned, story)
         scenes = await revisions.store_scenes(services.database, story.id, content.scenes)
         async with services.database.write() as session:

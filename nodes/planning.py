@@ -10,6 +10,7 @@ from audiostory_core.planners.protocol import Brief, OnSubEvent, Planner
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan, SubEvent, check_count
 from nodes.errors import StepFailed
+from nodes.offers import Offers, need
 from nodes.services import Services
 from storage import events
 from storage.models import Run, Story
@@ -38,6 +39,7 @@ def event_notifier(run: Run, services: Services) -> OnSubEvent:
 def make_plan(
     story: Story,
     services: Services,
+    offers: Offers,
     remarks: Sequence[str] = (),
     on_sub_event: OnSubEvent | None = None,
 ) -> StoryPlan:
@@ -45,7 +47,8 @@ def make_plan(
 
     Args:
         story: to be planned.
-        services: the planners, and the engine whose limits the plan keeps to.
+        services: the planners.
+        offers: has the engine whose limits the plan keeps to.
         remarks: why the author rejected earlier plans, oldest first; their own plan too.
         on_sub_event: called with what a planner writes, while it does.
 
@@ -53,9 +56,10 @@ def make_plan(
         BadInput: if the instruction cannot be planned, a given plan or its language does not fit
             the engine, or the plan has more scenes than one may have.
         StepFailed: if the planner is not usable here.
+        EngineAway: if the engine is nowhere.
     """
-    capabilities = services.engine(story.engine).capabilities
-    longest_s = longest_scene_s(story, services)
+    capabilities = need(offers, story.engine)
+    longest_s = longest_scene_s(story, offers)
     if story.given_plan is not None and not remarks:
         brought = StoryPlan.model_validate(story.given_plan)
         check_count(brought.sub_events, services.max_scenes)
@@ -93,26 +97,25 @@ def planner_of(story: Story, services: Services) -> Planner:
     return services.planners[story.planner]
 
 
-def scene_limits(story: Story, services: Services, engines: Sequence[str | None]) -> SceneLimits:
+def scene_limits(story: Story, offers: Offers, engines: Sequence[str | None]) -> SceneLimits:
     """Return how long scenes may be, their tails excluded, by the engine that makes each.
 
     Args:
         story: whose engine makes the scenes that name none.
-        services: the engines that are usable here.
+        offers: the engines that there are.
         engines: of the scenes of the plan, in order; None: the story's.
     """
     by_engine = {
-        name: engine.capabilities.longest_clip_s - story.tail_s
-        for name, engine in services.engines.items()
+        name: capabilities.longest_clip_s - story.tail_s for name, capabilities in offers.items()
     }
     return SceneLimits(
-        story_s=longest_scene_s(story, services), by_engine=by_engine, engines=tuple(engines)
+        story_s=longest_scene_s(story, offers), by_engine=by_engine, engines=tuple(engines)
     )
 
 
-def longest_scene_s(story: Story, services: Services) -> float:
+def longest_scene_s(story: Story, offers: Offers) -> float:
     """Return the longest scene that the story's engine makes at once, its tail excluded."""
-    return services.engine(story.engine).capabilities.longest_clip_s - story.tail_s
+    return need(offers, story.engine).longest_clip_s - story.tail_s
 
 
 def check_lengths(sub_events: Sequence[SubEvent], longest_s: float, engine: str) -> None:

@@ -1,4 +1,4 @@
-"""What steps and clip jobs work with; built once by the composition root and passed down."""
+"""What steps and jobs work with; built once by the composition root and passed down."""
 
 import time
 from collections.abc import Mapping
@@ -11,7 +11,6 @@ from audiostory_core.planners.protocol import Planner
 from audiostory_core.story.plan import StoryPlan, SubEvent, samples_of
 from audiostory_core.story.spans import spread
 from audiostory_core.story.stored import plan_of, scene_from_row
-from nodes.errors import StepFailed
 from storage import revisions, stories
 from storage.audio_files import AudioFiles
 from storage.database import Database
@@ -39,13 +38,21 @@ class LoadedRevision:
 
 @dataclass
 class Services:
-    """The store, the engines and the planners."""
+    """The store, the engines and the planners.
+
+    Args:
+        database: where the rows are.
+        audio: where the files are.
+        engines: that this process can run, for jobs; steps need none, see offers.py.
+        planners: that it can ask.
+        max_scenes: of a plan that is made or brought along.
+    """
 
     database: Database
     audio: AudioFiles
     engines: Mapping[str, Engine]
     planners: Mapping[str, Planner]
-    max_scenes: int = 10_000  # of a plan that is made or brought along
+    max_scenes: int = 10_000
     _stop_by: float | None = None  # of the monotonic clock
     _recent: dict[int, LoadedRevision] = field(default_factory=dict)
 
@@ -91,13 +98,3 @@ class Services:
                 parameters=story.parameters,
             )
         return self._recent[revision_id]
-
-    def engine(self, name: str) -> Engine:
-        """Return an engine this process can run.
-
-        Raises:
-            StepFailed: if it is not installed here.
-        """
-        if name not in self.engines:
-            raise StepFailed(f"The engine {name!r} is not usable here; see `audiostory doctor`.")
-        return self.engines[name]

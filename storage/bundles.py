@@ -10,15 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import delete, inspect, select, update
+from sqlalchemy import inspect, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import events, ownership, runs, stories
+from storage import events, ownership, stories, work
 from storage.models import (
     ACTIVE,
     Clip,
-    ClipState,
-    ClipWant,
     Condition,
     Event,
     Json,
@@ -32,6 +30,9 @@ from storage.models import (
     SubEvent,
     Table,
     Take,
+    Work,
+    WorkKind,
+    WorkState,
 )
 from storage.upsert import in_parts, insert_new, list_by
 
@@ -50,7 +51,6 @@ TABLES: Final[dict[str, type[Table]]] = {
 }
 LEFT_OUT: Final[dict[str, frozenset[str]]] = {
     "story": frozenset({"owner_key", "branched_from", "idempotency_key", "request_digest"}),
-    "clip": frozenset({"owner", "attempt", "expires_at", "priority", "start_tag", "progress"}),
     "condition": frozenset({"data"}),
     "run": frozenset(
         {
@@ -65,7 +65,8 @@ LEFT_OUT: Final[dict[str, frozenset[str]]] = {
         }
     ),
 }
-SETTLED = (ClipState.FINISHED, ClipState.FAILED)
+OF_WORK: Final = ("state", "queued_at", "error")  # columns that a clip's row has from its work
+SETTLED = (WorkState.FINISHED, WorkState.FAILED)
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ async def gather(session: AsyncSession, story_id: str) -> StoryRows:
     takes.sort(key=lambda take: take.id)
     clips = await list_by(session, Clip, Clip.key, await ownership.list_clips(session, story_id))
     clips.sort(key=lambda clip: clip.key)
+    queued = await work.list_by_key(session, WorkKind.CLIP, [clip.key for clip in clips])
     revisions = await _list_of(session, Revision, story_id)
     mixes = await list_by(session, Mix, Mix.revision_id, [revision.id for revision in revisions])
     mixes.sort(key=lambda mix: mix.revision_id)
@@ -118,10 +120,13 @@ async def gather(session: AsyncSession, story_id: str) -> StoryRows:
         "run": await _list_of(session, Run, story_id),
         "event": await _list_of(session, Event, story_id),
     }
-    files = {clip.file for clip in clips if clip.state == ClipState.FINISHED}
+    files = {clip.file for clip in clips}
     files |= {segment.file for segment in segments} | {condition.file for condition in large}
+    rows = {name: [_plain(name, row) for row in rows] for name, rows in by_table.items()}
+    for clip in rows["clip"]:
+        clip |= {name: getattr(queued[clip["key"]], name) for name in OF_WORK}
     return StoryRows(
-        {name: [_plain(name, row) for row in rows] for name, rows in by_table.items()},
+        rows,
         tuple(sorted(conditions)),
         tuple(sorted(file for file in files if file is not None)),
     )
@@ -182,16 +187,18 @@ async def _put_clips(session: AsyncSession, clips: Sequence[Json]) -> None:
     """Store clips; one that this store has not made yet becomes finished, for the runs that wait."""
     adopted: list[str] = []
     for old in sorted(clips, key=lambda clip: str(clip["key"])):
-        values = old if old["state"] in SETTLED else old | {"state": ClipState.WITHDRAWN}
-        unmade = {"attempt": 0, "priority": 0, "start_tag": 0}
-        is_new = await insert_new(session, Clip, **(values | unmade))
-        if not is_new and old["state"] == ClipState.FINISHED:
+        is_made = old["state"] == WorkState.FINISHED
+        state = old["state"] if old["state"] in SETTLED else WorkState.WITHDRAWN
+        clip = {name: value for name, value in old.items() if name not in OF_WORK}
+        unmade = {} if is_made else {"file": None, "finished_at": None}
+        if await insert_new(session, Clip, **(clip | unmade)):
+            values = {name: old[name] for name in OF_WORK} | {"state": state}
+            named = {"key": old["key"], "kind": WorkKind.CLIP, "needs": old["engine"]}
+            idle = {"attempt": 0, "priority": 0, "start_tag": 0}
+            await insert_new(session, Work, **(named | values | idle))
+        elif is_made:
             adopted += await _adopt(session, old)
-    waiting: set[int] = set()
-    for some in in_parts(adopted):
-        wants = delete(ClipWant).where(ClipWant.clip_key.in_(some)).returning(ClipWant.run_id)
-        waiting.update(await session.scalars(wants))
-    await runs.wake_waiting(session, sorted(waiting))
+    await work.settle(session, WorkKind.CLIP, adopted)
     for key in adopted:
         for story_id, sub_event_id in await ownership.list_listening_stories(session, key):
             await events.append(session, story_id, "clip.finished", scene=sub_event_id, clip=key)
@@ -202,14 +209,22 @@ async def _adopt(session: AsyncSession, old: Json) -> Sequence[str]:
         name: old[name] for name in ("file", "measures", "engine_report", "render_s", "finished_at")
     }
     idle = {"owner": None, "expires_at": None, "progress": None, "error": None}
+    is_its = (Work.key == old["key"], Work.kind == WorkKind.CLIP)
     updated = await session.scalars(
-        update(Clip)
-        .where(Clip.key == old["key"], Clip.state != ClipState.FINISHED)
-        .values(state=ClipState.FINISHED, **made, **idle)
-        .returning(Clip.key)
+        update(Work)
+        .where(*is_its, Work.state != WorkState.FINISHED)
+        .values(state=WorkState.FINISHED, **idle)
+        .returning(Work.key)
         .execution_options(synchronize_session=False)
     )
-    return updated.all()
+    keys = updated.all()
+    await session.execute(
+        update(Clip)
+        .where(Clip.key.in_(keys))
+        .values(**made)
+        .execution_options(synchronize_session=False)
+    )
+    return keys
 
 
 async def _put_scenes(

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from sqlalchemy import Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import runs
+from storage import work
 from storage.errors import Conflict, NotFound
 from storage.models import (
     ACTIVE,
-    Clip,
-    ClipWant,
     Delivery,
     Event,
     Mix,
@@ -25,8 +23,12 @@ from storage.models import (
     SubEvent,
     Take,
     Webhook,
+    Work,
+    WorkKind,
+    WorkWant,
 )
 from storage.upsert import in_parts
+from storage.work import WANTED
 
 
 async def delete_story(session: AsyncSession, story_id: str) -> None:
@@ -38,8 +40,9 @@ async def delete_story(session: AsyncSession, story_id: str) -> None:
     """
     wanted = await _lock(session, story_id)
     heirs = await _find_heirs(session, story_id)
-    await session.execute(delete(ClipWant).where(ClipWant.run_id.in_(_runs_of(story_id))))
-    await runs.withdraw_unwanted(session, wanted)
+    await session.execute(delete(WorkWant).where(WorkWant.run_id.in_(_runs_of(story_id))))
+    for kind, keys in wanted.items():
+        await work.withdraw_unwanted(session, kind, keys)
     await session.execute(delete(Run).where(Run.story_id == story_id))
     await _delete_revisions(session, story_id)
     await _hand_over(session, heirs)
@@ -49,16 +52,18 @@ async def delete_story(session: AsyncSession, story_id: str) -> None:
     await session.execute(delete(Story).where(Story.id == story_id))
 
 
-async def _lock(session: AsyncSession, story_id: str) -> list[str]:
-    """Lock what the story's workers would write, in their order; return the clips it waits for."""
+async def _lock(session: AsyncSession, story_id: str) -> dict[WorkKind, list[str]]:
+    """Lock what the story's workers would write, in their order; return the work it waits for."""
     waited_for = (
-        select(Clip.key)
-        .join(ClipWant, ClipWant.clip_key == Clip.key)
-        .where(ClipWant.run_id.in_(_runs_of(story_id)))
-        .order_by(Clip.key)
-        .with_for_update(of=Clip)
+        select(Work.kind, Work.key)
+        .join(WorkWant, WANTED)
+        .where(WorkWant.run_id.in_(_runs_of(story_id)))
+        .order_by(Work.key, Work.kind)
+        .with_for_update(of=Work)
     )
-    wanted = list(dict.fromkeys(await session.scalars(waited_for)))
+    wanted: dict[WorkKind, list[str]] = {kind: [] for kind in WorkKind}
+    for kind, key in dict.fromkeys((row[0], row[1]) for row in await session.execute(waited_for)):
+        wanted[WorkKind(kind)].append(key)
     its_runs = select(Run).where(Run.story_id == story_id).order_by(Run.id).with_for_update()
     latest = list(await session.scalars(its_runs))
     if await session.get(Story, story_id, with_for_update=True) is None:

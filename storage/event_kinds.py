@@ -10,6 +10,7 @@ EventKind = Literal[
     "clip.finished",
     "clip.queued",
     "clip.rerolled",
+    "engine.waiting",
     "llm.waiting",
     "mix.accepted",
     "mix.ready",

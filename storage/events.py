@@ -10,6 +10,8 @@ from storage import webhooks
 from storage.errors import NotFound
 from storage.models import Event, Story
 
+PROGRESS = ("plan.ready", "clip.queued", "clip.finished", "mix.ready")  # ends any outage
+
 
 async def append(session: AsyncSession, story_id: str, kind: str, **data: Any) -> int:
     """Append an event within the transaction that makes the change; return its number.

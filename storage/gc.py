@@ -17,11 +17,10 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.audio_files import AudioFiles
+from storage.clips import WORK
 from storage.database import Database
 from storage.models import (
     Clip,
-    ClipState,
-    ClipWant,
     Condition,
     Mix,
     Run,
@@ -29,12 +28,16 @@ from storage.models import (
     SceneVersion,
     SegmentRow,
     Take,
+    Work,
+    WorkKind,
+    WorkState,
     now_s,
 )
 from storage.ownership import condition_of
 from storage.upsert import in_parts
+from storage.work import WANTED
 
-AT_REST = (ClipState.WITHDRAWN, ClipState.FAILED, ClipState.FINISHED)
+AT_REST = (WorkState.WITHDRAWN, WorkState.FAILED, WorkState.FINISHED)
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ async def sweep(database: Database, audio: AudioFiles, exports: Path, min_age_s:
 
 
 async def _sweep_clips(database: Database, min_age_s: float) -> list[str]:
-    """Delete loose clips.
+    """Delete loose clips, and work on conditions that nobody waits for.
 
     They are locked first and looked at again in a statement of its own: on Postgres that one sees
     whoever named a clip until it was locked, and nobody can name it after.
@@ -105,15 +108,19 @@ async def _sweep_clips(database: Database, min_age_s: float) -> list[str]:
     gone: list[str] = []
     for some in in_parts(loose):
         async with database.write() as session:
-            locked = select(Clip.key).where(Clip.key.in_(some), _is_loose_clip(min_age_s))
-            keys = list(await session.scalars(locked.order_by(Clip.key).with_for_update()))
-            deleted = await session.scalars(
-                delete(Clip)
-                .where(Clip.key.in_(keys), _is_loose_clip(min_age_s))
-                .returning(Clip.key)
-                .execution_options(synchronize_session=False)
-            )
-            gone += sorted(deleted)
+            locked = select(Clip.key).join(Work, WORK).order_by(Clip.key).with_for_update()
+            is_loose = _is_loose_clip(min_age_s)
+            keys = list(await session.scalars(locked.where(Clip.key.in_(some), is_loose)))
+            again = select(Clip.key).join(Work, WORK).where(Clip.key.in_(keys), is_loose)
+            loose_now = sorted(await session.scalars(again))
+            is_of_them = and_(Work.kind == WorkKind.CLIP, Work.key.in_(loose_now))
+            await session.execute(delete(Work).where(is_of_them))
+            await session.execute(delete(Clip).where(Clip.key.in_(loose_now)))
+            gone += loose_now
+    async with database.write() as session:
+        await session.execute(
+            delete(Work).where(Work.kind == WorkKind.CONDITION, *_is_at_rest(min_age_s))
+        )
     return gone
 
 
@@ -172,19 +179,26 @@ async def _remove_files(
 
 
 def _is_loose_clip(min_age_s: float) -> ColumnElement[bool]:
-    since = func.coalesce(Clip.finished_at, Clip.queued_at)
+    """Match a clip, joined to its work, that is loose."""
     return and_(
-        Clip.state.in_(AT_REST),
-        since < now_s() - min_age_s,
-        Clip.queued_at < now_s() - min_age_s,
+        *_is_at_rest(min_age_s),
+        func.coalesce(Clip.finished_at, 0.0) < now_s() - min_age_s,
         ~exists().where(SceneVersion.clip_key == Clip.key),
         ~exists().where(Take.clip_key == Clip.key),
-        ~exists().where(ClipWant.clip_key == Clip.key),
+    )
+
+
+def _is_at_rest(min_age_s: float) -> tuple[ColumnElement[bool], ...]:
+    """Match work that nobody does and nobody waits for, and has not for a while."""
+    return (
+        Work.state.in_(AT_REST),
+        Work.queued_at < now_s() - min_age_s,
+        ~exists().where(WANTED),
     )
 
 
 async def _loose_clips(session: AsyncSession, min_age_s: float) -> list[str]:
-    loose = select(Clip.key).where(_is_loose_clip(min_age_s)).order_by(Clip.key)
+    loose = select(Clip.key).join(Work, WORK).where(_is_loose_clip(min_age_s)).order_by(Clip.key)
     return list(await session.scalars(loose))
 
 

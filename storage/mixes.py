@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import BigInteger, and_, cast, delete, select, true, update
+from sqlalchemy import BigInteger, cast, delete, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events
 from storage.models import (
     Clip,
-    ClipState,
-    ClipWant,
     Json,
     Mix,
     Revision,
@@ -19,6 +17,8 @@ from storage.models import (
     SceneVersion,
     SegmentRow,
     Story,
+    WorkKind,
+    WorkWant,
 )
 from storage.upsert import expand, in_parts, insert_new, list_by
 
@@ -51,12 +51,16 @@ async def list_waiting(session: AsyncSession, clip_key: str) -> list[tuple[list[
     """
     rows = await session.execute(
         select(Revision.scenes, SceneVersion.id, Story.tail_s)
-        .select_from(ClipWant)
-        .join(Run, Run.id == ClipWant.run_id)
+        .select_from(WorkWant)
+        .join(Run, Run.id == WorkWant.run_id)
         .join(Revision, Revision.id == Run.revision_id)
         .join(Story, Story.id == Run.story_id)
-        .join(SceneVersion, SceneVersion.clip_key == ClipWant.clip_key)
-        .where(ClipWant.clip_key == clip_key, SceneVersion.story_id == Run.story_id)
+        .join(SceneVersion, SceneVersion.clip_key == WorkWant.work_key)
+        .where(
+            WorkWant.work_key == clip_key,
+            WorkWant.work_kind == WorkKind.CLIP,
+            SceneVersion.story_id == Run.story_id,
+        )
     )
     return [(scenes, scene_id, tail_s) for scenes, scene_id, tail_s in rows]
 
@@ -65,10 +69,9 @@ async def list_heard(
     session: AsyncSession, scene_ids: Sequence[int]
 ) -> dict[int, tuple[int, str | None]]:
     """Return samples and clip file of a few scene versions, None where it is not made yet."""
-    is_heard = and_(Clip.key == SceneVersion.clip_key, Clip.state == ClipState.FINISHED)
     rows = await session.execute(
         select(SceneVersion.id, SceneVersion.samples, Clip.file)
-        .outerjoin(Clip, is_heard)
+        .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
         .where(SceneVersion.id.in_(scene_ids))
     )
     return {scene_id: (samples, file) for scene_id, samples, file in rows}

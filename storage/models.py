@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -63,12 +64,19 @@ class RunState(StrEnum):
 ACTIVE = (RunState.QUEUED, RunState.RUNNING, RunState.PARKED)
 
 
-class ClipState(StrEnum):
-    """Where a clip stands in the queue."""
+class WorkKind(StrEnum):
+    """What there is to do."""
+
+    CLIP = "clip"  # its key is the clip's, and its request is kept with the clip
+    CONDITION = "condition"  # of some scenes of a revision; its key is the sha256 of its request
+
+
+class WorkState(StrEnum):
+    """Where a piece of work stands in the queue."""
 
     QUEUED = "queued"
     CLAIMED = "claimed"  # a worker holds its lease
-    FINISHED = "finished"  # its file is complete and named by its content
+    FINISHED = "finished"  # a clip's file is complete; work on conditions is gone then
     FAILED = "failed"  # every attempt failed; the error is kept
     WITHDRAWN = "withdrawn"  # no run waits for it any more; queued again when one does
 
@@ -76,10 +84,19 @@ class ClipState(StrEnum):
 class Wait(StrEnum):
     """What a parked run waits for; the last three are its author's to settle."""
 
+    ENGINE = "engine"  # no worker has ever offered the one it needs
+    CONDITIONS = "conditions"
     CLIPS = "clips"
     PLAN_REVIEW = "plan review"
     MIX_REVIEW = "mix review"
     CLIP_REVIEW = "clip review"  # a clip failed in all its attempts; resumed, never approved
+
+
+FOR_WORK: dict[str | None, WorkKind] = {
+    Wait.CONDITIONS: WorkKind.CONDITION,
+    Wait.CLIPS: WorkKind.CLIP,
+}
+FOR_WORKERS = (Wait.ENGINE, *FOR_WORK)  # what its author need not settle
 
 
 class TakeOrigin(StrEnum):
@@ -98,8 +115,9 @@ class DeliveryState(StrEnum):
     GIVEN_UP = "given up"
 
 
-# Spelled out where clips are looked for: a bound value keeps SQLite from using the partial index.
-IS_OPEN_CLIP = text("state IN ('queued', 'claimed')")
+# Spelled out where work is looked for: a bound value keeps SQLite from using the partial index.
+IS_OPEN_WORK = text("work.state IN ('queued', 'claimed')")
+IS_OPEN = text("state IN ('queued', 'claimed')")  # the same, as an index has it
 
 
 class Table(DeclarativeBase):
@@ -273,47 +291,73 @@ class Condition(Table):
 
 
 class Clip(Table):
-    """A queued or finished sound, shared by all stories with exactly this request."""
+    """A sound that is to be made or was made, shared by all stories with exactly this request."""
 
     __tablename__ = "clip"
-    __table_args__ = (
-        Index(
-            "ix_clip_claimable",
-            "engine",
-            text("priority DESC"),
-            "start_tag",
-            "queued_at",
-            sqlite_where=IS_OPEN_CLIP,
-            postgresql_where=IS_OPEN_CLIP,
-        ),
-    )
 
     key: Mapped[str] = mapped_column(primary_key=True)  # sha256 of request
     engine: Mapped[str]
     request: Mapped[str]  # canonical JSON of everything the engine reads
-    state: Mapped[str]
+    render_s: Mapped[float | None]  # wall time of the attempt that made it, of its batch's share
+    finished_at: Mapped[float | None]
+    file: Mapped[str | None]  # content name in the audio folder; None: it is not made
+    measures: Mapped[Json | None]  # measured in the clip job
+    engine_report: Mapped[Json | None]  # matched, unmatched and warnings of the engine
+
+
+class Work(Table):
+    """Something that a worker must do; of a clip as long as there is the clip."""
+
+    __tablename__ = "work"
+    __table_args__ = (
+        Index(
+            "ix_work_claimable",
+            "kind",
+            "needs",
+            text("priority DESC"),
+            "start_tag",
+            "queued_at",
+            sqlite_where=IS_OPEN,
+            postgresql_where=IS_OPEN,
+        ),
+    )
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)  # a WorkKind
+    needs: Mapped[str]  # what a worker must have: the name of an engine
+    request: Mapped[str | None]  # canonical JSON; None: see WorkKind
+    state: Mapped[str]  # a WorkState
     owner: Mapped[str | None]
     attempt: Mapped[int]
     expires_at: Mapped[float | None]
     priority: Mapped[int]  # the highest of the stories that want it
-    start_tag: Mapped[int]  # its place among stories that share fairly, see clips.want_all
+    start_tag: Mapped[int]  # its place among stories that share fairly, see work.want_all
     queued_at: Mapped[float] = mapped_column(server_default=now_s())
     progress: Mapped[float | None]  # share of the attempt that is done, while it is claimed
-    render_s: Mapped[float | None]  # wall time of the attempt that made it, of its batch's share
-    finished_at: Mapped[float | None]
-    file: Mapped[str | None]  # content name in the audio folder
-    measures: Mapped[Json | None]  # measured in the clip job
-    engine_report: Mapped[Json | None]  # matched, unmatched and warnings of the engine
     error: Mapped[str | None]
+    is_bad_input: Mapped[bool] = mapped_column(server_default=false())  # the author can mend it
 
 
-class ClipWant(Table):
-    """A run that waits for a clip; gone once the clip is finished."""
+class WorkWant(Table):
+    """A run that waits for work; gone once the work is finished."""
 
-    __tablename__ = "clip_want"
+    __tablename__ = "work_want"
+    __table_args__ = (ForeignKeyConstraint(["work_key", "work_kind"], ["work.key", "work.kind"]),)
 
-    clip_key: Mapped[str] = mapped_column(ForeignKey("clip.key"), primary_key=True)
+    work_key: Mapped[str] = mapped_column(primary_key=True)
+    work_kind: Mapped[str] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True, index=True)
+
+
+class EngineOffer(Table):
+    """What the workers that can run an engine say of it, for those that cannot."""
+
+    __tablename__ = "engine_offer"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[str]  # of the worker that was started last
+    card: Mapped[Json]
+    seen_at: Mapped[float] = mapped_column(server_default=now_s())
 
 
 class Run(Table):
@@ -343,7 +387,7 @@ class Run(Table):
     owner: Mapped[str | None]
     attempt: Mapped[int]  # times a worker took it since it last parked or moved on
     priority: Mapped[int]  # the story's
-    start_tag: Mapped[int]  # of the clip it queued last
+    start_tag: Mapped[int]  # of the work it queued last
     queued_at: Mapped[float] = mapped_column(server_default=now_s())
     expires_at: Mapped[float | None]
     error: Mapped[str | None]

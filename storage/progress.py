@@ -27,11 +27,11 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import stories
+from storage.clips import WORK
 from storage.errors import NotFound
 from storage.models import (
     ACTIVE,
     Clip,
-    ClipState,
     Mix,
     Revision,
     Run,
@@ -39,6 +39,8 @@ from storage.models import (
     SceneVersion,
     Story,
     Take,
+    Work,
+    WorkState,
     now_s,
 )
 from storage.upsert import expand
@@ -145,10 +147,10 @@ async def measure(session: AsyncSession, story_id: str, before: Progress | None 
 
 
 async def _count(session: AsyncSession, story: Story) -> _Clips:
-    is_finished = Clip.state == ClipState.FINISHED
-    is_failed = Clip.state == ClipState.FAILED
-    is_working = and_(Clip.state == ClipState.CLAIMED, Clip.expires_at > now_s())
-    done = case((is_finished, 1.0), (is_working, func.coalesce(Clip.progress, 0.0)), else_=0.0)
+    is_finished = Work.state == WorkState.FINISHED
+    is_failed = Work.state == WorkState.FAILED
+    is_working = and_(Work.state == WorkState.CLAIMED, Work.expires_at > now_s())
+    done = case((is_finished, 1.0), (is_working, func.coalesce(Work.progress, 0.0)), else_=0.0)
     is_of_the_run = or_(Clip.key.is_(None), ~is_finished, _is_new(story))
     counted = await session.execute(
         _heard(session, story)
@@ -157,8 +159,8 @@ async def _count(session: AsyncSession, story: Story) -> _Clips:
             _count_of(is_finished).label("finished"),
             _count_of(is_failed).label("failed"),
             _count_of(is_working).label("working"),
-            func.count(distinct(case((is_working, Clip.owner)))).label("workers"),
-            _sum(case((is_working, Clip.progress))).label("progress"),
+            func.count(distinct(case((is_working, Work.owner)))).label("workers"),
+            _sum(case((is_working, Work.progress))).label("progress"),
             _sum(SceneVersion.samples).label("samples"),
             _sum(SceneVersion.samples * done).label("samples_done"),
             _sum(case((is_failed, SceneVersion.samples), else_=0)).label("samples_failed"),
@@ -177,6 +179,7 @@ def _heard(session: AsyncSession, story: Story) -> Select[int]:
         .join(listed, true())
         .join(SceneVersion, SceneVersion.id == cast(listed.c.value, BigInteger))
         .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
+        .outerjoin(Work, WORK)
         .outerjoin(
             Take,
             and_(
@@ -213,11 +216,11 @@ async def _pace(session: AsyncSession, story: Story) -> _Pace:
         cast(Clip.finished_at, Double),
         func.coalesce(cast(Clip.render_s, Double), 0.0),
     )
-    began = case((Clip.queued_at < ended - render_s, Clip.queued_at), else_=ended - render_s)
+    began = case((Work.queued_at < ended - render_s, Work.queued_at), else_=ended - render_s)
     newest = await session.execute(
         _heard(session, story)
         .with_only_columns(SceneVersion.samples, cast(began, Double), ended, now_s())
-        .where(Clip.state == ClipState.FINISHED, _is_new(story))
+        .where(Clip.file.is_not(None), _is_new(story))
         .order_by(desc(ended))
         .limit(CLIPS_PACED + 1)
     )
@@ -261,7 +264,7 @@ async def _mixing_measured(session: AsyncSession, story: Story, run: Run) -> tup
         .limit(MIXES_MEASURED)
         .subquery()
     )
-    began, ended = func.min(Clip.queued_at), func.max(Clip.finished_at)
+    began, ended = func.min(Work.queued_at), func.max(Clip.finished_at)
     each = (
         select(
             newest.c.samples,
@@ -272,7 +275,8 @@ async def _mixing_measured(session: AsyncSession, story: Story, run: Run) -> tup
         .join(Story, Story.id == newest.c.story_id)
         .join(SceneVersion, SceneVersion.story_id == newest.c.story_id)
         .join(Clip, Clip.key == SceneVersion.clip_key)
-        .where(Clip.finished_at <= newest.c.created_at, Clip.queued_at >= Story.created_at)
+        .join(Work, WORK)
+        .where(Clip.finished_at <= newest.c.created_at, Work.queued_at >= Story.created_at)
         .group_by(newest.c.revision_id, newest.c.samples, newest.c.created_at)
         .subquery()
     )

@@ -5,16 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, and_, bindparam, delete, desc, insert, or_, select, update
+from sqlalchemy import Row, bindparam, desc, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import events, runs
+from storage import events, work
+from storage.clips import WORK
 from storage.database import Database
 from storage.errors import Conflict, NotFound
 from storage.models import (
     Clip,
-    ClipState,
-    ClipWant,
     Condition,
     Json,
     Mix,
@@ -26,6 +25,9 @@ from storage.models import (
     Take,
     TakeOrigin,
     Wait,
+    Work,
+    WorkKind,
+    WorkWant,
 )
 from storage.upsert import in_parts, insert_all_new, list_by
 
@@ -40,8 +42,9 @@ FRESH: Json = {
 }
 Scene = int | Json  # a scene version that stays, or the columns of a new one
 _REMARKS = (  # built once, not for every request
-    select(SceneVersion.id, SceneVersion.flags, Clip.state, Clip.engine_report, Clip.error)
+    select(SceneVersion.id, SceneVersion.flags, Work.state, Clip.engine_report, Work.error)
     .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
+    .outerjoin(Work, WORK)
     .where(SceneVersion.id.in_(bindparam("scene_ids", expanding=True)))
 )
 
@@ -294,47 +297,66 @@ async def list_unjudged(session: AsyncSession, scene_ids: Sequence[int]) -> list
 
 async def find_unmade(session: AsyncSession, scene_ids: Sequence[int]) -> int | None:
     """Return the place, from 0, of the first scene version whose clip is not finished."""
-    return next(iter(await list_unmade(session, scene_ids, 1)), None)
+    unmade = await list_unmade(session, scene_ids, 1)
+    return unmade[0].place if unmade else None
 
 
-async def list_unmade(session: AsyncSession, scene_ids: Sequence[int], most: int) -> list[int]:
-    """List the places, from 0, of the first scene versions whose clips are not finished."""
-    places: list[int] = []
+class Unmade(NamedTuple):
+    """A scene version whose clip is not finished."""
+
+    place: int  # from 0
+    engine: str | None  # instead of the story's
+    condition_id: str | None  # None: it is not conditioned yet
+
+
+async def list_unmade(session: AsyncSession, scene_ids: Sequence[int], most: int) -> list[Unmade]:
+    """List the first scene versions whose clips are not finished, in order."""
+    listed: list[Unmade] = []
     passed = 0
     for some in in_parts(scene_ids):
-        rows = await session.scalars(
-            select(SceneVersion.id)
+        rows = await session.execute(
+            select(SceneVersion.id, SceneVersion.engine, SceneVersion.condition_id)
             .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
-            .where(
-                SceneVersion.id.in_(some),
-                or_(Clip.state.is_(None), Clip.state != ClipState.FINISHED),
-            )
+            .where(SceneVersion.id.in_(some), Clip.file.is_(None))
         )
-        unmade = set(rows)
-        places += [passed + at for at, scene_id in enumerate(some) if scene_id in unmade]
+        unmade = {row[0]: (row[1], row[2]) for row in rows}
+        for place, scene_id in enumerate(some, passed):
+            if scene_id in unmade:
+                listed.append(Unmade(place, *unmade[scene_id]))
         passed += len(some)
-        if len(places) >= most:
+        if len(listed) >= most:
             break
-    return places[:most]
-
-
-class Conditioned(NamedTuple):
-    """What a scene version is conditioned on, and the engine it is for."""
-
-    engine: str | None  # instead of the story's
-    data: bytes | None  # None: it has no condition yet
+    return listed[:most]
 
 
 async def list_conditions(
     session: AsyncSession, scene_ids: Sequence[int]
-) -> dict[int, Conditioned]:
-    """Return the stored conditions of scene versions, by the version's id."""
+) -> dict[int, tuple[str | None, bytes]]:
+    """Return engine and condition of those scene versions that have one, by the version's id."""
     rows = await session.execute(
         select(SceneVersion.id, SceneVersion.engine, Condition.data)
-        .outerjoin(Condition, Condition.id == SceneVersion.condition_id)
+        .join(Condition, Condition.id == SceneVersion.condition_id)
         .where(SceneVersion.id.in_(scene_ids))
     )
-    return {row[0]: Conditioned(row[1], row[2]) for row in rows}
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def set_conditions(session: AsyncSession, conditions: Mapping[int, str]) -> None:
+    """Let scene versions be made on conditions that are stored; one that has its own keeps it.
+
+    Args:
+        session: a writing session.
+        conditions: ids of conditions by those of scene versions.
+    """
+    lacking = await session.scalars(
+        select(SceneVersion.id)
+        .where(SceneVersion.id.in_(conditions), SceneVersion.condition_id.is_(None))
+        .order_by(SceneVersion.id)
+        .with_for_update()
+    )
+    values = [{"id": scene_id, "condition_id": conditions[scene_id]} for scene_id in lacking]
+    if values:
+        await session.execute(update(SceneVersion), values)
 
 
 async def list_clip_files(session: AsyncSession, scene_ids: Sequence[int]) -> list[tuple[str, int]]:
@@ -432,8 +454,13 @@ async def _insert(
 
 
 async def _drop_wants(session: AsyncSession, run: Run, revision: Revision) -> None:
-    """End a run's interest in clips that none of its scenes is heard as any more."""
-    wanted = set(await session.scalars(select(ClipWant.clip_key).where(ClipWant.run_id == run.id)))
+    """End a run's interest in what it wanted for scenes that it has no more.
+
+    Conditions are of a revision, and clips of the scenes that are heard as them.
+    """
+    await work.drop_wants(session, run.id, WorkKind.CONDITION)
+    of_run = (WorkWant.run_id == run.id, WorkWant.work_kind == WorkKind.CLIP)
+    wanted = set(await session.scalars(select(WorkWant.work_key).where(*of_run)))
     if not wanted:
         return
     for some in in_parts(revision.scenes):
@@ -450,11 +477,7 @@ async def _drop_wants(session: AsyncSession, run: Run, revision: Revision) -> No
             )
         )
         wanted -= set(requested)
-    for some in in_parts(sorted(wanted)):
-        await session.execute(
-            delete(ClipWant).where(and_(ClipWant.run_id == run.id, ClipWant.clip_key.in_(some)))
-        )
-    await runs.withdraw_unwanted(session, sorted(wanted))
+    await work.drop_wants(session, run.id, WorkKind.CLIP, sorted(wanted))
 
 
 async def touch_scenes(session: AsyncSession, scene_ids: Sequence[int], **values: Any) -> None:

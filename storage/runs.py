@@ -1,31 +1,31 @@
 """The queue of runs: leases, parking and waking.
 
-Rows are locked in the order clips, runs, story (whose row counts the events), by everyone.
+Rows are locked in the order work, runs, story (whose row counts the events), by everyone.
 
 A lease keeps two workers from driving one run at once; it is never what correctness rests on,
-for a stopped worker may wake after its lease was taken over. Clips are guarded by owner and
+for a stopped worker may wake after its lease was taken over. Work is guarded by owner and
 attempt, everything else a step writes is idempotent.
 """
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Exists, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import events
+from storage import events, work
 from storage.models import (
     ACTIVE,
-    IS_OPEN_CLIP,
-    Clip,
-    ClipState,
-    ClipWant,
+    FOR_WORK,
+    EngineOffer,
     Json,
     Run,
     RunState,
     Wait,
+    Work,
+    WorkKind,
+    WorkState,
     now_s,
 )
-from storage.upsert import in_parts
 
 MAX_ATTEMPTS = 3  # a run that kills its worker this often is failed
 
@@ -46,8 +46,10 @@ async def claim(
 ) -> Run | None:
     """Claim a run that is queued or whose lease has run out.
 
-    The most urgent come first, among them those that have had the fewest turns of clips, so that
+    The most urgent come first, among them those that have had the fewest turns of work, so that
     a short story that comes late does not wait until all long ones before it are mixed.
+
+    One that goes on with new conditions has not been away: no event tells of it.
 
     Args:
         session: a writing session.
@@ -65,14 +67,15 @@ async def claim(
         await fail(session, run, f"{MAX_ATTEMPTS} workers died while driving this run.")
         return None
     was_interrupted = run.state == RunState.RUNNING
+    goes_on = run.waits_for == Wait.CONDITIONS
     run.state = RunState.RUNNING
     run.owner = owner
     run.attempt += 1
     run.waits_for = None
     await _extend(session, run, ttl_s)
-    await events.append(
-        session, run.story_id, "run.resumed" if was_interrupted else "run.started", run=run.number
-    )
+    if not goes_on:
+        kind = "run.resumed" if was_interrupted else "run.started"
+        await events.append(session, run.story_id, kind, run=run.number)
     return run
 
 
@@ -89,13 +92,13 @@ async def renew(session: AsyncSession, run_id: int, owner: str, ttl_s: float) ->
 
 async def release_owner(session: AsyncSession, owners: Collection[str]) -> None:
     """End the leases of owners that are known to be dead, or that gave up what they held."""
-    for table, state in ((Clip, ClipState.CLAIMED), (Run, RunState.RUNNING)):
-        await session.execute(
-            update(table)
-            .where(table.owner.in_(owners), table.state == state)
-            .values(expires_at=0.0)
-            .execution_options(synchronize_session=False)
-        )
+    await work.release_owner(session, owners)
+    await session.execute(
+        update(Run)
+        .where(Run.owner.in_(owners), Run.state == RunState.RUNNING)
+        .values(expires_at=0.0)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def give_up(session: AsyncSession, owner: str) -> list[str]:
@@ -129,25 +132,40 @@ async def park(session: AsyncSession, run_id: int, owner: str, waits_for: Wait) 
     run.owner = run.expires_at = None
     run.attempt = 0
     is_ready = waits_for in run.approved or bool(run.pending_changes)
-    if waits_for == Wait.CLIPS:
-        is_ready |= not await session.scalar(select(_has_open_clips(run_id)))
+    if waits_for in FOR_WORK:
+        is_ready |= not await work.is_waited_for(session, run_id, FOR_WORK[waits_for])
     run.state = RunState.PARKED
     run.waits_for = waits_for
+    if waits_for != Wait.CONDITIONS:
+        data = {"run": run.number, "waits_for": waits_for}
+        await events.append(session, run.story_id, "run.parked", **data)
     if is_ready:
         await wake(session, run)
-    await events.append(session, run.story_id, "run.parked", run=run.number, waits_for=waits_for)
 
 
-async def wake_waiting(session: AsyncSession, run_ids: Collection[int]) -> None:
-    """Queue those of the runs that wait for clips and now have all of them.
+async def park_for_engine(session: AsyncSession, run_id: int, owner: str, name: str) -> bool:
+    """Release a run whose engine no worker has ever offered; False if one does by now."""
+    run = await _get_held(session, run_id, owner)
+    if run is None or await session.get(EngineOffer, name) is not None:
+        return False
+    run.owner = run.expires_at = None
+    run.attempt = 0
+    run.state, run.waits_for = RunState.PARKED, Wait.ENGINE
+    return True
 
-    Call it where clips are settled. The rows are locked before they are looked at: a run that is
-    being parked at this moment is seen either here or there.
+
+async def wake_for_engine(session: AsyncSession) -> None:
+    """Queue the runs that wait for an engine: some worker offers one that none has before.
+
+    Call it once the offer is committed. Runs that are driven are locked too: one that is being
+    parked at this moment is seen either here or there.
     """
-    waiting = select(Run).where(Run.id.in_(run_ids)).order_by(Run.id).with_for_update()
-    for run in list(await session.scalars(waiting)):
-        is_waiting = run.state == RunState.PARKED and run.waits_for == Wait.CLIPS
-        if is_waiting and not await session.scalar(select(_has_open_clips(run.id))):
+    is_waiting = and_(Run.state == RunState.PARKED, Run.waits_for == Wait.ENGINE)
+    may_wait = or_(Run.state == RunState.RUNNING, is_waiting)
+    for run in list(
+        await session.scalars(select(Run).where(may_wait).order_by(Run.id).with_for_update())
+    ):
+        if run.state == RunState.PARKED:
             await wake(session, run)
 
 
@@ -196,15 +214,11 @@ def forget_refusal(run: Run) -> None:
 async def cancel(session: AsyncSession, run: Run) -> None:
     """End a run because its author said so.
 
-    Clips that only this run waited for are withdrawn; what is finished is kept. Whoever drives
-    the run, or makes one of those clips, finds out and stops.
+    Work that only this run waited for is withdrawn; what is finished is kept. Whoever drives the
+    run, or does some of that work, finds out and stops.
     """
-    wanted = list(
-        await session.scalars(
-            delete(ClipWant).where(ClipWant.run_id == run.id).returning(ClipWant.clip_key)
-        )
-    )
-    await withdraw_unwanted(session, wanted)
+    for kind in WorkKind:
+        await work.drop_wants(session, run.id, kind)
     run = await lock(session, run.id)
     if run.state in ACTIVE:
         run.pending_changes = []
@@ -214,23 +228,8 @@ async def cancel(session: AsyncSession, run: Run) -> None:
 async def list_owners(session: AsyncSession) -> set[str]:
     """List the workers, of whichever host, that hold a lease which has not run out."""
     driving = select(Run.owner).where(Run.state == RunState.RUNNING, Run.expires_at > now_s())
-    making = select(Clip.owner).where(Clip.state == ClipState.CLAIMED, Clip.expires_at > now_s())
-    return {owner for owner in await session.scalars(driving.union(making)) if owner}
-
-
-async def withdraw_unwanted(session: AsyncSession, keys: Sequence[str]) -> None:
-    """Take those clips off the queue that no run waits for any more."""
-    for some in in_parts(sorted(keys)):
-        await session.execute(
-            update(Clip)
-            .where(
-                Clip.key.in_(some),
-                Clip.state == ClipState.QUEUED,
-                ~exists().where(ClipWant.clip_key == Clip.key),
-            )
-            .values(state=ClipState.WITHDRAWN)
-            .execution_options(synchronize_session=False)
-        )
+    working = select(Work.owner).where(Work.state == WorkState.CLAIMED, Work.expires_at > now_s())
+    return {owner for owner in await session.scalars(driving.union(working)) if owner}
 
 
 async def is_held(session: AsyncSession, run_id: int, owner: str) -> bool:
@@ -272,22 +271,14 @@ async def fail_held(
 
 
 async def retry(session: AsyncSession, run: Run) -> None:
-    """Give an unfinished run all its attempts again, and likewise the clips it waits for.
+    """Give an unfinished run all its attempts again, and likewise the work it waits for.
 
-    Clips that a living worker holds are left alone. Does nothing to a run that is finished or was
+    Work that a living worker holds is left alone. Does nothing to a run that is finished or was
     cancelled.
     """
     if run.state in (RunState.FINISHED, RunState.CANCELLED):
         return
-    wanted = select(ClipWant.clip_key).where(ClipWant.run_id == run.id)
-    stale = and_(Clip.state == ClipState.CLAIMED, Clip.expires_at < now_s())
-    open_or_failed = Clip.state.in_([ClipState.QUEUED, ClipState.FAILED])
-    await session.execute(
-        update(Clip)
-        .where(Clip.key.in_(wanted), or_(open_or_failed, stale))
-        .values(state=ClipState.QUEUED, owner=None, expires_at=None, attempt=0, error=None)
-        .execution_options(synchronize_session=False)
-    )
+    await work.retry(session, run.id)
     run.attempt = 0
     if run.state == RunState.FAILED:
         await wake(session, run)
@@ -312,19 +303,9 @@ async def wake(session: AsyncSession, run: Run) -> None:
 
     What its author took to decide is no time for which it may catch up.
     """
-    if run.waits_for != Wait.CLIPS:
-        run.start_tag = max(run.start_tag, await serving(session, run.priority))
-    run.state = RunState.QUEUED
-    run.waits_for = None
-    run.queued_at = await _now(session)
-
-
-async def serving(session: AsyncSession, priority: int) -> int:
-    """Return the last start tag that clips of a priority have all had."""
-    least = await session.scalar(
-        select(func.min(Clip.start_tag)).where(IS_OPEN_CLIP, Clip.priority == priority)
-    )
-    return max((least or 0) - 1, 0)
+    if run.waits_for not in FOR_WORK:
+        run.start_tag = max(run.start_tag, await work.serving(session, run.priority))
+    await work.queue_run(session, run)
 
 
 async def _now(session: AsyncSession) -> float:
@@ -357,12 +338,3 @@ async def _end(session: AsyncSession, run: Run, state: RunState) -> None:
     run.finished_at = await _now(session)
     detail = {"error": run.error} if state == RunState.FAILED else {}
     await events.append(session, run.story_id, f"run.{state}", run=run.number, **detail)
-
-
-def _has_open_clips(run_id: int) -> Exists:
-    return (
-        exists()
-        .where(ClipWant.run_id == run_id)
-        .where(ClipWant.clip_key == Clip.key)
-        .where(IS_OPEN_CLIP)
-    )

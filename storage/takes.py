@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.clips import WORK
 from storage.errors import NotFound
-from storage.models import Clip, SceneVersion, SubEvent, Take, TakeOrigin
+from storage.models import Clip, SceneVersion, SubEvent, Take, TakeOrigin, Work
 
 
 async def add(
@@ -74,13 +75,14 @@ async def get(session: AsyncSession, sub_event_id: int, number: int) -> Take:
 
 async def list_of(
     session: AsyncSession, sub_event_id: int
-) -> list[tuple[Take, SceneVersion, Clip]]:
+) -> list[tuple[Take, SceneVersion, Clip, Work]]:
     """List the takes of a sub-event with the wordings they were made from, oldest first."""
     rows = await session.execute(
-        select(Take, SceneVersion, Clip)
+        select(Take, SceneVersion, Clip, Work)
         .join(SceneVersion, SceneVersion.id == Take.scene_id)
         .join(Clip, Clip.key == Take.clip_key)
+        .join(Work, WORK)
         .where(Take.sub_event_id == sub_event_id)
         .order_by(Take.number)
     )
-    return [(take, scene, clip) for take, scene, clip in rows]
+    return [(take, scene, clip, work) for take, scene, clip, work in rows]

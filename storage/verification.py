@@ -8,21 +8,20 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import events, ownership, stories
+from storage import events, ownership, stories, work
 from storage.audio_files import AudioFiles
 from storage.database import Database
 from storage.models import (
     Clip,
-    ClipState,
-    ClipWant,
     Condition,
     Mix,
     Revision,
     SceneVersion,
     SegmentRow,
+    WorkKind,
     now_s,
 )
-from storage.upsert import in_parts, insert_new
+from storage.upsert import in_parts
 
 Found = Literal["missing", "damaged"]
 Progress = Callable[[int, int], None]  # files read, files in all
@@ -85,7 +84,7 @@ async def repair(database: Database, audio: AudioFiles, damage: Damage) -> int:
 async def _needed_files(session: AsyncSession, story_id: str | None) -> dict[str, list[str]]:
     """Return the files of finished clips with these clips' keys, of seams and of tensors."""
     needed: dict[str, list[str]] = {}
-    made = select(Clip.file, Clip.key).where(Clip.state == ClipState.FINISHED)
+    made = select(Clip.file, Clip.key).where(Clip.file.is_not(None))
     queries = [made]
     if story_id is not None:
         keys = await ownership.list_clips(session, story_id)
@@ -130,17 +129,18 @@ async def _segment_files(session: AsyncSession, story_id: str | None) -> set[str
 async def _queue_again(session: AsyncSession, key: str, damage: Damage) -> bool:
     """Queue a finished clip again, unless it was made again meanwhile, and say so."""
     clip = await session.get(Clip, key, with_for_update=True)
-    if clip is None or clip.state != ClipState.FINISHED or clip.file != damage.file:
+    if clip is None or clip.file != damage.file:
         return False
-    clip.state = ClipState.QUEUED
-    clip.attempt = 0
-    clip.file = clip.finished_at = clip.progress = None
-    clip.queued_at = (await session.execute(select(now_s()))).scalar_one()
+    clip.file = clip.finished_at = None
     hearing = await ownership.list_listening_stories(session, key)
-    for story_id in dict.fromkeys(story_id for story_id, _ in hearing):
-        run = await stories.find_latest_run(session, story_id)
-        if run is not None:  # a queued clip that no run wants is not made
-            await insert_new(session, ClipWant, clip_key=key, run_id=run.id)
+    newest = [
+        await stories.find_latest_run(session, story_id)
+        for story_id in dict.fromkeys(story_id for story_id, _ in hearing)
+    ]
+    run_ids = [run.id for run in newest if run is not None]
+    queued = await work.reopen(session, WorkKind.CLIP, key, run_ids, error=None)
+    queued.attempt = 0
+    queued.queued_at = (await session.execute(select(now_s()))).scalar_one()
     await session.flush()
     for story_id, sub_event_id in hearing:
         await events.append(

@@ -31,8 +31,8 @@ from audiostory_core.story.plan import (
     seconds_of,
 )
 from storage.audio_files import NAME
-from storage.bundles import LEFT_OUT, TABLES
-from storage.models import ClipState, Json, RunState
+from storage.bundles import LEFT_OUT, OF_WORK, TABLES
+from storage.models import Json, RunState, Table, Work, WorkState
 from storage.ownership import condition_of
 from storage.stories import ID_ALPHABET, ID_LENGTH
 
@@ -192,16 +192,24 @@ def read_rows(
 
 def _model_of(table: str) -> type[BaseModel]:
     """Make the model of a table's rows from its columns, less those that a bundle leaves out."""
-    hints = get_type_hints(TABLES[table])
-    fields: dict[str, Any] = {}
-    for column in TABLES[table].__table__.columns:
-        if column.key not in LEFT_OUT.get(table, frozenset()):
-            hint = get_args(hints[column.key])[0]
-            kinds = get_args(hint) if column.nullable else (hint,)
-            plain = tuple(_bounded(column.key, kind) for kind in kinds)
-            fields[column.key] = (Union[plain], ...)  # noqa: UP007 - of what the table has
+    left_out = LEFT_OUT.get(table, frozenset())
+    own = [column.key for column in TABLES[table].__table__.columns if column.key not in left_out]
+    fields = _fields(TABLES[table], own)
+    if table == "clip":
+        fields |= _fields(Work, OF_WORK)
     strict = ConfigDict(extra="forbid", strict=True)
     return create_model(f"{table}_row", __config__=strict, **fields)
+
+
+def _fields(table: type[Table], names: Collection[str]) -> dict[str, Any]:
+    hints = get_type_hints(table)
+    fields: dict[str, Any] = {}
+    for name in names:
+        hint = get_args(hints[name])[0]
+        kinds = get_args(hint) if table.__table__.columns[name].nullable else (hint,)
+        plain = tuple(_bounded(name, kind) for kind in kinds)
+        fields[name] = (Union[plain], ...)  # noqa: UP007 - of what the table has
+    return fields
 
 
 def _bounded(column: str, kind: Any) -> Any:
@@ -281,12 +289,12 @@ def _check_clips(rows: Rows, files: Mapping[str, int]) -> None:
         Recipe.model_validate_json(request)
         named = condition_of(request)
         _need(not named or bool(DIGEST.fullmatch(named)), "condition of a clip")
-        _need(clip["state"] in set(ClipState), "state of a clip")
+        _need(clip["state"] in set(WorkState), "state of a clip")
         if clip["engine_report"] is not None:
             Report.model_validate(clip["engine_report"])
         if clip["measures"] is not None:
             MEASURES.validate_json(json.dumps(clip["measures"]), strict=True)
-        is_made = clip["state"] == ClipState.FINISHED
+        is_made = clip["state"] == WorkState.FINISHED
         _need(clip["file"] in files if is_made else True, "file of a clip")
         _need(clip["file"] is None or bool(NAME.fullmatch(clip["file"])), "file of a clip")
 

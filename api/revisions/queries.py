@@ -9,7 +9,7 @@ from audiostory_core.quality.matching import matched_loudness
 from audiostory_core.story.plan import seconds_of
 from storage import revisions, stories, takes
 from storage.errors import NotFound
-from storage.models import Clip, SceneVersion, Take
+from storage.models import Clip, SceneVersion, Take, Work
 
 
 async def view_takes(
@@ -25,8 +25,8 @@ async def view_takes(
         raise NotFound(f"sub-event of story {story_id}", index)
     scene = await revisions.get_scene(session, revision.scenes[index - 1])
     listed = await takes.list_of(session, scene.sub_event_id)
-    target = matched_loudness([clip.measures or {} for _, _, clip in listed])
-    return scene, [_view_take(take, version, clip, scene, target) for take, version, clip in listed]
+    target = matched_loudness([clip.measures or {} for _, _, clip, _ in listed])
+    return scene, [_view_take(*row, scene, target) for row in listed]
 
 
 async def view_revisions(
@@ -56,7 +56,12 @@ async def view_revisions(
 
 
 def _view_take(
-    take: Take, version: SceneVersion, clip: Clip, scene: SceneVersion, target: float | None
+    take: Take,
+    version: SceneVersion,
+    clip: Clip,
+    queued: Work,
+    scene: SceneVersion,
+    target: float | None,
 ) -> TakeView:
     measures, report = clip.measures or {}, clip.engine_report or {}
     loudness = measures.get("loudness_lufs")
@@ -64,7 +69,7 @@ def _view_take(
         take=take.number,
         is_heard=clip.key == scene.clip_key,
         origin=take.origin,
-        status=clip.state,
+        status=queued.state,
         caption=version.caption,
         duration_s=seconds_of(version.samples),
         recipe=json.loads(clip.request),
@@ -73,6 +78,6 @@ def _view_take(
         warnings=report.get("warnings", []),
         matched_gain_db=0.0 if target is None or loudness is None else target - loudness,
         render_s=clip.render_s,
-        error=clip.error,
+        error=queued.error,
         created_at=take.created_at,
     )

@@ -20,10 +20,20 @@ from audiostory_core.story.editing import Draft, Preview, apply, diff, preview
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan
 from audiostory_core.story.stored import plan_of, scene_from_row
-from storage import clips, events, mixes, revisions, runs, stories, takes
+from storage import events, mixes, revisions, runs, stories, takes, work
 from storage.database import Database
 from storage.errors import Conflict
-from storage.models import ACTIVE, ClipState, Revision, Run, RunState, Story, Wait
+from storage.models import (
+    ACTIVE,
+    FOR_WORKERS,
+    Revision,
+    Run,
+    RunState,
+    Story,
+    Wait,
+    WorkKind,
+    WorkState,
+)
 
 COPIED = (
     "instruction", "duration_s", "language", "seed", "engine", "planner", "parameters", "tail_s",
@@ -352,9 +362,9 @@ async def _drafts(
 async def _check_take(session: AsyncSession, scene_id: int, change: ChooseTake) -> None:
     scene = await revisions.get_scene(session, scene_id)
     take = await takes.get(session, scene.sub_event_id, change.take)
-    clip = (await clips.list_by_key(session, [take.clip_key]))[take.clip_key]
-    if clip.state != ClipState.FINISHED:
-        raise BadInput("take", change.take, f"is {clip.state}", "Choose one that is finished.")
+    queued = (await work.list_by_key(session, WorkKind.CLIP, [take.clip_key]))[take.clip_key]
+    if queued.state != WorkState.FINISHED:
+        raise BadInput("take", change.take, f"is {queued.state}", "Choose one that is finished.")
 
 
 def _check_engines(read: Read, change: Edits, settings: Settings) -> None:
@@ -405,7 +415,7 @@ async def _movable(session: AsyncSession, story_id: str) -> tuple[Story, Revisio
     _, latest, _ = await stories.load(session, story_id)
     run = await runs.lock(session, latest.id)
     is_busy = (
-        run.state == RunState.RUNNING or run.waits_for == Wait.CLIPS or bool(run.pending_changes)
+        run.state == RunState.RUNNING or run.waits_for in FOR_WORKERS or bool(run.pending_changes)
     )
     if is_busy and run.state in ACTIVE:
         raise Conflict("The story is being worked on. Wait until it is done, or cancel it first.")

@@ -9,10 +9,10 @@ from api.operations.maker_pool import Pool, count_processes
 from api.revisions.service import resume
 from api.settings import Settings
 from api.store import OpenStore
-from storage import clips, events, stories
+from storage import events, stories, work
 from storage.database import Database
 from storage.errors import StoreUnusable
-from storage.models import ACTIVE, Event, Run, RunState, Wait
+from storage.models import ACTIVE, FOR_WORKERS, Event, Run, RunState, Wait
 from storage.story_lock import StoryLock
 
 MAX_MENDINGS = 3
@@ -75,7 +75,7 @@ async def _follow_holder(
         seen = database.changes()
         await following.hear()
         async with database.read() as session:
-            if await clips.is_attended(session, story_id):
+            if await work.is_attended(session, story_id):
                 attended = time.monotonic()
         await database.wait_for_change(seen, FOLLOW_S)
 
@@ -168,7 +168,8 @@ class _Following:
 
 
 def _is_settled(run: Run) -> bool:
-    return run.state not in ACTIVE or (run.state == RunState.PARKED and run.waits_for != Wait.CLIPS)
+    waits_for_author = run.state == RunState.PARKED and run.waits_for not in FOR_WORKERS
+    return run.state not in ACTIVE or waits_for_author
 
 
 def _has_mix(run: Run) -> bool:

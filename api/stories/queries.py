@@ -9,8 +9,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.stories.schemas import SceneView, StoryDetail, StoryStatus, StoryView
 from audiostory_core.story.plan import seconds_of
-from storage import clips, mixes, revisions, stories
-from storage.models import Clip, ClipState, Mix, Revision, Run, RunState, SceneVersion, Story, Wait
+from storage import clips, mixes, revisions, stories, work
+from storage.models import (
+    FOR_WORKERS,
+    Clip,
+    Mix,
+    Revision,
+    Run,
+    RunState,
+    SceneVersion,
+    Story,
+    Wait,
+    Work,
+    WorkKind,
+    WorkState,
+)
 
 AT_ONCE = 500  # sub-events that are viewed before others get their turn
 
@@ -30,7 +43,7 @@ class Remarks:
 def status_of(run: Run) -> StoryStatus:
     """Return a story's status from its newest run."""
     if run.state == RunState.PARKED:
-        return StoryStatus.RUNNING if run.waits_for == Wait.CLIPS else StoryStatus.IN_REVIEW
+        return StoryStatus.RUNNING if run.waits_for in FOR_WORKERS else StoryStatus.IN_REVIEW
     return StoryStatus(run.state)
 
 
@@ -95,12 +108,13 @@ async def view_scenes(session: AsyncSession, revision: Revision | None) -> list[
     versions = await revisions.list_scenes(session, revision)
     keys = [version.clip_key for version in versions if version.clip_key]
     made = await clips.list_by_key(session, keys)
+    queue = await work.list_by_key(session, WorkKind.CLIP, keys)
     views, start = [], 0
     for index, version in enumerate(versions, 1):
         if index % AT_ONCE == 0:
             await asyncio.sleep(0)  # others wait
-        clip = made.get(version.clip_key or "")
-        views.append(_view_scene(index, start, version, clip))
+        key = version.clip_key or ""
+        views.append(_view_scene(index, start, version, made.get(key), queue.get(key)))
         start += version.samples
     return views
 
@@ -150,7 +164,9 @@ def _detail(
     )
 
 
-def _view_scene(index: int, start: int, version: SceneVersion, clip: Clip | None) -> SceneView:
+def _view_scene(
+    index: int, start: int, version: SceneVersion, clip: Clip | None, queued: Work | None
+) -> SceneView:
     return SceneView.model_validate(
         {
             "index": index,
@@ -164,18 +180,18 @@ def _view_scene(index: int, start: int, version: SceneVersion, clip: Clip | None
             "seed": version.seed,
             "engine": version.engine,
             "rerolls": version.rerolls,
-            "status": _status_of(clip.state if clip else None),
+            "status": _status_of(queued.state if queued else None),
             "clip": version.clip_key,
             "flags": version.flags,
             "measures": clip.measures if clip else None,
-            "error": clip.error if clip else None,
+            "error": queued.error if queued else None,
             **_reported(clip.engine_report if clip else None, "matched", "unmatched", "warnings"),
         }
     )
 
 
 def _status_of(state: str | None) -> str:
-    return "planned" if state is None else ClipState(state)
+    return "planned" if state is None else WorkState(state)
 
 
 def _reported(report: dict[str, Any] | None, *names: str) -> dict[str, list[str]]:

@@ -86,7 +86,7 @@ class StoryView(BaseModel):
     created_at: float  # seconds since 1970
     sub_events: int | None
     revision: int | None  # number of the current one
-    waits_for: str | None  # "clips", or what its author is to decide
+    waits_for: str | None  # "clips" and such, or what its author is to decide
     error: str | None  # why it failed
     refusal: str | None  # why the change asked for last was not made, until another is asked for
 

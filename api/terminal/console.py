@@ -41,6 +41,7 @@ STEPS = {  # that an event begins, as the author reads it
     "clip.queued": MAKING,
     "mix.ready": "mixed",
     "llm.waiting": "waiting for the language model",
+    "engine.waiting": "waiting for a worker that has the engine",
 }
 
 

@@ -26,6 +26,11 @@ class Manners(Protocol):
         """A word for each."""
         ...
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What names one of them: words, or beginnings of words that end with `*`."""
+        ...
+
     def knows(self, text: str) -> bool:
         """Tell whether the text names one of them."""
         ...

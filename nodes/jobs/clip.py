@@ -5,29 +5,39 @@ import json
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from audiostory_core.audio.pcm import Waveform, flac_bytes, rounded
-from audiostory_core.engines.protocol import ClipRequest, ClipResult, Condition
+from audiostory_core.engines.protocol import Capabilities, ClipRequest, ClipResult, Condition
 from audiostory_core.errors import Cancelled, EngineFailed
 from audiostory_core.quality.measures import measure
 from nodes.clip_request import build
 from nodes.patience import patiently
 from nodes.segments import Values, render_around
 from nodes.services import Services
-from storage import clips, mixes, revisions
+from storage import clips, mixes, revisions, work
 from storage.errors import DamagedFile
-from storage.models import Clip
+from storage.models import Clip, Work
 
 LOOK_S = 0.1  # between two looks whether anybody still waits, if something was committed
 UNCHANGED_S = 1.0  # if nothing was
 PROGRESS_S = 1.0  # between two notes of progress
 
 
-async def make_clips(claimed: Sequence[Clip], services: Services) -> int:
+@dataclass(frozen=True)
+class Order:
+    """A claimed clip, and what its engine gets to make it."""
+
+    work: Work
+    request: ClipRequest
+    asks_for: str | None  # revision of the engine; None: nobody said
+
+
+async def make_clips(claimed: Sequence[Work], services: Services) -> int:
     """Make claimed clips of one engine, measure them, and complete them one by one.
 
     They are given back when nobody waits for any of them any more, or the process is to end.
@@ -35,30 +45,34 @@ async def make_clips(claimed: Sequence[Clip], services: Services) -> int:
     Returns:
         How many were completed; those taken over by another worker are not counted.
     """
-    engine = services.engine(claimed[0].engine)
-    claimed, requests = await _load_requests(claimed, services)
-    if not requests:
+    engine = services.engines[claimed[0].needs]
+    orders = await _load_orders(claimed, services)
+    if not orders:
         return 0
-    watch = BatchProgress(len(claimed))
+    sound = [order.work for order in orders]
+    watch = BatchProgress(len(orders))
     started = time.monotonic()
-    watching = asyncio.create_task(_watch(claimed, watch, services))
+    watching = asyncio.create_task(_watch(sound, watch, services))
     try:
+        requests = [order.request for order in orders]
         results = await asyncio.to_thread(engine.synthesize, requests, watch)
     except EngineFailed as error:
         reason = str(error)
-        await patiently(lambda: _fail(claimed, reason, services), services)
+        await patiently(lambda: _fail(sound, reason, services), services)
         return 0
     except Cancelled:
-        await patiently(lambda: _give_back(claimed, services), services)
+        await patiently(lambda: _give_back(sound, services), services)
         return 0
     finally:
         watch.lose()  # whatever ended this, the engine's thread ends too
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-    render_s = (time.monotonic() - started) / len(claimed)
+    render_s = (time.monotonic() - started) / len(orders)
+    capabilities = engine.capabilities
     completed = 0
-    for clip, request, result in zip(claimed, requests, results, strict=True):
-        completed += await _store(clip, request, result, render_s, services)
+    for order, result in zip(orders, results, strict=True):
+        made = _with_revision(order, result, capabilities)
+        completed += await _store(order, made, render_s, services)
     return completed
 
 
@@ -84,8 +98,7 @@ class BatchProgress:
         self._is_lost.set()
 
 
-async def _watch(claimed: Sequence[Clip], watch: BatchProgress, services: Services) -> None:
-    keys = [clip.key for clip in claimed]
+async def _watch(claimed: Sequence[Work], watch: BatchProgress, services: Services) -> None:
     noted = looked = time.monotonic()
     known = -1
     while True:
@@ -93,7 +106,7 @@ async def _watch(claimed: Sequence[Clip], watch: BatchProgress, services: Servic
         seen, is_wanted = services.database.changes(), True
         if seen != known or time.monotonic() - looked >= UNCHANGED_S:
             known, looked = seen, time.monotonic()
-            is_wanted = await patiently(lambda: _is_wanted(keys, services), services)
+            is_wanted = await patiently(lambda: _is_wanted(claimed, services), services)
         if services.is_overdue or not is_wanted:
             watch.lose()
             return
@@ -102,46 +115,55 @@ async def _watch(claimed: Sequence[Clip], watch: BatchProgress, services: Servic
             await patiently(lambda: _note(claimed, watch.shares, services), services)
 
 
-async def _is_wanted(keys: Sequence[str], services: Services) -> bool:
+async def _is_wanted(claimed: Sequence[Work], services: Services) -> bool:
     async with services.database.read() as session:
-        return await clips.has_interest(session, keys)
+        return await work.has_interest(session, claimed)
 
 
-async def _note(claimed: Sequence[Clip], shares: Sequence[float], services: Services) -> None:
+async def _note(claimed: Sequence[Work], shares: Sequence[float], services: Services) -> None:
     async with services.database.write() as session:
         for clip, share in zip(claimed, shares, strict=True):
-            await clips.note_progress(session, clip, share)
+            await work.note_progress(session, clip, share)
 
 
-async def _load_requests(
-    claimed: Sequence[Clip], services: Services
-) -> tuple[list[Clip], list[ClipRequest]]:
-    """Return the clips that can be made, and their requests; the others fail."""
-    sound: list[Clip] = []
-    requests = []
+async def _load_orders(claimed: Sequence[Work], services: Services) -> list[Order]:
+    """Return the clips that can be made; the others fail."""
+    orders = []
+    async with services.database.read() as session:
+        described = await clips.list_by_key(session, [clip.key for clip in claimed])
     for clip in claimed:
         try:
-            requests.append(await _load_request(clip, services))
-            sound.append(clip)
+            orders.append(await _load_order(clip, described[clip.key], services))
         except DamagedFile as error:
             reason = str(error)
             await patiently(partial(_fail, [clip], reason, services), services)
-    return sound, requests
+    return orders
 
 
-async def _load_request(clip: Clip, services: Services) -> ClipRequest:
-    condition_id = json.loads(clip.request)["condition"]
+async def _load_order(claimed: Work, clip: Clip, services: Services) -> Order:
+    described = json.loads(clip.request)
     async with services.database.read() as session:
-        condition = await revisions.get_condition(session, condition_id)
+        condition = await revisions.get_condition(session, described["condition"])
     tensors = None
     if condition.file is not None:
         tensors = await asyncio.to_thread(services.audio.read, condition.file)
-    return build(clip.request, Condition(condition.data, tensors))
+    request = build(clip.request, Condition(condition.data, tensors))
+    return Order(claimed, request, described.get("engine_revision"))
 
 
-async def _store(
-    clip: Clip, request: ClipRequest, result: ClipResult, render_s: float, services: Services
-) -> bool:
+def _with_revision(order: Order, result: ClipResult, capabilities: Capabilities) -> ClipResult:
+    """Say so where another revision of the engine was asked for than the one that was there."""
+    if order.asks_for is None or order.asks_for == capabilities.revision:
+        return result
+    warning = (
+        f"made by revision {capabilities.revision[:12]} of {capabilities.name}; queued for "
+        f"{order.asks_for[:12]}"
+    )
+    return replace(result, warnings=(*result.warnings, warning))
+
+
+async def _store(order: Order, result: ClipResult, render_s: float, services: Services) -> bool:
+    clip, request = order.work, order.request
     measures = await asyncio.to_thread(measure, result.waveform, request.samples)
     playable = make_playable(result.waveform, request.samples)
     encoded = await asyncio.to_thread(flac_bytes, playable)
@@ -164,7 +186,7 @@ async def _store(
 
 
 async def _complete(
-    clip: Clip, kept: dict[str, Any], segments: Sequence[tuple[str, Values]], services: Services
+    clip: Work, kept: dict[str, Any], segments: Sequence[tuple[str, Values]], services: Services
 ) -> bool:
     async with services.database.write() as session:
         for key, values in segments:
@@ -172,15 +194,15 @@ async def _complete(
         return await clips.complete(session, clip, **kept)
 
 
-async def _fail(claimed: Sequence[Clip], error: str, services: Services) -> None:
+async def _fail(claimed: Sequence[Work], error: str, services: Services) -> None:
     async with services.database.write() as session:
         for clip in claimed:
-            await clips.fail(session, clip, error)
+            await work.fail(session, clip, error)
 
 
-async def _give_back(claimed: Sequence[Clip], services: Services) -> None:
+async def _give_back(claimed: Sequence[Work], services: Services) -> None:
     async with services.database.write() as session:
-        await clips.give_back(session, claimed)
+        await work.give_back(session, claimed)
 
 
 def make_playable(waveform: Waveform, samples: int) -> Waveform:

@@ -77,7 +77,7 @@ def _rows(home, query):
 
 
 def _finished(home):
-    return dict(_rows(home, "SELECT key, finished_at FROM clip WHERE state = 'finished'"))
+    return dict(_rows(home, "SELECT key, finished_at FROM clip WHERE file IS NOT NULL"))
 
 
 def _until(is_true):
@@ -89,7 +89,7 @@ def _until(is_true):
 
 
 def _two_claims(home):
-    return len(_rows(home, "SELECT DISTINCT owner FROM clip WHERE state = 'claimed'")) == 2
+    return len(_rows(home, "SELECT DISTINCT owner FROM work WHERE state = 'claimed'")) == 2
 
 
 def _sha256(file):
@@ -136,7 +136,7 @@ def test_makers_end_with_the_command_and_nothing_finished_is_made_again(
     process.communicate(timeout=PATIENCE_S)
     if number == signal.SIGINT:
         assert not any(helper.is_running() for helper in helpers)
-        states = dict(_rows(audiostory.home, "SELECT state, max(attempt) FROM clip GROUP BY state"))
+        states = dict(_rows(audiostory.home, "SELECT state, max(attempt) FROM work GROUP BY state"))
         assert states["queued"] == 0  # given back uncounted
     psutil.wait_procs(helpers, PATIENCE_S)
     assert not any(helper.is_running() for helper in helpers)

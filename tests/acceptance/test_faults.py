@@ -32,7 +32,7 @@ def query(home: Path, statement: str) -> list[tuple[object, ...]]:
 
 
 def made_clips(home: Path) -> dict[object, object]:
-    return dict(query(home, "SELECT key, finished_at FROM clip WHERE state = 'finished'"))
+    return dict(query(home, "SELECT key, finished_at FROM clip WHERE file IS NOT NULL"))
 
 
 def story_id(audiostory) -> str:
@@ -80,7 +80,7 @@ def test_files_that_may_not_grow_end_a_story_with_one_error_and_it_resumes(
     assert_explained(cut_off, "cannot be written: File too large", "resume the story")
     assert not file.exists()
     assert not list((audiostory.home / "audio").glob("*.tmp"))
-    assert query(audiostory.home, "SELECT DISTINCT attempt FROM clip") == [(0,)]
+    assert query(audiostory.home, "SELECT DISTINCT attempt FROM work") == [(0,)]
 
     resumed = audiostory("resume", story_id(audiostory), "--output", file)
     assert resumed.returncode == 0, resumed.stderr
@@ -101,7 +101,7 @@ def test_read_only_audio_folder_ends_a_story_with_one_error_and_it_resumes(
     resumed = audiostory("resume", story_id(audiostory), "--output", file)
     assert resumed.returncode == 0, resumed.stderr
     assert sha256(file) == finished[1]
-    assert query(audiostory.home, "SELECT DISTINCT attempt FROM clip") == [(1,)]
+    assert query(audiostory.home, "SELECT DISTINCT attempt FROM work") == [(1,)]
 
 
 def test_damaged_and_missing_files_of_a_finished_story_are_made_again_to_the_same_bytes(

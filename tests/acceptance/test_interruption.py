@@ -33,7 +33,7 @@ def _finished_clips(home: Path) -> dict[str, float]:
         return {}
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)
     try:
-        rows = connection.execute("SELECT key, finished_at FROM clip WHERE state = 'finished'")
+        rows = connection.execute("SELECT key, finished_at FROM clip WHERE file IS NOT NULL")
         return dict(rows.fetchall())
     except sqlite3.OperationalError:
         return {}
@@ -163,7 +163,7 @@ def test_worker_told_to_stop_finishes_its_clip_and_holds_nothing(audiostory):
     assert "[info" in errors
     assert not any(told in errors for told in ("Traceback", "[warning", "[error"))
     connection = sqlite3.connect(audiostory.home / "studio.db")
-    states = {state for (state,) in connection.execute("SELECT state FROM clip")}
+    states = {state for (state,) in connection.execute("SELECT state FROM work")}
     connection.close()
     assert states <= {"finished", "queued"}
     assert not list((audiostory.home / "workers").iterdir())

@@ -12,12 +12,13 @@ from audiostory_core.engines.protocol import UNWATCHED
 from graph.racing import first_of
 from nodes.errors import RunStopped
 from nodes.interleave import interleave
+from nodes.jobs.condition import make_conditions
 from nodes.plan import plan
 from nodes.rows import derive_seed
 from nodes.state import fresh_state
-from storage import clips, revisions, runs, stories
+from storage import revisions, runs, stories, work
 from storage.errors import StoreUnusable
-from storage.models import Mix, RunState, SegmentRow, Wait
+from storage.models import Clip, Mix, RunState, SegmentRow, Wait, WorkKind
 from tests.support.failed_clips import list_failed
 from tests.support.postgres import ON_BOTH_DATABASES
 
@@ -74,6 +75,7 @@ async def test_two_workers_that_plan_one_run_store_one_revision(studio):
     story = await studio.add("rain\nthunder")
     run = await studio.latest_run(story.id)
     state = fresh_state(story.id, run.id)
+    await studio.offer()
 
     first, second = await asyncio.gather(plan(state, studio.services), plan(state, studio.services))
 
@@ -86,14 +88,19 @@ async def test_two_workers_that_plan_one_run_store_one_revision(studio):
 async def test_worker_that_wakes_late_does_not_undo_a_re_roll(studio):
     story = await studio.add("nan hiss")
     studio.engine.bad_seeds = frozenset({derive_seed(story.seed, 0)})
-    run = await studio.latest_run(story.id)
+    run = await _claimed_run(studio)
     state = fresh_state(story.id, run.id)
+    await studio.offer()
     state |= await plan(state, studio.services)
+    assert (await interleave(state, studio.services))["waits_for"] == Wait.CONDITIONS
+    async with studio.store.database.write() as session:
+        late_work = await work.claim(session, "late", -1.0, WorkKind.CONDITION, ["tone"])
+        await runs.give_up(session, "driver")
     conditioned = asyncio.Event()
     late = studio.services
 
     class Engine(type(studio.engine)):
-        """Sleeps in the middle of the step until the story is finished elsewhere."""
+        """Sleeps in the middle of the job until the story is finished elsewhere."""
 
         def interleave(self, plan, places, known):
             loop.call_soon_threadsafe(conditioned.set)
@@ -102,17 +109,39 @@ async def test_worker_that_wakes_late_does_not_undo_a_re_roll(studio):
 
     loop, finished = asyncio.get_running_loop(), asyncio.Event()
     late.engines = {"tone": Engine()}
-    sleeping = asyncio.create_task(interleave(state, late))
+    sleeping = asyncio.create_task(make_conditions(late_work, late))
     await conditioned.wait()
     assert (await studio.run(story.id)).state == RunState.FINISHED
     before = await _scenes(studio, story.id)
     finished.set()
-    with pytest.raises(RunStopped):
-        await sleeping
+    assert await sleeping == 0
 
     after = await _scenes(studio, story.id)
     assert [scene.rerolls for scene in after] == [1]
     assert [scene.clip_key for scene in after] == [scene.clip_key for scene in before]
+
+
+async def test_driver_that_wakes_late_queues_nothing(studio):
+    story = await studio.add("rain")
+    state = fresh_state(story.id, (await studio.latest_run(story.id)).id)
+    await studio.offer()
+    state |= await plan(state, studio.services)
+    assert (await studio.run(story.id)).state == RunState.FINISHED
+    async with studio.store.database.write() as session:
+        [scene] = await revisions.list_scenes(session, await _revision(session, story.id))
+        (await session.get_one(Clip, scene.clip_key)).file = None
+
+    with pytest.raises(RunStopped):
+        await interleave(state, studio.services)
+
+
+async def _claimed_run(studio):
+    async with studio.store.database.write() as session:
+        return await runs.claim(session, "driver", 60.0)
+
+
+async def _revision(session, story_id):
+    return await revisions.get(session, (await stories.get(session, story_id)).revision_id)
 
 
 async def _scenes(studio, story_id):
@@ -188,7 +217,7 @@ async def test_clip_whose_file_is_lost_each_time_is_brought_before_the_author(st
     async with studio.store.database.read() as session:
         [failed] = await list_failed(session)
     assert "lost or damaged each time" in failed.error
-    assert len(studio.engine.made) == clips.MAX_ATTEMPTS
+    assert len(studio.engine.made) == work.MAX_ATTEMPTS
 
 
 def _add_and_lose(studio, add, suffix, content):

@@ -19,7 +19,7 @@ from api.revisions import service as revision_service
 from audiostory_core.engines.foley.engine import SOUND, Foley
 from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, ClipResult, ProgressListener
 from audiostory_core.planners.clauses.planner import Clauses
-from storage.models import Clip, ClipState, Mix, RunState, SegmentRow, Story
+from storage.models import Clip, Mix, RunState, SegmentRow, Story
 from storage.schema import migrate
 from tests.support.author import Author
 from tests.support.studio import Studio
@@ -83,7 +83,7 @@ async def _rows(studio: Studio, table: type[Any]) -> list[dict[str, Any]]:
 
 async def _finished(studio: Studio) -> dict[str, dict[str, Any]]:
     rows = await _rows(studio, Clip)
-    return {row["key"]: row for row in rows if row["state"] == ClipState.FINISHED}
+    return {row["key"]: row for row in rows if row["file"] is not None}
 
 
 def _revision(clip: dict[str, Any]) -> str:

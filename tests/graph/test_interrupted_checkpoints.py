@@ -41,7 +41,7 @@ def end_after(saver, writes):
 
 
 async def work_until_killed(studio, story_id, writes):
-    """Drive a run, and make its clips when it waits for them; False if killed before its end."""
+    """Drive a run, and do the work that it waits for; False if killed before its end."""
     async with open_checkpoints(studio.settings.checkpoint_file) as saver:
         graph = build_graph(saver)
         if writes is not None:
@@ -54,7 +54,7 @@ async def work_until_killed(studio, story_id, writes):
             if run is None:
                 if (await studio.latest_run(story_id)).state == RunState.FINISHED:
                     return True
-                await studio.make_clips()
+                await studio.do_work()
                 continue
             try:
                 await drive(run, graph, studio.services)
@@ -64,6 +64,7 @@ async def work_until_killed(studio, story_id, writes):
 
 async def test_run_goes_on_wherever_its_process_ended(studio):
     writes, is_whole = 0, False
+    await studio.offer()
     while not is_whole:
         story = await studio.add("rain\nthunder", seed=writes)
         is_whole = await work_until_killed(studio, story.id, writes)

@@ -9,9 +9,9 @@ from itertools import count
 import pytest
 from sqlalchemy import select
 
-from storage import clips, runs
+from storage import runs, work
 from storage.errors import StoreUnusable
-from storage.models import Clip, ClipState, RunState
+from storage.models import RunState, Work, WorkKind, WorkState
 from tests.support.disks import mount_disk
 from tests.support.postgres import ON_BOTH_DATABASES, ON_POSTGRES
 from tests.support.studio import Studio
@@ -45,7 +45,7 @@ async def until(condition):
 
 async def clips_of(studio):
     async with studio.store.database.read() as session:
-        return list(await session.scalars(select(Clip)))
+        return list(await session.scalars(select(Work).where(Work.kind == WorkKind.CLIP)))
 
 
 async def settled(studio, story_id):
@@ -94,7 +94,7 @@ async def test_audio_folder_that_cannot_be_written_is_waited_for(studio, mount_d
         disk.fill() if fault == "full" else disk.set_writable(False)
         await until(is_told(studio, story.id))
         begun, made = len(studio.engine.made), await clips_of(studio)
-        finished = sum(clip.state == ClipState.FINISHED for clip in made)
+        finished = sum(clip.state == WorkState.FINISHED for clip in made)
         assert {clip.attempt for clip in made} <= {0, 1}
         with pytest.raises(StoreUnusable, match="Free some space or fix its permissions"):
             studio.store.audio.probe()
@@ -145,7 +145,7 @@ async def test_disk_that_is_full_for_database_and_audio_is_waited_for(small_stud
         run = await settled(studio, story.id)
 
     assert (run.state, run.error) == (RunState.FINISHED, None)
-    made = [clip for clip in await clips_of(studio) if clip.engine == "tone"]
+    made = [clip for clip in await clips_of(studio) if clip.needs == "tone"]
     assert {clip.attempt for clip in made} == {1}
 
 
@@ -153,8 +153,9 @@ async def _fill_log(studio):
     """Write until the database's log, too, has no room left that it could write over."""
     for number in count():
         async with studio.store.database.write() as session:
-            withdrawn = {"state": ClipState.WITHDRAWN, "attempt": 0, "priority": 0, "start_tag": 0}
-            session.add(Clip(key=f"{number}", engine="none", request="{}" * 9000, **withdrawn))
+            withdrawn = {"state": WorkState.WITHDRAWN, "attempt": 0, "priority": 0, "start_tag": 0}
+            named = {"key": f"{number}", "kind": WorkKind.CLIP, "needs": "none"}
+            session.add(Work(**named, request="{}" * 9000, **withdrawn))
 
 
 @ON_BOTH_DATABASES
@@ -168,7 +169,7 @@ async def test_clip_that_takes_long_is_given_back_when_the_worker_stops(studio):
     assert time.monotonic() - begun < 20
 
     [clip] = await clips_of(studio)
-    assert (clip.state, clip.attempt, clip.owner) == (ClipState.QUEUED, 0, None)
+    assert (clip.state, clip.attempt, clip.owner) == (WorkState.QUEUED, 0, None)
     studio.engine.pause_s = 0.0
     run = await asyncio.wait_for(studio.run(story.id), PATIENCE_S)
     assert run.state == RunState.FINISHED
@@ -182,7 +183,7 @@ async def test_clip_that_is_nearly_done_is_finished_when_the_worker_stops(studio
         worker.stop()
 
     [clip] = await clips_of(studio)
-    assert (clip.state, clip.attempt) == (ClipState.FINISHED, 1)
+    assert (clip.state, clip.attempt) == (WorkState.FINISHED, 1)
 
 
 @ON_BOTH_DATABASES
@@ -222,7 +223,7 @@ async def test_what_a_worker_gives_up_is_queued_uncounted(studio):
     async with studio.store.database.write() as session:
         assert await runs.give_up(session, "another") == []
         assert await runs.give_up(session, "me") == [story.id]
-        assert await clips.give_up(session, "me") == []
+        assert await work.give_up(session, "me") == []
 
     run = await studio.latest_run(story.id)
     assert (run.state, run.owner, run.attempt) == (RunState.QUEUED, None, 0)

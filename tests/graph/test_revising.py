@@ -11,7 +11,7 @@ from audiostory_core.errors import BadInput
 from audiostory_core.story.plan import SubEvent
 from storage import stories
 from storage.errors import Conflict
-from storage.models import ACTIVE, RunState, SceneVersion
+from storage.models import ACTIVE, RunState, SceneVersion, WorkKind
 from tests.support.author import Author, tone_in_catalog
 from tests.support.cards import ENGINES, VARIABLE, write_card
 from tests.support.fakes import LinePlanner
@@ -521,8 +521,11 @@ async def test_revision_that_was_not_accepted_is_reviewed_when_undo_leads_back_t
 
 async def _drive(studio) -> None:
     """Drive the run that is queued until it waits for clips that nobody makes."""
+    await studio.offer()
     async with studio.worker() as worker:
         assert await worker._drive_one()
+        while await worker._do_some(WorkKind.CONDITION):
+            assert await worker._drive_one()
         worker.presence.close()
 
 

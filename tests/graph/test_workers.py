@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 from api.revisions.service import ask, cancel, resume
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.edits import Reword
-from storage import clips, runs
-from storage.models import Clip, ClipState, Run, RunState, Wait
+from storage import runs, work
+from storage.models import Run, RunState, Wait, Work, WorkKind, WorkState
 from tests.support import tone_process
 from tests.support.cards import ENGINES, VARIABLE
 from tests.support.failed_clips import list_failed
@@ -38,7 +38,8 @@ def crew(studio, tmp_path):
 async def test_short_story_behind_many_long_ones_is_among_the_first_to_finish(studio, crew):
     many = [await studio.add(_lines(8, f"of {n}"), **_short(8)) for n in range(12)]
     short = await studio.add(_lines(3, "of the brief one"), **_short(3))
-    async with studio.worker(engines=("none here",)) as driver:  # until all wait for clips
+    studio.engine.pause_s = PATIENCE_S
+    async with studio.worker(drain_s=0.0) as driver:  # until all wait for clips
         driving = asyncio.create_task(driver.work())
         for story in [*many, short]:
             await _until_parked_for_clips(studio, story.id)
@@ -61,7 +62,8 @@ async def test_short_story_behind_many_long_ones_is_among_the_first_to_finish(st
 
 async def test_run_that_had_fewer_turns_is_driven_first(studio):
     long, short = [await studio.add(_lines(count, "x"), **_short(count)) for count in (4, 2)]
-    async with studio.worker(engines=("none here",)) as driver:
+    studio.engine.pause_s = PATIENCE_S
+    async with studio.worker(drain_s=0.0) as driver:
         driving = asyncio.create_task(driver.work())
         await _until_parked_for_clips(studio, long.id, short.id)
         driver.stop()
@@ -183,7 +185,7 @@ async def test_clip_that_cannot_be_made_is_brought_before_the_author_who_rewords
     assert (run.state, run.waits_for) == (RunState.PARKED, Wait.CLIP_REVIEW)
     async with studio.store.database.read() as session:
         [failed] = await list_failed(session)
-    assert (failed.attempt, failed.error) == (clips.MAX_ATTEMPTS, "cannot make 'fails'")
+    assert (failed.attempt, failed.error) == (work.MAX_ATTEMPTS, "cannot make 'fails'")
 
     reword = Edits(edits=(Reword(sub_event=2, caption="thunder"),))
     await ask(studio.store.database, story.id, reword, accept=True)
@@ -241,19 +243,19 @@ async def _until_parked_for_clips(studio, *story_ids):
 
 
 async def _until_withdrawn(studio, count):
-    while await _count(studio, ClipState.WITHDRAWN) < count:  # noqa: ASYNC110 - a worker's doing
+    while await _count(studio, WorkState.WITHDRAWN) < count:  # noqa: ASYNC110 - a worker's doing
         await asyncio.sleep(0.01)
 
 
 async def _count(studio, state):
     async with studio.store.database.read() as session:
-        counted = select(func.count()).select_from(Clip).where(Clip.state == state)
-        return await session.scalar(counted)
+        is_counted = (Work.kind == WorkKind.CLIP, Work.state == state)
+        return await session.scalar(select(func.count()).select_from(Work).where(*is_counted))
 
 
 async def _settled_events(studio, story_id):
     """Return the events of a cancelled story once no clip of it is being made any more."""
-    while await _count(studio, ClipState.CLAIMED):  # noqa: ASYNC110 - a worker's doing
+    while await _count(studio, WorkState.CLAIMED):  # noqa: ASYNC110 - a worker's doing
         await asyncio.sleep(0.01)
     return await studio.events(story_id)
 

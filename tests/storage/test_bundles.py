@@ -18,8 +18,6 @@ from storage import deletion, events
 from storage.errors import NotFound, StoreUnusable
 from storage.models import (
     Clip,
-    ClipState,
-    ClipWant,
     Event,
     Revision,
     Run,
@@ -28,6 +26,9 @@ from storage.models import (
     SegmentRow,
     Story,
     Take,
+    Work,
+    WorkState,
+    WorkWant,
 )
 from tests.support.finished_stories import branch, hear, shelve
 from tests.support.postgres import ON_BOTH_DATABASES
@@ -112,9 +113,9 @@ async def test_restored_story_sounds_the_same_to_the_bit_without_synthesis(
 
     assert restored.story_id == restored.was == story.id
     assert await hear(elsewhere, story.id) == await hear(store, story.id)
-    states = await scalars(elsewhere, select(Clip.state))
-    assert set(states) == {ClipState.FINISHED}
-    assert await count(elsewhere, ClipWant) == 0
+    states = await scalars(elsewhere, select(Work.state))
+    assert set(states) == {WorkState.FINISHED}
+    assert await count(elsewhere, WorkWant) == 0
 
 
 async def test_restored_story_has_its_scenes_takes_revisions_and_events(
@@ -216,33 +217,33 @@ async def test_restoring_makes_a_clip_that_another_story_waits_for(story, bundle
     other = await shelve(elsewhere, "rain", "wind")
     shared = other.clip_keys[0]
     async with elsewhere.database.write() as session:
-        clip = await session.get_one(Clip, shared)
-        clip.state, clip.file = ClipState.QUEUED, None
+        (await session.get_one(Clip, shared)).file = None
+        (await session.get_one(Work, (shared, "clip"))).state = WorkState.QUEUED
         run = await session.scalar(select(Run))
         run.state, run.waits_for = RunState.PARKED, "clips"
-        session.add(ClipWant(clip_key=shared, run_id=run.id))
+        session.add(WorkWant(work_key=shared, work_kind="clip", run_id=run.id))
 
     await restore(elsewhere, bundle)
 
-    assert await scalars(elsewhere, select(Clip.state).where(Clip.key == shared)) == ["finished"]
+    assert await scalars(elsewhere, select(Work.state).where(Work.key == shared)) == ["finished"]
     woken = await scalars(elsewhere, select(Run.state).where(Run.story_id == other.id))
     assert woken == [RunState.QUEUED]
-    assert await count(elsewhere, ClipWant) == 0
+    assert await count(elsewhere, WorkWant) == 0
 
 
 async def test_restoring_a_story_in_progress_queues_nothing(store, story, elsewhere, tmp_path):
     async with store.database.write() as session:
         await session.execute(update(Run).values(state=RunState.PARKED, waits_for="clips"))
-        clip = await session.get_one(Clip, story.clip_keys[2])
-        clip.state, clip.file = ClipState.QUEUED, None
+        (await session.get_one(Clip, story.clip_keys[2])).file = None
+        (await session.get_one(Work, (story.clip_keys[2], "clip"))).state = WorkState.QUEUED
     path = tmp_path / "story.audiostory"
     await back_up(store, story.id, path)
 
     await restore(elsewhere, path)
 
     assert await scalars(elsewhere, select(Run.state)) == [RunState.CANCELLED]
-    states = await scalars(elsewhere, select(Clip.state).order_by(Clip.state))
-    assert states == [ClipState.FINISHED, ClipState.FINISHED, ClipState.WITHDRAWN]
+    states = await scalars(elsewhere, select(Work.state).order_by(Work.state))
+    assert states == [WorkState.FINISHED, WorkState.FINISHED, WorkState.WITHDRAWN]
 
 
 async def test_damaged_story_is_not_backed_up(store, story, tmp_path):

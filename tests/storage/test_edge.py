@@ -221,4 +221,4 @@ async def test_planner_that_makes_too_many_scenes_fails_the_run_with_the_limit(s
     services.max_scenes = 10
 
     with pytest.raises(BadInput, match="more than the 10"):
-        make_plan(story, services)
+        make_plan(story, services, {"tone": studio.engine.capabilities})

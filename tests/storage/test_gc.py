@@ -8,8 +8,6 @@ from storage.errors import Conflict, NotFound
 from storage.gc import survey, sweep
 from storage.models import (
     Clip,
-    ClipState,
-    ClipWant,
     Condition,
     Mix,
     Revision,
@@ -20,6 +18,9 @@ from storage.models import (
     Story,
     SubEvent,
     Take,
+    Work,
+    WorkState,
+    WorkWant,
 )
 from tests.support.finished_stories import branch, hear, shelve
 from tests.support.postgres import ON_BOTH_DATABASES
@@ -126,17 +127,17 @@ async def test_clip_that_a_run_waits_for_is_kept(store):
     age_files(store)
     async with store.database.write() as session:
         run = await session.scalar(select(Run).where(Run.story_id == story.id))
-        session.add(ClipWant(clip_key=gone.clip_keys[0], run_id=run.id))
+        session.add(WorkWant(work_key=gone.clip_keys[0], work_kind="clip", run_id=run.id))
 
     assert (await sweep_all(store)).clips == []
 
 
-@pytest.mark.parametrize("state", [ClipState.QUEUED, ClipState.CLAIMED])
+@pytest.mark.parametrize("state", [WorkState.QUEUED, WorkState.CLAIMED])
 async def test_clip_that_is_still_to_be_made_is_kept(store, state):
     gone = await shelve(store, "rain")
     await delete(store, gone.id)
     async with store.database.write() as session:
-        (await session.get_one(Clip, gone.clip_keys[0])).state = state
+        (await session.get_one(Work, (gone.clip_keys[0], "clip"))).state = state
     age_files(store)
 
     assert (await sweep_all(store)).clips == []
@@ -251,11 +252,12 @@ async def test_queued_clips_that_only_a_deleted_story_wanted_are_withdrawn(store
     async with store.database.write() as session:
         run = await session.scalar(select(Run))
         run.state = RunState.FAILED
-        clip = await session.get_one(Clip, story.clip_keys[0])
-        clip.state = ClipState.QUEUED
-        session.add(ClipWant(clip_key=clip.key, run_id=run.id))
+        clip = await session.get_one(Work, (story.clip_keys[0], "clip"))
+        clip.state = WorkState.QUEUED
+        session.add(WorkWant(work_key=clip.key, work_kind="clip", run_id=run.id))
 
     await delete(store, story.id)
 
     async with store.database.read() as session:
-        assert (await session.get_one(Clip, story.clip_keys[0])).state == ClipState.WITHDRAWN
+        withdrawn = await session.get_one(Work, (story.clip_keys[0], "clip"))
+    assert withdrawn.state == WorkState.WITHDRAWN

@@ -3,6 +3,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy import create_engine, text
 
 from storage.database import Database
 from storage.errors import StoreTooNew, StoreUnusable
+from storage.location import server_url
 from storage.models import Table
 from storage.schema import SCHEMA, SCRIPTS, current_schema, is_known, migrate
 
@@ -81,12 +83,91 @@ def test_migrations_go_up_down_and_up_and_equal_the_models(tmp_path: Path):
     with made.connect() as connection:
         assert index == _index_sql(connection)
     # Alembic reads no descending column of SQLite's indexes, and takes it for another.
-    assert [change for change in differences if change[1].name != "ix_clip_claimable"] == []
+    assert [change for change in differences if change[1].name != "ix_work_claimable"] == []
 
 
 def _index_sql(connection) -> str:
-    query = text("SELECT sql FROM sqlite_master WHERE name = 'ix_clip_claimable'")
+    query = text("SELECT sql FROM sqlite_master WHERE name = 'ix_work_claimable'")
     return connection.scalar(query)
+
+
+OF_0003 = """
+INSERT INTO story (id, instruction, seed, engine, planner, tail_s, review, priority, redo,
+    next_revision, next_ordinal, next_event)
+  VALUES ('s', 'rain', 1, 'tone', 'lines', 1.0, {false}, 2, '[]', 1, 1, 1);
+INSERT INTO run (id, story_id, number, state, waits_for, review, pending_changes, approved, attempt,
+    priority, start_tag)
+  VALUES (7, 's', 1, 'parked', 'clips', {false}, '[]', '[]', 0, 2, 5);
+INSERT INTO clip (key, engine, request, state, owner, attempt, expires_at, priority, start_tag,
+    queued_at, progress, render_s, finished_at, file, measures, engine_report, error) VALUES
+  ('a', 'tone', 'ra', 'queued', NULL, 0, NULL, 2, 1, 10.5, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+  ('b', 'tone', 'rb', 'claimed', 'w', 2, 1e12, 2, 2, 10.5, 0.5, NULL, NULL, NULL, NULL, NULL, NULL),
+  ('c', 'tone', 'rc', 'finished', NULL, 1, NULL, 2, 3, 10.5, NULL, 1.5, 12.5, 'c.flac', '{{}}', '{{}}',
+    NULL),
+  ('d', 'tone', 'rd', 'failed', NULL, 3, NULL, 2, 4, 10.5, NULL, NULL, NULL, NULL, NULL, NULL, 'no'),
+  ('e', 'tone', 're', 'withdrawn', NULL, 0, NULL, 0, 5, 10.5, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+  ('f', 'tone', 'rf', 'queued', NULL, 1, NULL, 2, 6, 10.5, NULL, 1.5, 12.5, 'f.flac', '{{}}', '{{}}',
+    'Its file was lost or damaged each time.');
+INSERT INTO clip_want (clip_key, run_id) VALUES ('a', 7), ('b', 7), ('d', 7), ('f', 7);
+"""
+WORK = """SELECT key, kind, needs, request, state, owner, attempt, expires_at, priority, start_tag,
+    queued_at, progress, error FROM work ORDER BY key"""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without tables."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'studio.db'}"
+        return
+    server = request.getfixturevalue("postgres")
+    server.execute("CREATE DATABASE empty")
+    yield server_url(server.url("empty")).render_as_string(hide_password=False)
+    server.execute("DROP DATABASE empty WITH (FORCE)")
+
+
+def test_clips_in_any_state_and_their_wants_become_work(empty_database: str):
+    engine = create_engine(empty_database)
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "0003")
+    with engine.begin() as connection:
+        false = "0" if engine.dialect.name == "sqlite" else "false"
+        for statement in OF_0003.format(false=false).split(";")[:-1]:
+            connection.exec_driver_sql(statement)
+        before = connection.execute(text("SELECT * FROM clip ORDER BY key")).mappings().all()
+        wants = connection.execute(text("SELECT * FROM clip_want ORDER BY clip_key")).all()
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "0004")
+
+    with engine.begin() as connection:
+        queue = [tuple(row) for row in connection.execute(text(WORK))]
+        wanted = text("SELECT work_key, work_kind, run_id FROM work_want ORDER BY work_key")
+        wanted = [tuple(row) for row in connection.execute(wanted)]
+        files = dict(connection.execute(text("SELECT key, file FROM clip")).all())
+        requests = dict(connection.execute(text("SELECT key, request FROM clip")).all())
+    lost = "Its file was lost or damaged each time."
+    assert queue == [
+        ("a", "clip", "tone", None, "queued", None, 0, None, 2, 1, 10.5, None, None),
+        ("b", "clip", "tone", None, "claimed", "w", 2, 1e12, 2, 2, 10.5, 0.5, None),
+        ("c", "clip", "tone", None, "finished", None, 1, None, 2, 3, 10.5, None, None),
+        ("d", "clip", "tone", None, "failed", None, 3, None, 2, 4, 10.5, None, "no"),
+        ("e", "clip", "tone", None, "withdrawn", None, 0, None, 0, 5, 10.5, None, None),
+        ("f", "clip", "tone", None, "queued", None, 1, None, 2, 6, 10.5, None, lost),
+    ]
+    assert wanted == [(key, "clip", 7) for key in "abdf"]
+    assert files == dict.fromkeys("abdef") | {"c": "c.flac"}
+    assert requests == {key: f"r{key}" for key in "abcdef"}
+
+    with engine.begin() as connection:
+        command.downgrade(_config(connection), "0003")
+    with engine.begin() as connection:
+        after = connection.execute(text("SELECT * FROM clip ORDER BY key")).mappings().all()
+        assert connection.execute(text("SELECT * FROM clip_want ORDER BY clip_key")).all() == wants
+    engine.dispose()
+    unmade = {"file": None, "finished_at": None}
+    assert [dict(row) for row in after] == [
+        dict(row) | ({} if row["key"] == "c" else unmade) for row in before
+    ]
 
 
 def test_opening_a_folder_of_a_newer_version_is_refused(tmp_path: Path):

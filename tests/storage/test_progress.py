@@ -5,7 +5,7 @@ from sqlalchemy import delete, select, update
 
 from storage import progress
 from storage.errors import NotFound
-from storage.models import Clip, ClipState, Mix, Run, RunState, SceneVersion, Story, now_s
+from storage.models import Clip, Mix, Run, RunState, SceneVersion, Story, Work, WorkState, now_s
 from tests.support.postgres import ON_BOTH_DATABASES
 
 SCENE_S = 2.0
@@ -42,7 +42,12 @@ async def _forget_mix(studio):
 
 async def _set(studio, keys, **values):
     async with studio.store.database.write() as session:
-        await session.execute(update(Clip).where(Clip.key.in_(keys)).values(**values))
+        of_clip = {name: values.pop(name) for name in values.keys() & {"render_s", "finished_at"}}
+        if values.get("state", WorkState.FINISHED) != WorkState.FINISHED:
+            of_clip["file"] = None
+        for table, columns in ((Clip, of_clip), (Work, values)):
+            if columns:
+                await session.execute(update(table).where(table.key.in_(keys)).values(**columns))
 
 
 async def test_story_without_a_plan_has_no_clips_and_nobody_knows_how_long(studio):
@@ -64,10 +69,10 @@ async def test_share_counts_what_is_done_of_clips_in_the_making(studio):
     story, keys = await _made(studio)
     await _set(studio, keys, render_s=0.5)  # four times as fast as it sounds
     _, second, third, fourth = keys
-    lease = {"state": ClipState.CLAIMED, "expires_at": now_s() + 60.0}
+    lease = {"state": WorkState.CLAIMED, "expires_at": now_s() + 60.0}
     await _set(studio, [second], owner="one", progress=0.5, render_s=None, **lease)
     await _set(studio, [third], owner="two", progress=None, render_s=None, **lease)
-    await _set(studio, [fourth], state=ClipState.QUEUED, render_s=None)
+    await _set(studio, [fourth], state=WorkState.QUEUED, render_s=None)
 
     told = await _measure(studio, story)
 
@@ -90,8 +95,8 @@ async def test_finished_story_has_nothing_left(studio):
 
 async def test_nobody_knows_how_long_while_nobody_works(studio):
     story, keys = await _made(studio)
-    await _set(studio, keys[:1], state=ClipState.CLAIMED, owner="dead", progress=0.9, expires_at=1)
-    await _set(studio, keys[1:2], state=ClipState.QUEUED)
+    await _set(studio, keys[:1], state=WorkState.CLAIMED, owner="dead", progress=0.9, expires_at=1)
+    await _set(studio, keys[1:2], state=WorkState.QUEUED)
     await _set(studio, keys[2:], finished_at=now_s() - 2 * progress.PATIENCE_S)
 
     told = await _measure(studio, story)
@@ -103,7 +108,7 @@ async def test_nobody_knows_how_long_while_nobody_works(studio):
 async def test_clips_made_together_count_as_one_worker(studio):
     story, keys = await _made(studio)
     await _set(studio, keys[:1], render_s=1.0)
-    lease = {"state": ClipState.CLAIMED, "expires_at": now_s() + 60.0}
+    lease = {"state": WorkState.CLAIMED, "expires_at": now_s() + 60.0}
     await _set(studio, keys[1:], owner="one", progress=0.0, render_s=None, **lease)
 
     told = await _measure(studio, story)
@@ -114,7 +119,7 @@ async def test_clips_made_together_count_as_one_worker(studio):
 
 async def test_failed_clips_are_told_and_not_waited_for(studio):
     story, keys = await _made(studio)
-    await _set(studio, keys[:1], state=ClipState.FAILED)
+    await _set(studio, keys[:1], state=WorkState.FAILED)
 
     told = await _measure(studio, story)
 
@@ -127,7 +132,7 @@ async def test_revision_counts_only_the_clips_that_its_own_run_makes(studio):
     story, keys = await _made(studio)
     async with studio.store.database.write() as session:
         await session.execute(update(Run).values(created_at=now_s() + 1.0))  # a later run
-    await _set(studio, keys[:1], state=ClipState.QUEUED)
+    await _set(studio, keys[:1], state=WorkState.QUEUED)
 
     told = await _measure(studio, story)
 
@@ -170,7 +175,7 @@ async def test_mixing_counts_as_it_was_measured_of_earlier_stories(studio):
             )
         )
         await session.execute(delete(Mix).where(Mix.created_at > began + 100.0))
-    await _set(studio, keys[1:], state=ClipState.QUEUED)
+    await _set(studio, keys[1:], state=WorkState.QUEUED)
 
     told = await _measure(studio, story)
 
@@ -182,7 +187,7 @@ async def test_pace_is_that_of_all_who_make_clips_and_known_between_two(studio):
     story, keys = await _made(studio)
     now = now_s()
     await _set(studio, keys[:3], render_s=3.0, queued_at=now - 4.0, finished_at=now - 1.0)
-    await _set(studio, keys[3:], state=ClipState.QUEUED, render_s=None)
+    await _set(studio, keys[3:], state=WorkState.QUEUED, render_s=None)
 
     told = await _measure(studio, story)
 
@@ -193,9 +198,9 @@ async def test_pace_is_that_of_all_who_make_clips_and_known_between_two(studio):
 
 async def test_share_does_not_fall_within_a_run(studio):
     story, keys = await _made(studio)
-    await _set(studio, keys[2:], state=ClipState.QUEUED)
+    await _set(studio, keys[2:], state=WorkState.QUEUED)
     before = await _measure(studio, story)
-    await _set(studio, keys[1:], state=ClipState.QUEUED)  # as where the check asks for another
+    await _set(studio, keys[1:], state=WorkState.QUEUED)  # as where the check asks for another
 
     assert (await _measure(studio, story)).share == pytest.approx(0.25)
     assert (await _measure(studio, story, before)).share == before.share

@@ -1,8 +1,8 @@
 import pytest
 
-from storage import clips, runs, stories
+from storage import clips, runs, stories, work
 from storage.errors import Clash
-from storage.models import ClipState, Run, RunState
+from storage.models import Run, RunState, WorkKind, WorkState
 from tests.support.postgres import ON_BOTH_DATABASES
 
 pytestmark = ON_BOTH_DATABASES
@@ -73,19 +73,19 @@ async def test_retry_gives_a_run_and_its_unmade_clips_their_attempts_again(studi
             run = await runs.claim(session, "a", -1.0)
         for key in ("stale", "held", "failed"):
             await clips.want(session, run, key, "tone", "{}")
-        for clip in await clips.claim(session, "dead", -1.0, ["tone"], 9):
-            clip.attempt = clips.MAX_ATTEMPTS
+        for clip in await work.claim(session, "dead", -1.0, WorkKind.CLIP, ["tone"], 9):
+            clip.attempt = work.MAX_ATTEMPTS
             clip.expires_at = 1e12 if clip.key == "held" else 0.0
-            clip.state = ClipState.FAILED if clip.key == "failed" else clip.state
+            clip.state = WorkState.FAILED if clip.key == "failed" else clip.state
 
     async with studio.store.database.write() as session:
         await runs.retry(session, await runs.get(session, run.id))
 
     async with studio.store.database.write() as session:
-        made = await clips.list_by_key(session, ["stale", "held", "failed"])
+        made = await work.list_by_key(session, WorkKind.CLIP, ["stale", "held", "failed"])
         assert {key: (clip.state, clip.attempt) for key, clip in made.items()} == {
-            "stale": (ClipState.QUEUED, 0),
-            "held": (ClipState.CLAIMED, clips.MAX_ATTEMPTS),
-            "failed": (ClipState.QUEUED, 0),
+            "stale": (WorkState.QUEUED, 0),
+            "held": (WorkState.CLAIMED, work.MAX_ATTEMPTS),
+            "failed": (WorkState.QUEUED, 0),
         }
         assert (await runs.claim(session, "b", 60.0)).story_id == story.id

@@ -1,6 +1,6 @@
 from sqlalchemy import select
 
-from storage.models import Clip, ClipState, Run
+from storage.models import Clip, Run, Work, WorkState
 from storage.stats import tally
 from storage.verification import repair, verify
 from tests.support.finished_stories import SAMPLES, TAIL, hear, shelve
@@ -12,8 +12,9 @@ async def test_tallies_count_runs_clips_and_samples(studio):
     store = studio.store
     story = await shelve(store, "rain", "thunder", "wind")
     async with store.database.write() as session:
-        clip = await session.get_one(Clip, story.clip_keys[0])
-        clip.state, clip.attempt = ClipState.FAILED, 3
+        clip = await session.get_one(Work, (story.clip_keys[0], "clip"))
+        clip.state, clip.attempt = WorkState.FAILED, 3
+        (await session.get_one(Clip, story.clip_keys[0])).file = None
         (await session.scalar(select(Run))).state = "parked"
 
     async with store.database.read() as session:
@@ -39,4 +40,5 @@ async def test_damaged_clip_is_queued_on_either_database(studio):
 
     assert await repair(store.database, store.audio, damage) == 1
     async with store.database.read() as session:
-        assert (await session.get_one(Clip, story.clip_keys[0])).state == ClipState.QUEUED
+        queued = await session.get_one(Work, (story.clip_keys[0], "clip"))
+    assert queued.state == WorkState.QUEUED

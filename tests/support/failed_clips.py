@@ -1,9 +1,10 @@
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.models import Clip, ClipState
+from storage.models import Work, WorkKind, WorkState
 
 
-async def list_failed(session: AsyncSession) -> list[Clip]:
-    failed = select(Clip).where(Clip.state == ClipState.FAILED).order_by(Clip.queued_at, Clip.key)
+async def list_failed(session: AsyncSession) -> list[Work]:
+    is_failed = (Work.kind == WorkKind.CLIP, Work.state == WorkState.FAILED)
+    failed = select(Work).where(*is_failed).order_by(Work.queued_at, Work.key)
     return list(await session.scalars(failed))

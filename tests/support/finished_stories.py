@@ -144,17 +144,24 @@ async def _add_clip(session, store, caption, tail):
             key=key,
             engine="tone",
             request=request,
-            state=rows.ClipState.FINISHED,
-            attempt=1,
-            priority=0,
-            start_tag=1,
             finished_at=1.0,
-            queued_at=1.0,
             file=store.audio.add(".flac", flac_bytes(sound(caption, tail))),
             measures=measure(sound(caption, tail), SAMPLES + tail).as_dict(),
             engine_report={"matched": [], "unmatched": [], "warnings": [], "is_silence": False},
         )
         session.add(clip)
+        session.add(
+            rows.Work(
+                key=key,
+                kind=rows.WorkKind.CLIP,
+                needs="tone",
+                state=rows.WorkState.FINISHED,
+                attempt=1,
+                priority=0,
+                start_tag=1,
+                queued_at=1.0,
+            )
+        )
         await session.flush()
     return clip
 

@@ -1,7 +1,8 @@
 """Chaos: the processes that make a story, or revise it, are killed at random instants.
 
 A kill counts if the process had opened the store, and of the clips that are wanted at least one
-was finished, its row committed, before it, and at least one was not finished after it.
+was finished, its row committed, before it, and at least one was not finished after it; or if the
+process was in the middle of conditioning scenes.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from api.revisions.service import ask, resume
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.edits import Reword
 from storage import stories
-from storage.models import Clip, ClipState, Mix, Revision, RunState, SceneVersion, SegmentRow, Wait
+from storage.models import Clip, Mix, Revision, RunState, SceneVersion, SegmentRow, Take, Wait
 from tests.support import tone_process
 from tests.support.cards import ENGINES, VARIABLE
 from tests.support.studio import Studio
@@ -43,16 +44,19 @@ class Figures:
     kills: int = 0  # all
     counted_making: int = 0
     counted_revising: int = 0
+    counted_conditioning: int = 0
     resumed: int = 0  # times that a clip or run had killed three processes, and was tried again
     clips: int = 0  # finished
     begun: int = 0  # calls of the engine
     cut_short: int = 0  # those that a kill ended
     repeated: int = 0  # calls for a clip that was finished
+    conditioned: int = 0  # calls of the engine for a scene's condition
+    conditioned_again: int = 0  # those for a scene whose clip was queued
     lost: int = 0  # finished clips that were not there or not whole in the end
 
     @property
     def counted(self) -> int:
-        return self.counted_making + self.counted_revising
+        return self.counted_making + self.counted_revising + self.counted_conditioning
 
     def as_text(self) -> str:
         return ", ".join(f"{name} {count}" for name, count in asdict(self).items())
@@ -116,10 +120,26 @@ class Chaos:
         figures.begun += len(begun)
         figures.cut_short += len(begun) - sum(line.what == tone_process.MADE for line in lines)
         figures.repeated += count_repeated(lines, finished)
+        figures.conditioned += sum(line.what == tone_process.CONDITIONING for line in lines)
+        figures.conditioned_again += await self._count_conditioned_again(story_id, lines)
         figures.lost += sum(not self.studio.store.audio.is_whole(file) for file in files)
         assert len(finished) == SCENES + 1
-        assert (figures.repeated, figures.lost) == (0, 0)
+        assert (figures.repeated, figures.conditioned_again, figures.lost) == (0, 0, 0)
         await _check_events(self.studio, story_id)
+
+    async def _count_conditioned_again(self, story_id: str, lines: list[tone_process.Line]) -> int:
+        """Count the scenes that were conditioned when their clips were queued already."""
+        async with self.studio.store.database.read() as session:
+            rows = await session.execute(
+                select(SceneVersion.caption, Take.created_at)
+                .join(Take, Take.scene_id == SceneVersion.id)
+                .where(SceneVersion.story_id == story_id)
+            )
+            queued = {tone_process.name_of_scene(caption): at for caption, at in rows}
+        return sum(
+            line.what == tone_process.CONDITIONING and line.at > queued[line.clip] + CLOCK_S
+            for line in lines
+        )
 
     def _end(self) -> None:
         for process in self._crew:
@@ -164,9 +184,11 @@ class _Play:
             process.join()
             assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
             crew.remove(process)
-        while len(crew) < 2:
+        while sum(process.name != tone_process.DRIVER for process in crew) < 2:
             is_worker = rng.random() < 0.5
             crew.append(self.crew.work() if is_worker else self.crew.resume(self.story_id))
+            if rng.random() < 0.3 and all(process.name != tone_process.DRIVER for process in crew):
+                crew.append(self.crew.drive())
 
     async def _wait(self, lines: int, more_s: float) -> bool:
         """Wait for lines in the log and then a little; False if there is nothing to kill for."""
@@ -198,7 +220,9 @@ class _Play:
         is_hit = victim.exitcode == -signal.SIGKILL
         self._kills += is_hit
         figures.kills += is_hit
-        if is_hit and victim.pid in joined and before and len(after) < wanted:
+        if is_hit and _is_conditioning(lines, victim):
+            figures.counted_conditioning += 1
+        elif is_hit and victim.pid in joined and before and len(after) < wanted:
             if wanted > SCENES:
                 figures.counted_revising += 1
             else:
@@ -256,6 +280,12 @@ async def list_segments(studio: Studio, revision_id: int) -> list[str]:
     return [keys[segment_id] for segment_id in mix.segments]
 
 
+def _is_conditioning(lines: list[tone_process.Line], process: BaseProcess) -> bool:
+    own = [line.what for line in lines if line.pid == process.pid]
+    windows = [what for what in own if what.startswith("condition")]
+    return windows[-1:] == [tone_process.CONDITIONING]
+
+
 def count_repeated(lines: list[tone_process.Line], finished: dict[str, Clip]) -> int:
     """Count the calls of an engine for clips that were finished when they were begun."""
     return sum(
@@ -272,7 +302,7 @@ async def list_clips(studio: Studio, story_id: str) -> dict[str, Clip]:
         rows = await session.scalars(
             select(Clip)
             .join(SceneVersion, SceneVersion.clip_key == Clip.key)
-            .where(SceneVersion.story_id == story_id, Clip.state == ClipState.FINISHED)
+            .where(SceneVersion.story_id == story_id, Clip.file.is_not(None))
         )
         return {tone_process.name_of_request(clip.request): clip for clip in rows}
 

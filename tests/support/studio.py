@@ -9,15 +9,16 @@ from typing import Any, Self
 
 from api.settings import Settings
 from api.store import OpenStore, open_store
+from audiostory_core.engines.offered import card_of
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.planners.protocol import Planner
 from graph.build import build_graph
 from graph.checkpoints.sqlite import open_checkpoints
 from graph.worker import Worker
-from nodes.jobs.clip import make_clips
+from nodes.jobs.kinds import JOBS
 from nodes.services import Services
-from storage import clips, events, stories
-from storage.models import ACTIVE, Event, Run, Story
+from storage import engine_offers, events, stories, work
+from storage.models import ACTIVE, FOR_WORK, Event, Run, Story
 from storage.worker_lock import WorkerLock
 from tests.support.fakes import LinePlanner, ToneEngine
 
@@ -85,7 +86,7 @@ class Studio:
     async def settle(self, story_id: str) -> None:
         """Wait until a story that workers work on has ended or waits for its author."""
         run = await self.latest_run(story_id)
-        while run.state in ACTIVE and run.waits_for in (None, "clips"):
+        while run.state in ACTIVE and run.waits_for in (None, *FOR_WORK):
             await asyncio.sleep(0.01)
             run = await self.latest_run(story_id)
 
@@ -95,12 +96,22 @@ class Studio:
         assert run is not None
         return run
 
-    async def make_clips(self) -> None:
-        """Make every clip that is queued, as a worker does."""
+    async def offer(self) -> None:
+        """Write down which engines there are, as a worker does that starts."""
         async with self.store.database.write() as session:
-            claimed = await clips.claim(session, "clip worker", 30.0, ["tone"], 100)
-        if claimed:
-            await make_clips(claimed, self.services)
+            for name, engine in self.services.engines.items():
+                capabilities = engine.capabilities
+                card = card_of(capabilities)
+                await engine_offers.offer(session, name, capabilities.revision, card)
+
+    async def do_work(self) -> None:
+        """Do what is queued of every kind, as a worker does."""
+        for kind, job in JOBS.items():
+            most = 100 if job.is_batched else 1
+            async with self.store.database.write() as session:
+                claimed = await work.claim(session, "a worker", 30.0, kind, ["tone"], most)
+            if claimed:
+                await job.do(claimed, self.services)
 
     async def events(self, story_id: str) -> list[Event]:
         async with self.store.database.read() as session:

@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.process import BaseProcess
@@ -19,7 +19,14 @@ from api.settings import Settings
 from api.store import OpenStore, open_store
 from api.stories.local_run import make_story
 from audiostory_core.engines import discovery
-from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, ClipResult, ProgressListener
+from audiostory_core.engines.protocol import (
+    UNWATCHED,
+    ClipRequest,
+    ClipResult,
+    Condition,
+    ProgressListener,
+)
+from audiostory_core.story.plan import StoryPlan
 from tests.support import fakes
 from tests.support.cards import VARIABLE
 
@@ -30,14 +37,17 @@ LOG, SHORTEST_S, LONGEST_S = (
 )
 LOGGED = Path(__file__).with_name("logged")
 JOINED, BEGUN, MADE = "joined", "begun", "made"
+CONDITIONING, CONDITIONED = "conditioning", "conditioned"
+DRIVER = "driver"  # name of a process without an engine
+CONDITION_S = 0.02  # that conditioning a scene takes longer
 
 
 @dataclass(frozen=True)
 class Line:
-    """What a process wrote down: that it joined, or began or made a clip."""
+    """What a process wrote down: that it joined, began or made a clip, conditioned a scene."""
 
     what: str
-    clip: str  # see `name_of`
+    clip: str  # see `name_of` and `name_of_scene`
     pid: int
     at: float  # seconds since 1970
 
@@ -53,6 +63,20 @@ class LoggedEngine(fakes.ToneEngine):
         super().__init__()
         self._lines = log
         self._pauses_s = shortest_s, longest_s
+
+    def interleave(
+        self, plan: StoryPlan, places: Sequence[int], known: Mapping[int, Condition]
+    ) -> Iterator[Mapping[int, Condition]]:
+        made = dict(known)
+        try:
+            for place in places:
+                write(self._lines, CONDITIONING, name_of_scene(plan.sub_events[place].caption))
+                time.sleep(CONDITION_S)
+                [part] = super().interleave(plan, [place], made)
+                made |= part
+                yield part
+        finally:
+            write(self._lines, CONDITIONED)
 
     def synthesize(
         self, requests: Sequence[ClipRequest], watch: ProgressListener = UNWATCHED
@@ -71,6 +95,11 @@ class LoggedEngine(fakes.ToneEngine):
 def name_of(caption: str, seed: int, samples: int) -> str:
     """Name a clip by what its engine reads of it, as the engine can and the database can."""
     return hashlib.sha256(f"{caption}\n{seed}\n{samples}".encode()).hexdigest()[:16]
+
+
+def name_of_scene(caption: str) -> str:
+    """Name what is conditioned."""
+    return hashlib.sha256(caption.encode()).hexdigest()[:16]
 
 
 def name_of_request(request: str) -> str:
@@ -124,19 +153,28 @@ class Crew:
         """Start a process that works on anything until it is killed, as `audiostory worker`."""
         return self._start(None)
 
-    def _start(self, story_id: str | None) -> BaseProcess:
+    def drive(self) -> BaseProcess:
+        """Start a process that drives runs until it is killed, and has no engine."""
+        return self._start(None, has_engine=False)
+
+    def _start(self, story_id: str | None, *, has_engine: bool = True) -> BaseProcess:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["tests.support.tone_process"])
-        process = context.Process(target=run, args=(self, story_id), daemon=True)
+        process = context.Process(
+            target=run,
+            args=(self, story_id, has_engine),
+            daemon=True,
+            name="tone" if has_engine else DRIVER,
+        )
         process.start()
         return process
 
 
-def run(crew: Crew, story_id: str | None) -> None:
+def run(crew: Crew, story_id: str | None, has_engine: bool) -> None:
     """Be one of the processes."""
     os.environ[LOG] = str(crew.log)
     os.environ[SHORTEST_S], os.environ[LONGEST_S] = map(str, crew.pauses_s)
-    discovery.SHIPPED = LOGGED
+    discovery.SHIPPED = LOGGED if has_engine else LOGGED / DRIVER
     os.environ.pop(VARIABLE, None)
     planners.PLANNERS["lines"] = "tests.support.fakes:LinePlanner"
     asyncio.run(_run(crew, story_id))

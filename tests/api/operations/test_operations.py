@@ -21,7 +21,16 @@ from api.operations import logs
 from api.settings import LogFormat, LogLevel, Settings
 from nodes.context import bind, bound
 from storage import events, keys
-from storage.models import Clip, ClipState, ClipWant, Run, RunState, SegmentRow
+from storage.models import (
+    Clip,
+    Run,
+    RunState,
+    SegmentRow,
+    Work,
+    WorkKind,
+    WorkState,
+    WorkWant,
+)
 from storage.verification import repair, verify
 from storage.worker_lock import WorkerLock
 from tests.support.finished_stories import branch, hear, shelve
@@ -70,8 +79,9 @@ def figures(response):
 async def test_metrics_tell_where_runs_and_clips_stand(client, store):
     story = await shelve(store, "rain", "thunder", "wind")
     async with store.database.write() as session:
-        queued = await session.get_one(Clip, story.clip_keys[0])
-        queued.state, queued.attempt = ClipState.QUEUED, 2
+        queued = await session.get_one(Work, (story.clip_keys[0], WorkKind.CLIP))
+        queued.state, queued.attempt = WorkState.QUEUED, 2
+        (await session.get_one(Clip, story.clip_keys[0])).file = None
         await session.execute(update(Run).values(state=RunState.PARKED))
 
     found = figures(await client.get("/v1/metrics"))
@@ -272,8 +282,9 @@ async def test_repair_queues_a_damaged_clip_and_every_story_that_hears_it_is_tol
 
     async with store.database.read() as session:
         clip = await session.get_one(Clip, key)
-        wants = list(await session.scalars(select(ClipWant).where(ClipWant.clip_key == key)))
-        assert (clip.state, clip.file, clip.attempt) == (ClipState.QUEUED, None, 0)
+        queued = await session.get_one(Work, (key, WorkKind.CLIP))
+        wants = list(await session.scalars(select(WorkWant).where(WorkWant.work_key == key)))
+        assert (queued.state, clip.file, queued.attempt) == (WorkState.QUEUED, None, 0)
         assert len(wants) == 3
         for story_id in (story.id, other.id, branched):
             told = (await events.list_after(session, story_id, 0))[-1]
@@ -373,8 +384,8 @@ def test_story_restored_elsewhere_exports_the_same_bytes_and_makes_no_clip(tmp_p
     run(here, "backup", story["id"], "-o", bundle)
     run(there, "restore", bundle)
     database = sqlite3.connect(tmp_path / "b/studio.db")
-    assert set(database.execute("SELECT state, owner FROM clip")) == {("finished", None)}
-    assert database.execute("SELECT count(*) FROM clip_want").fetchone() == (0,)
+    assert set(database.execute("SELECT state, owner FROM work")) == {("finished", None)}
+    assert database.execute("SELECT count(*) FROM work_want").fetchone() == (0,)
     finished_at = database.execute("SELECT key, finished_at FROM clip ORDER BY key").fetchall()
 
     run(there, "resume", story["id"], "-o", second)

@@ -43,9 +43,7 @@ def _refused(home, *arguments, exit_code=2):
 def _finished_clips(home):
     connection = sqlite3.connect(f"file:{home}/studio.db?mode=ro", uri=True, timeout=30)
     try:
-        return connection.execute("SELECT count(*) FROM clip WHERE state = 'finished'").fetchone()[
-            0
-        ]
+        return connection.execute("SELECT count(*) FROM clip WHERE file IS NOT NULL").fetchone()[0]
     finally:
         connection.close()
 

@@ -60,13 +60,15 @@ class Manners:
 
     entries: tuple[tuple[Cues, Manner], ...]
     names: tuple[str, ...] = ()  # of the entries
+    words: tuple[str, ...] = ()  # that name one, see cues.py
 
     @classmethod
     def load(cls) -> "Manners":
         """Read `speech/manners.toml`."""
         text = Path(__file__).with_name("manners.toml").read_text("utf-8")
         tables = tomllib.loads(text)
-        return cls(tuple(_entry(table) for table in tables.values()), tuple(tables))
+        words = tuple(word for table in tables.values() for word in _words(table))
+        return cls(tuple(_entry(table) for table in tables.values()), tuple(tables), words)
 
     def knows(self, text: str) -> bool:
         """Tell whether the text names a manner at all."""
@@ -108,9 +110,13 @@ def in_timbre(waveform: Array, timbre: Timbre, words: str) -> Array:
 
 def _entry(table: dict[str, object]) -> tuple[Cues, Manner]:
     parameters = {key: value for key, value in table.items() if not isinstance(value, list)}
-    lists: Sequence[list[str]] = [value for value in table.values() if isinstance(value, list)]
     manner = TypeAdapter(Manner).validate_python(parameters)
-    return Cues.of(word for words in lists for word in words), manner
+    return Cues.of(_words(table)), manner
+
+
+def _words(table: dict[str, object]) -> list[str]:
+    lists: Sequence[list[str]] = [value for value in table.values() if isinstance(value, list)]
+    return [word for words in lists for word in words]
 
 
 def _whispered(waveform: Array, rng: np.random.Generator) -> Array:

@@ -1,0 +1,29 @@
+"""What steps may know of engines: a process that drives a story need not have any."""
+
+from collections.abc import Mapping
+
+from audiostory_core.engines.offered import capabilities_of
+from audiostory_core.engines.protocol import Capabilities
+from nodes.errors import EngineAway
+from nodes.services import Services
+from storage import engine_offers
+
+Offers = Mapping[str, Capabilities]  # by the names of engines
+
+
+async def list_offers(services: Services) -> Offers:
+    """Return what workers have ever said of the engines that they can run."""
+    async with services.database.read() as session:
+        offers = await engine_offers.list_all(session)
+    return {offer.name: capabilities_of(offer.name, offer.revision, offer.card) for offer in offers}
+
+
+def need(offers: Offers, name: str) -> Capabilities:
+    """Return what an engine can do.
+
+    Raises:
+        EngineAway: if no worker has ever offered it.
+    """
+    if name not in offers:
+        raise EngineAway(name)
+    return offers[name]

@@ -1,0 +1,20 @@
+"""Events that tell the stories which hear a clip what has become of it."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage import events
+from storage.models import SceneVersion, Take
+
+
+async def tell_of_clip(session: AsyncSession, key: str, kind: str, **data: str) -> None:
+    """Append an event to every story that has a clip as a take."""
+    heard = await session.execute(
+        select(SceneVersion.story_id, Take.sub_event_id, Take.number)
+        .join(SceneVersion, SceneVersion.id == Take.scene_id)
+        .where(Take.clip_key == key)
+        .order_by(SceneVersion.story_id, Take.id)
+    )
+    for story_id, sub_event_id, number in heard.all():
+        labels = {"scene": sub_event_id, "take": number, "clip": key}
+        await events.append(session, story_id, kind, **labels, **data)

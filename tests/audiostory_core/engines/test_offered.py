@@ -1,0 +1,42 @@
+import json
+
+import pytest
+
+from audiostory_core.engines.foley.engine import Foley
+from audiostory_core.engines.offered import capabilities_of, card_of
+from tests.support.fakes import ToneEngine
+
+
+@pytest.fixture(scope="module")
+def foley():
+    engine = Foley()
+    yield engine.capabilities
+    engine.close()
+
+
+def _through_a_table(capabilities):
+    card = json.loads(json.dumps(card_of(capabilities)))
+    return capabilities_of(capabilities.name, capabilities.revision, card)
+
+
+def test_what_an_engine_can_do_is_read_as_it_was_written_down():
+    own = ToneEngine().capabilities
+
+    assert _through_a_table(own) == own
+
+
+@pytest.mark.parametrize(
+    ("text", "is_known"),
+    [
+        ("whispering", True),
+        ("a tired whisper", True),
+        ("leise", True),
+        ("悄声", True),
+        ("x", False),
+    ],
+)
+def test_manners_are_known_elsewhere_as_they_are_to_the_engine(foley, text, is_known):
+    manners = _through_a_table(foley).manners
+
+    assert manners.names == foley.manners.names
+    assert manners.knows(text) == foley.manners.knows(text) == is_known
