@@ -66,6 +66,6 @@ def why_not_here(card: Card, settings: Settings) -> str | None:
 def how_to_install(card: Card) -> str:
     """Say how to install what an engine imports in process."""
     if not card.is_shipped:
-        return f"Install what {card.origin} needs."
+        return f"Install what the engine {card.name} needs beside the studio."
     what = "." if card.extra is None else f"'.[{card.extra}]'"
     return f"Install the studio again: pip install -e {what}"

@@ -23,11 +23,14 @@ def check_usable(wanted: StoryCreate, settings: Settings) -> None:
 
     Raises:
         BadInput: if the engine or the planner is not known, or lacks weights, an environment or a
-            server, or the plan has more scenes than one may have here.
+            server; if the engine does not take the language or the parameters, or the plan has
+            more scenes than one may have here.
     """
     if wanted.plan is not None:
         check_count(wanted.plan.sub_events, settings.max_scenes)
-    check_engine("engine", wanted.engine, settings)
+    card = check_engine("engine", wanted.engine, settings)
+    check_language(wanted.language, card.name, card.languages)
+    card.check_parameters(wanted.parameters)
     check_planner("planner", wanted.planner, settings.weights, settings.chat_url)
 
 
@@ -53,6 +56,7 @@ async def create_story(
     check_name("planner", wanted.planner, PLANNERS)
     check_language(wanted.language, card.name, card.languages)
     parameters = card.check_parameters(wanted.parameters)
+    wanted = wanted.model_copy(update={"parameters": parameters})
     digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
     if idempotency_key is not None:
         # Keys of two owners never meet: the id of an API key has no colon.

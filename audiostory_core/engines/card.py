@@ -205,7 +205,7 @@ class Card(CardFile):
         }
 
     def check_parameters(self, values: Mapping[str, object]) -> dict[str, Value]:
-        """Return parameters as the engine takes them.
+        """Return parameters as the engine takes them, by name.
 
         Raises:
             BadInput: naming the first that it does not have, or whose value does not fit.
@@ -214,7 +214,7 @@ class Card(CardFile):
             if name not in self.parameters:
                 problem = f"means nothing to the engine {self.name}"
                 raise BadInput(name, value, problem, "Leave it out.")
-        return {name: self.parameters[name].check(name, value) for name, value in values.items()}
+        return {name: self.parameters[name].check(name, values[name]) for name in sorted(values)}
 
 
 def check_language(language: str | None, engine: str, languages: tuple[str, ...]) -> None:

@@ -25,6 +25,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from audiostory_core.engines.card import FILE as CARD
 from audiostory_core.engines.foley.engine import SOUND, Foley
 from audiostory_core.engines.foley.sound import Samples
 from audiostory_core.engines.protocol import ClipRequest
@@ -203,7 +204,7 @@ def _pages(folder: Traversable) -> list[Traversable]:
     for entry in folder.iterdir():
         if entry.is_dir():
             pages += _pages(entry)
-        elif entry.name.endswith(".toml"):
+        elif entry.name.endswith(".toml") and entry.name != CARD:  # which no sound is made of
             pages.append(entry)
     return pages
 

@@ -135,7 +135,8 @@ class HostedEngine:
         """Begin a batch; a host that does not bring it to its end is killed."""
         self._batches += 1
         process = self._running()
-        batch = _Batch(self._card.name, process, self._batches, self._patience, watch)
+        count = len(order.get("requests", ()))
+        batch = _Batch(self._card.name, process, self._batches, count, self._patience, watch)
         try:
             if self._process is None:
                 batch.await_ready()
@@ -183,6 +184,7 @@ class _Batch:
         name: of the engine.
         process: the host.
         number: of the batch.
+        count: clips of it.
         patience: with the host.
         watch: gets how far each clip is.
     """
@@ -192,6 +194,7 @@ class _Batch:
         name: str,
         process: HostProcess,
         number: int,
+        count: int,
         patience: Environment,
         watch: ProgressListener,
     ) -> None:
@@ -202,7 +205,7 @@ class _Batch:
         self._number = number
         self._limits = patience
         self._watch = watch
-        self._shares: dict[int, float] = {}  # of each clip that are done
+        self._shares = [0.0] * count  # of each clip that are done
         self._index = 0  # of the clip that was reported last
         self._is_cancelled = False
         self._deadline = time.monotonic() + self.patience_s
@@ -310,7 +313,8 @@ class _Batch:
         if is_late:
             raise TimeoutError
         try:
-            self._watch.step(self._index, self._shares.get(self._index, 0.0))
+            if self._shares:
+                self._watch.step(self._index, self._shares[self._index])
         except Cancelled:
             self.cancel()
 
@@ -320,9 +324,11 @@ class _Batch:
 
     def _note(self, header: Mapping[str, Any]) -> None:
         index, done = header.get("index"), header.get("done")
-        if not isinstance(index, int) or not isinstance(done, int | float):
+        if not isinstance(index, int) or not 0 <= index < len(self._shares):
             raise Rubbish("reported progress of nothing")
-        if done > self._shares.get(index, 0.0):
+        if not isinstance(done, int | float):
+            raise Rubbish("reported progress of no number")
+        if done > self._shares[index]:
             self._index, self._shares[index] = index, min(float(done), 1.0)
             self._advance()
 

@@ -3,6 +3,7 @@
 import pytest
 
 from api.engines.engine_factory import Parts
+from api.engines.queries import view_engine
 from api.engines.worker_factory import build_worker
 from api.settings import Settings
 from audiostory_core.engines.card import read_card
@@ -69,7 +70,7 @@ async def test_worker_goes_without_an_engine_that_cannot_be_imported(studio, tmp
     assert engines == {"foley"}
     parts = Parts(studio.settings)
     assert "no_such_module" in parts.why_unusable("engine", "gone")
-    assert "AUDIOSTORY_ENGINES" in parts.why_unusable("engine", "odd")
+    assert "json:Engine fails" in parts.why_unusable("engine", "odd")
 
 
 def test_capabilities_are_those_of_the_card(folder):
@@ -82,3 +83,57 @@ def test_capabilities_are_those_of_the_card(folder):
     assert engine.capabilities.languages == ("en",)
     assert engine.capabilities.longest_clip_s == read_card(path, "a test").limits.longest_clip_s
     assert engine.pid is None
+
+
+WEIGHTS = """
+[weights]
+source = "the authors"
+license = "MIT"
+commercial_use = true
+
+[environment]
+"""
+WEIGHTED = """
+from array import array
+
+
+class Weighted:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def synthesize(self, requests, watch):
+        for request in requests:
+            channel = array("f", bytes(4 * request["samples"]))
+            yield {"channels": [channel, channel], "matched": [self.folder]}
+"""
+
+
+def test_host_gets_the_folder_of_its_weights(tmp_path, monkeypatch):
+    folder = write_card(tmp_path / "weighted", WEIGHTS, entry="engine:Weighted", revision="1")
+    (folder / "engine.py").write_text(WEIGHTED)
+    monkeypatch.setenv(VARIABLE, str(folder))
+    parts = Parts(Settings(home=tmp_path / "home"))
+    without = parts.why_unusable("engine", "weighted")
+    weights = tmp_path / "home" / "models" / "weighted"
+    weights.mkdir(parents=True)
+
+    engine = parts.engine("weighted")
+    (clip,) = engine.synthesize([ClipRequest("a", (), 10, 7, "en")])
+    engine.close()
+
+    assert without == (
+        "needs weights, and there are none. "
+        "Put those of the authors into $AUDIOSTORY_HOME/models/weighted."
+    )
+    assert clip.matched == (str(weights),)
+
+
+def test_engine_whose_modules_are_missing_is_not_usable(tmp_path, monkeypatch):
+    card = write_card(tmp_path / "brief", modules=["json", "no_such_module"])
+    monkeypatch.setenv(VARIABLE, str(card))
+
+    view = view_engine("brief", Settings())
+
+    assert view.reason == (
+        "no_such_module not installed. Install what the engine brief needs beside the studio."
+    )

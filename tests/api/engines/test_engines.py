@@ -71,6 +71,26 @@ async def test_parameters_stand_beside_the_fields_or_together(client, studio, va
     assert story.parameters == {"pitch_hz": 300.0}
 
 
+async def test_order_and_place_of_parameters_make_no_other_request(client):
+    values = [
+        {"parameters": {"shape": "sine", "pitch_hz": 300}},
+        {"parameters": {"pitch_hz": 300.0, "shape": "sine"}},
+        {"shape": "sine", "pitch_hz": 300},
+    ]
+
+    made = [
+        await client.post(
+            "/v1/stories",
+            json={"instruction": "Rain", "engine": "toy", "seed": 1} | each,
+            headers={"Idempotency-Key": "rain"},
+        )
+        for each in values
+    ]
+
+    assert [response.status_code for response in made] == [202, 202, 202]
+    assert len({response.json()["id"] for response in made}) == 1
+
+
 @pytest.mark.parametrize(
     ("values", "field"),
     [

@@ -191,5 +191,9 @@ async def test_http_process_imports_neither_graph_nor_engines(tmp_path, studio):
     heavy = {"langgraph", "langchain_core", "scipy", "torch", "matplotlib", "transformers"}
     assert not heavy & set(roots)
     assert not {"graph", "nodes"} & set(roots)
-    engines = ("audiostory_core.engines", "audiostory_core.planners")
+    cores = ("audiostory", "foley", "host", "protocol")
+    engines = (
+        *(f"audiostory_core.engines.{name}" for name in cores),
+        "audiostory_core.planners",
+    )
     assert not [name for name in packages if name.startswith(engines)]

@@ -293,6 +293,10 @@ def read():
         ),
         ("write({'is': 'ready'}); read(); write({'is': 'done', 'parts': [2**60]})", "with samples"),
         ("write({'is': 'ready'}); read(); write({'is': 'progress'})", "progress of nothing"),
+        (
+            "write({'is': 'ready'}); read(); write({'is': 'progress', 'index': 1, 'done': 1})",
+            "progress of nothing",
+        ),
         ("write({'is': 'ready'}); read(); write({'is': 'done'})", "0 clips for 1 requests"),
         ("raise SystemExit('no GPU')", r"ended with code 1 \(no GPU\)"),
         ("os.close(1); time.sleep(60)", "closed its pipe"),
