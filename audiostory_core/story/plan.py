@@ -157,7 +157,7 @@ class SubEvent(Frozen):
     A `duration_s` of None is read as what fits, see `fitting_s`.
     """
 
-    caption: Annotated[Words, _says("What is heard; beside layers, only the room it names.")]
+    caption: Annotated[Words, _says("What is heard; beside layers it adds no sound.")]
     duration_s: Annotated[
         float,
         Field(ge=SHORTEST_SUB_EVENT_S - SLACK_S, le=LONGEST_STORY_S + SLACK_S, allow_inf_nan=False),

@@ -12,6 +12,7 @@ from pydantic import Field
 QUIETEST_DB, LOUDEST_DB = -60.0, 12.0
 LONGEST_S = 600.0  # of a fade, a pause, and of what comes before a start
 MOST_EVENTS = 24  # more are not counted by ear
+MOST_SCENES = 100_000
 RANGES = {  # the least and the most of each number
     "gain_db": (QUIETEST_DB, LOUDEST_DB),
     "pan": (-1.0, 1.0),
@@ -89,5 +90,10 @@ PaceOrNone = Annotated[
 ]
 Span = Annotated[
     int | None,
-    _field("Scenes", "How many scenes it is heard in: this one and those after it.", ge=1),
+    _field(
+        "Scenes",
+        "How many scenes it is heard in: this one and those after it.",
+        ge=1,
+        le=MOST_SCENES,
+    ),
 ]

@@ -121,9 +121,9 @@ def write_script(
 ) -> Script:
     """Read what a sub-event asks for.
 
-    Beside layers the caption says in which room they are heard; in a plan of version 1 it adds the
-    beds of its place, and its sounds where the layers give none. Words that are spoken give
-    neither, and who speaks them is no sound besides.
+    Beside layers the caption says in which room they are heard and what sounds together; in a plan
+    of version 1 it adds the beds of its place, and its sounds where the layers give none. Words
+    that are spoken give neither, and who speaks them is no sound besides.
     """
     unspoken = _without_lines(caption, layers)
     reading = reader.read(unspoken, language)
