@@ -113,6 +113,8 @@ async def show(story_id: str, plot: Path | None, *, as_json: bool) -> None:
             console.show_degradations(detail.degradations)
         if plot is not None:
             await _draw(store, story_id, plot, scenes)
+            if not as_json:
+                console.out.print(f"drawn to {plot}", markup=False, soft_wrap=True)
 
 
 async def list_newest(limit: int, *, as_json: bool) -> None:
@@ -298,7 +300,6 @@ async def _draw(store: OpenStore, story_id: str, plot: Path, scenes: list[SceneV
             )
 
     await read_mended(store, write)
-    console.out.print(f"drawn to {plot}", markup=False)
 
 
 def _as_json(detail: StoryDetail, scenes: list[SceneView]) -> dict[str, object]:
