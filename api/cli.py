@@ -82,7 +82,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False) or DONE  # 130 after Ctrl-C
         sys.stdout.flush()
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):  # the latter before a command begins
         code = INTERRUPTED
     except typer.TyperException as error:
         code = _complain(error.format_message(), BAD_INPUT)

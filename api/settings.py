@@ -55,9 +55,16 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THRE
 
 
 class Settings(BaseSettings):
-    """What may differ between installations. Each is an environment variable AUDIOSTORY_<NAME>."""
+    """What may differ between installations.
 
-    model_config = SettingsConfigDict(env_prefix="AUDIOSTORY_", extra="ignore")
+    Each is an environment variable AUDIOSTORY_<NAME>; an empty one counts as unset.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="AUDIOSTORY_",
+        env_ignore_empty=True,  # as a folder, "" is the current one
+        extra="ignore",
+    )
 
     # The data folder
     home: Path = Field(  # database, audio, checkpoints

@@ -292,7 +292,7 @@ def takes(
 def choose(
     story_id: StoryId,
     scene: Scene,
-    take: Annotated[int, typer.Argument(metavar="TAKE", min=1, help="Number; see takes.")],
+    take: Annotated[int, typer.Argument(metavar="TAKE", min=1, max=1_000_000, help="See takes.")],
     accept: Accept = False,
     output: Output = None,
     as_json: AsJson = False,

@@ -154,6 +154,11 @@ def show(
     """Show a story: its plan, what each scene is heard as, loudness and seams."""
     from api.stories import handlers
 
+    if plot is not None:
+        from audiostory_core.audio.export import check_destination
+        from audiostory_core.audio.plot import SUFFIXES
+
+        check_destination(plot, SUFFIXES, "plot")
     asyncio.run(handlers.show(story_id, plot, as_json=as_json))
 
 

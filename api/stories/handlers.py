@@ -24,7 +24,7 @@ from audiostory_core.errors import BadInput
 from storage import runs, stories
 from storage.database import Database
 from storage.errors import StoreError
-from storage.models import Event, Wait
+from storage.models import Event, RunState, Wait
 from storage.progress import Progress, measure
 from storage.worker_lock import count_alive, is_dead
 
@@ -118,6 +118,8 @@ async def show(story_id: str, plot: Path | None, *, as_json: bool) -> None:
             console.show_degradations(detail.degradations)
         if plot is not None:
             await _draw(store, story_id, plot, scenes)
+            if not as_json:
+                console.out.print(f"drawn to {plot}", markup=False, soft_wrap=True)
 
 
 async def list_newest(limit: int, *, as_json: bool) -> None:
@@ -170,12 +172,15 @@ async def make_and_write(
     from api.stories import local_run  # noqa: PLC0415 - LangGraph and scipy, where there is work to do
 
     refused: list[str] = []
+    cancelled: list[int] = []
 
     def listen(event: Event) -> None:
         bar.hear(event)
         is_new = since_event is not None and event.number > since_event
         if is_new and event.kind == "change.refused":
             refused.append(event.data["error"])
+        if is_new and event.kind == "run.cancelled":
+            cancelled.append(event.number)
 
     try:
         with console.story_progress(is_shown=not as_json) as bar:
@@ -189,6 +194,10 @@ async def make_and_write(
     if refused:
         console.err.print(f"audiostory: {'; '.join(refused)}", markup=False, soft_wrap=True)
         return BAD_INPUT
+    if cancelled or run.state == RunState.CANCELLED:
+        console.err.print("audiostory: cancelled by another command; nothing is written")
+        console.show_interrupted(story_id, target)
+        return FAILED
     async with store.database.read() as session:
         detail, scenes = await detail_story(session, story_id)
     if detail.status == StoryStatus.FAILED or run.waits_for == Wait.CLIP_REVIEW:
@@ -303,7 +312,6 @@ async def _draw(store: OpenStore, story_id: str, plot: Path, scenes: list[SceneV
             )
 
     await read_mended(store, write)
-    console.out.print(f"drawn to {plot}", markup=False)
 
 
 def _as_json(detail: StoryDetail, scenes: list[SceneView]) -> dict[str, object]:

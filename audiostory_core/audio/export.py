@@ -42,15 +42,17 @@ class Writer(Protocol):
         """Wait until it ends; False if it could not be written."""
 
 
-def check_destination(destination: Path) -> None:
-    """Make sure that `export` can write a file, before anything is made for it.
+def check_destination(
+    destination: Path, suffixes: Sequence[str] = SUFFIXES, field: str = "output"
+) -> None:
+    """Make sure that a file can be written, before anything is made for it.
 
     Raises:
         BadInput: if the suffix is unknown, the folder is missing or not writable, or the path is
             something other than a file.
     """
-    with _explained(destination, "output"):
-        _, partial, file = _begin(destination, SUFFIXES, "output")
+    with _explained(destination, field):
+        _, partial, file = _begin(destination, suffixes, field)
         file.close()
         partial.unlink()
 

@@ -15,6 +15,7 @@ from audiostory_core.story.shape_words import figures_of
 
 MAX_EDITS = 1000
 MAX_TAKES = 16
+LAST_TAKE = 1_000_000  # beyond the takes of any scene, within the integers of any database
 
 
 class Edits(Frozen):
@@ -46,7 +47,7 @@ class ChooseTake(Frozen):
 
     kind: Literal["choose"] = "choose"
     sub_event: Number
-    take: Number
+    take: Annotated[int, Field(ge=1, le=LAST_TAKE)]
 
 
 Change = Annotated[Edits | Remark | MoreTakes | ChooseTake, Field(discriminator="kind")]

@@ -45,6 +45,10 @@ def test_create_refuses_what_it_cannot_use(audiostory_here, tmp_path, arguments,
     assert list(tmp_path.glob("*.wav")) == []
 
 
+def test_plot_is_refused_before_the_story_is_shown(audiostory_here, tmp_path):
+    _assert_refused(audiostory_here("show", "nope", "--plot", tmp_path / "a.pdf"), "plot", ".png")
+
+
 def test_instruction_that_is_too_long_is_refused(audiostory_here):
     _assert_refused(audiostory_here("create", "-", input="rain" * 60_000), "instruction", "200,000")
 

@@ -48,6 +48,7 @@ def test_list_and_show_tell_scripts_and_people(audiostory, tmp_path):
     listed = audiostory.json("list")
     shown = audiostory.json("show", made["id"])
     told = audiostory("show", made["id"], "--plot", picture)
+    drawn = audiostory.json("show", made["id"], "--plot", picture)
 
     assert [(s["id"], s["status"], s["duration_s"]) for s in listed] == [
         (made["id"], "finished", 6.0)
@@ -55,6 +56,7 @@ def test_list_and_show_tell_scripts_and_people(audiostory, tmp_path):
     assert [scene["caption"] for scene in shown["scenes"]] == [
         scene["caption"] for scene in made["scenes"]
     ]
+    assert drawn == shown
     assert "LUFS" in told.stdout
     assert all(len(line) <= 100 for line in told.stdout.splitlines())
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from api import cli
 from api.settings import Settings
 from api.store import open_store
 from api.stories.schemas import parse_story
@@ -196,3 +197,15 @@ def _has_story(home: Path) -> bool:
         return False
     finally:
         connection.close()
+
+
+def test_ctrl_c_before_a_command_begins_is_quiet(monkeypatch):
+    def interrupt(**_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", interrupt)
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert ended.value.code == 130

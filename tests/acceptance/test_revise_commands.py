@@ -135,6 +135,7 @@ def test_what_cannot_be_done_ends_with_2_and_one_line(audiostory, story, tmp_pat
         ("edit", story, tmp_path / "missing.json"),
         ("takes", story, 9),
         ("choose", story, 2, 9),
+        ("choose", story, 2, 2**70),
         ("reject", story, " "),
         ("undo", story),
         ("redo", story),
