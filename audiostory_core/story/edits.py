@@ -16,7 +16,7 @@ from audiostory_core.story.plan import (
     SHORTEST_SUB_EVENT_S,
     CastMember,
     Frozen,
-    Layer,
+    Layers,
 )
 from audiostory_core.story.shape import (
     Count,
@@ -51,7 +51,7 @@ class Reword(Frozen):
     sub_event: Number
     caption: Text | None = None
     tone: Text | None = None
-    layers: tuple[Layer, ...] | None = None
+    layers: Layers | None = None
     duration_s: Duration | None = None
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
     engine: Text | None = None
@@ -92,7 +92,7 @@ class Insert(Frozen):
     caption: Text
     duration_s: Duration
     tone: Text = "neutral"
-    layers: tuple[Layer, ...] = ()
+    layers: Layers = ()
     engine: Text | None = None
 
 

@@ -13,7 +13,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     TypeAdapter,
     ValidationError,
     WithJsonSchema,
@@ -42,6 +44,8 @@ SHORTEST_STORY_S = 1.0
 LONGEST_STORY_S = 24 * 3600.0
 SHORTEST_SUB_EVENT_S = 0.5
 LONGEST_INSTRUCTION = 200_000  # characters
+LONGEST_SCENE_TEXT = 2 * LONGEST_INSTRUCTION  # characters: what is heard, as caption and as layers
+MOST_LAYERS = 1000  # of a scene
 DECIMALS = 5  # of a second, that tell every sample from its neighbors
 SLACK_S = 0.01  # how far hand-written durations may disagree with the total before it is an error
 SCHEMA_FIELD = "$schema"  # of a plan file, for editors; read over
@@ -85,7 +89,9 @@ def _says(description: str) -> Any:
     return Field(description=description)
 
 
-Words = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]  # Postgres cannot store NUL
+Words = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_INSTRUCTION, pattern=r"^[^\x00]+$")
+]  # Postgres cannot store NUL
 Prose = Annotated[str, Field(pattern=r"^[^\x00]*$")]  # may be empty
 
 
@@ -131,7 +137,26 @@ class SpeechLayer(Frozen):
     pan: Pan = None
 
 
-Layer = SoundLayer | SpeechLayer
+def _sort_of(layer: object) -> str | None:
+    """Tell sounds and lines apart, so that an error speaks of the fields that a layer has."""
+    if isinstance(layer, Mapping):
+        kind = layer.get("kind", "speech" if "words" in layer else None)
+    else:
+        kind = getattr(layer, "kind", None)
+    if kind == "speech":
+        return "speech"
+    return "sound" if kind in list(SoundKind) else None
+
+
+Layer = Annotated[
+    Annotated[SoundLayer, Tag("sound")] | Annotated[SpeechLayer, Tag("speech")],
+    Discriminator(
+        _sort_of,
+        custom_error_type="kind",
+        custom_error_message="its kind should be one of: ambience, sfx, music, speech",
+    ),
+]
+Layers = Annotated[tuple[Layer, ...], Field(max_length=MOST_LAYERS)]
 
 
 class CastMember(Frozen):
@@ -164,7 +189,7 @@ class SubEvent(Frozen):
         WithJsonSchema(_SECONDS_OR_NULL, mode="validation"),
     ]
     tone: Annotated[Words, _says("Mood, such as: calm, tense.")] = "neutral"
-    layers: Annotated[tuple[Layer, ...], _says("The parts of the scene, in order.")] = ()
+    layers: Annotated[Layers, _says("The parts of the scene, in order.")] = ()
     continues: Annotated[
         bool, _says("Carries on the sub-event before it, split only for its length.")
     ] = False
@@ -177,6 +202,18 @@ class SubEvent(Frozen):
         event = validate({**values, "duration_s": SHORTEST_SUB_EVENT_S})
         object.__setattr__(event, "duration_s", fitting_s(event))  # frozen to everyone else
         return event
+
+    @model_validator(mode="after")
+    def _bound_text(self) -> Self:
+        texts = (
+            layer.words if isinstance(layer, SpeechLayer) else layer.text for layer in self.layers
+        )
+        characters = len(self.caption) + sum(map(len, texts))
+        if characters > LONGEST_SCENE_TEXT:
+            raise ValueError(
+                f"a scene of {characters:,} characters; the most is {LONGEST_SCENE_TEXT:,}"
+            )
+        return self
 
     @property
     def samples(self) -> int:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.clause_splitter import Bond
 from audiostory_core.planners.clauses.language import Language
 from audiostory_core.planners.clauses.layers import LayerReader
@@ -10,6 +11,7 @@ from audiostory_core.planners.clauses.reading import Clause, Reading
 from audiostory_core.planners.clauses.schedule import Schedule
 from audiostory_core.planners.clauses.timing import Share, parts_of, samples_for
 from audiostory_core.story.plan import (
+    MOST_LAYERS,
     VERSION,
     CastMember,
     Layer,
@@ -33,6 +35,13 @@ def draw_storyboard(
     sub_events: list[SubEvent] = []
     for share, count in zip(schedule.shares, samples, strict=True):
         caption, tone, layers = writer.write(share)
+        if len(layers) > MOST_LAYERS:
+            raise BadInput(
+                "duration",
+                schedule.total_s,
+                f"puts {len(layers):,} sounds and lines into one scene; the most is {MOST_LAYERS:,}",
+                "Give the story more time, or make several stories of it.",
+            )
         parts = parts_of(count, longest_clip_s, share.spoken)
         again = tuple(layer for layer in layers if _carries_on(layer, reading.language))
         sub_events += [

@@ -7,6 +7,8 @@ import pytest
 
 from audiostory_core.errors import BadInput
 from audiostory_core.json_text import NotJson, parse
+from audiostory_core.planners.clauses.planner import Clauses
+from audiostory_core.planners.protocol import Brief
 from audiostory_core.story.plan import StoryPlan
 from audiostory_core.story.plan_files import read_plan
 
@@ -95,3 +97,41 @@ def test_text_that_is_no_json_is_told_in_one_line(text, problem):
         parse(text)
 
     assert str(refused.value) == problem
+
+
+@pytest.mark.parametrize(
+    ("scene", "problem"),
+    [
+        ({"caption": "rain " * 40_001}, "200000 characters"),
+        ({"layers": [{"kind": "sfx", "text": "a bark"}] * 1_001}, "1000 items"),
+        (
+            {"layers": [{"kind": "speech", "words": "ha " * 66_000}] * 3},
+            "a scene of 594,004 characters; the most is 400,000",
+        ),
+        ({"layers": [{"kind": "speech", "text": "Ha"}]}, "layers.0.words: Field required"),
+        (
+            {"layers": [{"kind": "noise", "text": "Ha"}]},
+            "layers.0: its kind should be one of: ambience, sfx",
+        ),
+    ],
+)
+def test_scene_beyond_what_may_be_read_is_refused_by_its_field(tmp_path, scene, problem):
+    path = tmp_path / "plan.json"
+    plan = json.loads(json.dumps(PLAN))
+    plan["sub_events"][0] |= scene
+    path.write_text(json.dumps(plan))
+
+    with pytest.raises(BadInput) as refused:
+        read_plan(path)
+
+    assert problem in str(refused.value)
+
+
+def test_instruction_that_would_fill_a_scene_beyond_that_is_refused():
+    brief = Brief("a dog barks, a cat meows, " * 2_000, 2.0, None, longest_clip_s=30.0)
+
+    with pytest.raises(BadInput) as refused:
+        Clauses().plan(brief)
+
+    assert refused.value.field == "duration"
+    assert "sounds and lines into one scene; the most is 1,000" in str(refused.value)
