@@ -5,6 +5,7 @@ from audiostory_core.story.editing import (
     Edit,
     Insert,
     Move,
+    Reshape,
     Reword,
     Total,
     apply,
@@ -94,3 +95,35 @@ def test_a_difference_of_a_sample_is_seen():
     told = _diff(Reword(sub_event=1, duration_s=4 + 1 / 44_100))
 
     assert "    duration: 4 s (+1 samples)" in told
+
+
+def test_shapes_are_told_in_figures_beside_their_layer():
+    quiet = _SIREN.model_copy(update={"gain_db": -6, "pan": 0.5})
+    before = _plan().model_copy(
+        update={
+            "sub_events": tuple(
+                event.model_copy(update={"layers": (quiet,)}) for event in _plan().sub_events
+            )
+        }
+    )
+    drafts = apply(
+        before,
+        [Reshape(sub_event=2, layer=1, gain_db=-9, count=3, clear=["pan"])],
+        total=Total.MOVE,
+        limits=SceneLimits(story_s=30.0),
+    )
+
+    assert diff(before, plan_of(before, drafts), range(3), range(3)).splitlines()[1:] == [
+        "~ 2: “A siren wails close by.”",
+        "    layers:",
+        "        sfx: siren: -6 dB → -9 dB, no longer 50% right, 3 times",
+    ]
+
+
+def test_layer_that_is_new_is_told_with_its_shape():
+    layers = (_SIREN, SoundLayer(kind=SoundKind.AMBIENCE, text="rain", gain_db=-6, scenes=2))
+
+    assert _diff(Reword(sub_event=2, layers=layers))[2:] == [
+        "    layers:",
+        "        + ambience: rain (-6 dB, in 2 scenes)",
+    ]

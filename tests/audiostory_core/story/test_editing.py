@@ -13,6 +13,7 @@ from audiostory_core.story.editing import (
     Merge,
     Move,
     Reason,
+    Reshape,
     Reword,
     Split,
     Total,
@@ -466,3 +467,56 @@ def test_layers_keep_their_kinds_through_the_edits():
     [draft] = _keep(_scenes(4.0), edit)
 
     assert draft.event.layers == layers
+
+
+# Shapes.
+
+
+def test_shape_of_one_layer_is_set_and_cleared_and_the_rest_stays():
+    loud = _RAIN.model_copy(update={"gain_db": 3, "pan": 0.5})
+    plan = _plan(SubEvent(caption="Rain.", duration_s=4, layers=(_SIREN, loud, _LINE)))
+
+    (draft,) = _move(
+        plan,
+        Reshape(sub_event=1, layer=2, gain_db=-6, fade_in_s=1.5, clear=["pan"]),
+        Reshape(sub_event=1, layer=3, pause_before_s=2),
+    )
+
+    rain = SoundLayer(kind="ambience", text="rain on tin roofs", gain_db=-6, fade_in_s=1.5)
+    line = SpeechLayer(words="Get down!", speaker="Mira", pause_before_s=2)
+    assert draft.event.layers == (_SIREN, rain, line)
+    assert draft.is_reworded
+
+
+def test_shape_that_is_set_already_makes_nothing_again():
+    plan = _plan(
+        SubEvent(caption="Rain.", duration_s=4, layers=(_RAIN.model_copy(update={"pan": 0.5}),))
+    )
+
+    (draft,) = _move(plan, Reshape(sub_event=1, layer=1, pan=0.5))
+
+    assert not draft.is_reworded
+
+
+@pytest.mark.parametrize(
+    ("edit", "field", "problem"),
+    [
+        ({"layer": 3, "pan": 0}, "layer", "does not exist; sub-event 1 has 2"),
+        ({"layer": 1}, "", "changes nothing"),
+        ({"layer": 1, "pause_before_s": 1}, "pause_before_s", "means nothing to a sound"),
+        ({"layer": 2, "count": 2}, "count", "means nothing to a spoken line"),
+        ({"layer": 2, "clear": ["distance"]}, "distance", "means nothing to a spoken line"),
+        (
+            {"layer": 1, "count": 2, "scenes": 2},
+            "",
+            "cannot be made: count is 2, but the layer is heard in 2 scenes; leave one of them out",
+        ),
+    ],
+)
+def test_shape_that_a_layer_cannot_have_is_refused(edit, field, problem):
+    plan = _plan(SubEvent(caption="Rain.", duration_s=4, layers=(_SIREN, _LINE)))
+
+    refusal = _refused(plan, Reshape(sub_event=1, **edit))
+
+    assert refusal.field == ".".join(filter(None, ["edits.1", field]))
+    assert refusal.problem == problem
