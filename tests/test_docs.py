@@ -311,17 +311,17 @@ def test_engines_page_says_what_the_cards_say():
     text = (ROOT / "docs/engines.md").read_text("utf-8")
     table = text.partition("| environment |\n")[2].partition("\n\n")[0].splitlines()[1:]
 
-    told = [line.strip("| ").split(" | ") for line in table]
+    shown = [line.strip("| ").split(" | ") for line in table]
 
-    assert told == [row_of(card) for card in find_cards()]
+    assert shown == [row_of(card) for card in find_cards()]
 
 
 def test_engines_page_names_every_field_of_a_card():
     text = (ROOT / "docs/engines.md").read_text("utf-8")
-    told = set(INLINE.findall(text.partition("## The card")[2].partition("## Environments")[0]))
+    shown = set(INLINE.findall(text.partition("## The card")[2].partition("## Environments")[0]))
 
     tables = {"limits": Limits, "weights": Weights, "environment": Environment}
     inner = {name for table in (*tables.values(), Parameter) for name in table.model_fields}
     written = {f"[{name}]" for name in (*tables, "parameters.NAME", "helpers")}
     plain = CardFile.model_fields.keys() - {*tables, "parameters", "helpers"}
-    assert plain | inner | written <= told
+    assert plain | inner | written <= shown

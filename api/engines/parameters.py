@@ -77,6 +77,6 @@ def list_parameters(taken: Collection[str]) -> dict[str, dict[str, Parameter]]:
 def explain(of_engines: dict[str, Parameter]) -> str:
     """Say what a parameter does in each engine that has it."""
     return "; ".join(
-        f"{parameter.help} ({engine}: {parameter.wanted}, default {parameter.default})"
+        f"{parameter.help} ({engine}: {parameter.expected}, default {parameter.default})"
         for engine, parameter in of_engines.items()
     )

@@ -90,11 +90,11 @@ class Parameter(Part):
             checked: Value = self._adapter().validate_python(value)
         except ValidationError as error:
             problem = first_problem(error)[2]
-            raise BadInput(field, value, problem, f"Give {self.wanted}.") from None
+            raise BadInput(field, value, problem, f"Give {self.expected}.") from None
         return checked
 
     @property
-    def wanted(self) -> str:
+    def expected(self) -> str:
         """What a value should be, such as "an integer from 1 to 1000"."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"

@@ -47,16 +47,16 @@ def test_engine_that_is_added_is_known_everywhere(toy, audiostory_here):
 
 
 def test_engine_that_is_added_makes_a_story(toy, audiostory, tmp_path):
-    told = audiostory.json(
+    story = audiostory.json(
         *("create", "Rain; three knocks", "-d", 6, "--seed", 1, "-o", tmp_path / "toy.wav"),
         *("--engine", "toy", "--pitch-hz", 440, "--set", "shape=square"),
     )
 
-    assert [scene["matched"] for scene in told["scenes"]] == [
+    assert [scene["matched"] for scene in story["scenes"]] == [
         ["tone: Rain"],
         ["tone: three knocks"],
     ]
-    takes = audiostory.json("takes", told["id"], 1)
+    takes = audiostory.json("takes", story["id"], 1)
     parameters = takes[0]["recipe"]["parameters"]
     assert parameters.items() >= {"pitch_hz": 440.0, "shape": "square"}.items()
     samples, rate = soundfile.read(tmp_path / "toy.wav")
@@ -64,16 +64,19 @@ def test_engine_that_is_added_makes_a_story(toy, audiostory, tmp_path):
     assert np.ptp(np.abs(samples[:rate, 0])) < 0.02  # of a square all samples are as loud
 
 
-def test_story_goes_on_only_where_its_engine_is_known(audiostory, monkeypatch, forgetful):
+def test_story_is_revised_only_where_its_engine_is_known(
+    audiostory, tmp_path, monkeypatch, forgetful
+):
     monkeypatch.setenv(VARIABLE, str(TOY))
-    told = audiostory.json("create", "Rain", "-d", 3, "--engine", "toy", "-o", "a.wav", exit_code=0)
+    output = tmp_path / "toy.wav"
+    story = audiostory.json("create", "Rain", "-d", 3, "--engine", "toy", "-o", output)
     monkeypatch.delenv(VARIABLE)
 
-    revised = audiostory("revise", told["id"], 1, "--caption", "sea")
+    revised = audiostory("revise", story["id"], 1, "--caption", "sea")
 
     assert revised.returncode == 2
     assert "engine 'toy': is not known" in revised.stderr
-    assert audiostory("show", told["id"]).returncode == 0
+    assert audiostory("show", story["id"]).returncode == 0
 
 
 def test_broken_plugin_is_explained_and_the_rest_works(

@@ -32,8 +32,7 @@ def _requests(foley, plan):
         describe(
             loaded,
             at,
-            SceneVersion(seed=100 + at, cast=None),
-            conditions[at].id,
+            SceneVersion(seed=100 + at, cast=None, condition_id=conditions[at].id),
             foley.capabilities,
         )
         for at in range(count)

@@ -145,9 +145,9 @@ class HostProcess:
             pipe.close()
 
     def _read(self, count: int, wait: "Wait") -> bytes:
-        data = bytearray(count)
-        self.receive_into(memoryview(data), wait)
-        return bytes(data)
+        buffer = bytearray(count)
+        self.receive_into(memoryview(buffer), wait)
+        return bytes(buffer)
 
 
 Wait = Callable[[int, int], None]

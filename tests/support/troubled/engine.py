@@ -117,6 +117,8 @@ class Troubled:
     def tells(self, clip, watch, index, rest, request):
         """Tell what was read."""
         condition = request["condition"]
-        told = [str(request[name]) for name in ("seed", "language", "layers", "parameters")]
-        data = [] if condition is None else [condition["data"].decode(), repr(condition["tensors"])]
-        return {"matched": told + data, "warnings": ["told"], "is_silence": True}
+        read = [str(request[name]) for name in ("seed", "language", "layers", "parameters")]
+        parts = (
+            [] if condition is None else [condition["data"].decode(), repr(condition["tensors"])]
+        )
+        return {"matched": read + parts, "warnings": ["noted"], "is_silence": True}

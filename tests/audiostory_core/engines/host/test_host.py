@@ -111,10 +111,10 @@ def test_everything_of_a_request_reaches_the_engine(make):
         [ClipRequest("tells", layers, SAMPLES, 2**63 - 1, "fr", (), condition, {"steps": 3})]
     )
 
-    told = [layer.model_dump(mode="json") for layer in layers]
-    expected = [str(2**63 - 1), "fr", str(told), "{'steps': 3}", "dusk", r"b'\x00\x01'"]
+    dumped = [layer.model_dump(mode="json") for layer in layers]
+    expected = [str(2**63 - 1), "fr", str(dumped), "{'steps': 3}", "dusk", r"b'\x00\x01'"]
     assert list(clip.matched) == expected
-    assert clip.warnings == ("told",)
+    assert clip.warnings == ("noted",)
     assert clip.is_silence
 
 
