@@ -6,7 +6,7 @@ Imports neither LangGraph nor a planner: a process that only makes clips starts 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,6 +61,7 @@ class Seen:
     """What a look for work saw, and when."""
 
     kinds: Collection[WorkKind] = ()
+    needs: Mapping[WorkKind, list[str]] | None = None  # what it looked for
     changes: int = -1  # of the database
     at_s: float = 0.0  # by the monotonic clock
 
@@ -283,12 +284,13 @@ class ClipMaker:
     async def _look(self) -> Collection[WorkKind]:
         """Return the kinds of work that there are; the loops share a look at the same state."""
         async with self._looking:
+            needs = {kind: self._needs(kind) for kind in JOBS}
             changes, now_s = self.services.database.changes(), time.monotonic()
-            if self._seen.changes != changes or now_s - self._seen.at_s > SHARED_S:
-                needs = {kind: self._needs(kind) for kind in JOBS}
+            is_same = (self._seen.changes, self._seen.needs) == (changes, needs)
+            if not is_same or now_s - self._seen.at_s > SHARED_S:
                 async with self.services.database.read() as session:
                     kinds = await work.list_claimable(session, needs, self.story_id)
-                self._seen = Seen(kinds, changes, now_s)
+                self._seen = Seen(kinds, needs, changes, now_s)
             return self._seen.kinds
 
     def _needs(self, kind: WorkKind) -> list[str]:
