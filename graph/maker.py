@@ -5,7 +5,8 @@ Imports neither LangGraph nor a planner: a process that only makes clips starts 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +31,7 @@ LOOK_S = 5.0  # the longest between two looks for work; what is committed is see
 RETRY_S = 1.0  # before a database that is away is asked again
 LONGEST_RETRY_S = 60.0  # between two looks whether a full disk has room, or a server is back
 WORK_LEASE_S = 120.0
+SHARED_S = 1.0  # a look is no older; what no commit tells, as a lease that runs out, is seen later
 DEAD_S = 10.0  # between two looks for workers that are gone
 UNUSABLE, WAITING = "store.unusable", "llm.waiting"
 
@@ -52,6 +54,16 @@ class Duty:
     attempt: Callable[[], Awaitable[bool]]
     give_up: GiveUp
     look_s: Callable[[], float] = lambda: LOOK_S
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look for work saw, and when."""
+
+    kinds: Collection[WorkKind] = ()
+    needs: Mapping[WorkKind, list[str]] | None = None  # what it looked for
+    changes: int = -1  # of the database
+    at_s: float = 0.0  # by the monotonic clock
 
 
 @dataclass
@@ -85,6 +97,8 @@ class ClipMaker:
     _tag: int | None = None  # start tag of the clip claimed last
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _resting: Resting[tuple[WorkKind, str]] = field(init=False)  # work, by what it needs
+    _seen: Seen = field(default_factory=Seen)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         """Begin rested."""
@@ -251,11 +265,8 @@ class ClipMaker:
         return True
 
     async def _claim(self, kind: WorkKind) -> list[Work]:
-        resting = self._resting.keys()
-        needs = [name for name in self._names() if (kind, name) not in resting]
-        async with self.services.database.read() as session:
-            if not await work.has_claimable(session, kind, needs, self.story_id):
-                return []
+        if kind not in await self._look():
+            return []
         is_batched = JOBS[kind].is_batched
         near = None if self.share is None or not is_batched else Near(self._tag, self.share)
         async with self.services.database.write() as session:
@@ -264,11 +275,27 @@ class ClipMaker:
                 self.presence.owner,
                 WORK_LEASE_S,
                 kind,
-                needs,
+                self._needs(kind),
                 self.batch if is_batched else 1,
                 self.story_id,
                 near,
             )
+
+    async def _look(self) -> Collection[WorkKind]:
+        """Return the kinds of work that there are; the loops share a look at the same state."""
+        async with self._looking:
+            needs = {kind: self._needs(kind) for kind in JOBS}
+            changes, now_s = self.services.database.changes(), time.monotonic()
+            is_same = (self._seen.changes, self._seen.needs) == (changes, needs)
+            if not is_same or now_s - self._seen.at_s > SHARED_S:
+                async with self.services.database.read() as session:
+                    kinds = await work.list_claimable(session, needs, self.story_id)
+                self._seen = Seen(kinds, needs, changes, now_s)
+            return self._seen.kinds
+
+    def _needs(self, kind: WorkKind) -> list[str]:
+        resting = self._resting.keys()
+        return [name for name in self._names() if (kind, name) not in resting]
 
     async def _keep_leases(self, claimed: list[Work]) -> None:
         while True:

@@ -83,9 +83,9 @@ async def _refuse(run: Run, error: str, services: Services) -> None:
 async def _replan(story: Story, run: Run, rejection: Remark, services: Services) -> NewRevision:
     async with services.database.read() as session:
         revision = await revisions.get(session, run.revision_id or 0)
+        offers = await list_offers(session)
     remarks = [*revision.plan.get("remarks", []), rejection.remark]
     notify = event_notifier(run, services)
-    offers = await list_offers(services)
     planned = await asyncio.to_thread(make_plan, story, services, offers, remarks, notify)
     return new_revision(planned, story, remarks)
 
@@ -94,7 +94,7 @@ async def _edit(story: Story, run: Run, edits: Edits, services: Services) -> New
     planned = await services.planned(run.revision_id or 0)
     async with services.database.read() as session:
         engines = await revisions.list_engines(session, planned.scene_ids)
-    offers = await list_offers(services)
+        offers = await list_offers(session)
     limits = scene_limits(story, offers, engines)
     drafts = await asyncio.to_thread(_draft, story, planned, edits, limits, services)
     _check_engines(drafts, offers)

@@ -16,11 +16,11 @@ from nodes.errors import EngineAway, RunStopped, StepFailed
 from nodes.offers import Offers, list_offers, need
 from nodes.services import LoadedRevision, Services
 from nodes.state import StateUpdate, StoryState
-from nodes.waits import is_changed, wait_for
-from storage import clips, events, revisions, runs, takes, work
+from nodes.waits import is_changed, is_soon_done, wait_for
+from storage import clips, events, revisions, runs, takes, wants
 from storage.models import Run, RunState, SceneVersion, TakeOrigin, Wait, WorkKind, WorkState
 from storage.revisions import Unmade
-from storage.work import Wanted
+from storage.wants import Wanted
 
 MAX_A_TURN = 120  # clips: what one transaction may queue
 MAX_A_WINDOW = 500  # sub-events; the job makes as many of them as take a moment
@@ -37,20 +37,21 @@ async def interleave(state: StoryState, services: Services) -> StateUpdate:
             return done
         most = MAX_A_TURN + MAX_A_WINDOW
         unmade = await revisions.list_unmade(session, planned.scene_ids[cursor:], most)
+        offers = await list_offers(session)
     if not unmade:
         return done
     ready = [cursor + scene.place for scene in takewhile(is_conditioned, unmade)]
     queued = ready[:MAX_A_TURN]
     lacking = unmade[len(ready) :] if queued == ready else ()
     windows = _windows(lacking, cursor, planned)
-    offers = await list_offers(services)
     offered = {name: places for name, places in windows.items() if name in offers}
     if not await _queue(state, planned, queued, offered, offers, services):
         return done
     if windows and not offered:
         raise EngineAway(next(iter(windows)))
     passed = cursor + unmade[len(queued)].place if len(queued) < len(unmade) else queued[-1] + 1
-    return {"cursor": passed, **wait_for(Wait.CONDITIONS if windows else None)}
+    is_there = not windows or await is_soon_done(run.id, WorkKind.CONDITION, services)
+    return {"cursor": passed, **wait_for(None if is_there else Wait.CONDITIONS)}
 
 
 def is_conditioned(scene: Unmade) -> bool:
@@ -111,7 +112,7 @@ async def _want_windows(
         wanted.append(Wanted(key_of(request), name, request))
     if not wanted:
         return
-    for window in (await work.want_all(session, run, WorkKind.CONDITION, wanted)).values():
+    for window in (await wants.want_all(session, run, WorkKind.CONDITION, wanted)).values():
         if window.state == WorkState.FAILED:
             raise StepFailed(window.error or "", is_bad_input=window.is_bad_input)
 

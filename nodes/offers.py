@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from audiostory_core.engines.offered import capabilities_of
 from audiostory_core.engines.protocol import Capabilities
 from nodes.errors import EngineAway
-from nodes.services import Services
 from storage import engine_offers
 
 Offers = Mapping[str, Capabilities]  # by the names of engines
 
 
-async def list_offers(services: Services) -> Offers:
+async def list_offers(session: AsyncSession) -> Offers:
     """Return what workers have ever said of the engines that they can run."""
-    async with services.database.read() as session:
-        offers = await engine_offers.list_all(session)
+    offers = await engine_offers.list_all(session)
     return {offer.name: capabilities_of(offer.name, offer.revision, offer.card) for offer in offers}
 
 

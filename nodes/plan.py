@@ -17,9 +17,9 @@ async def plan(state: StoryState, services: Services) -> StateUpdate:
     async with services.database.read() as session:
         story = await stories.get(session, state["story_id"])
         run = await runs.get(session, state["run_id"])
+        offers = await list_offers(session)
     if run.revision_id is None:
         notify = event_notifier(run, services)
-        offers = await list_offers(services)
         planned = await asyncio.to_thread(make_plan, story, services, offers, on_sub_event=notify)
         content = await asyncio.to_thread(new_revision, planned, story)
         scenes = await revisions.store_scenes(services.database, story.id, content.scenes)

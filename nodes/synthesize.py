@@ -3,7 +3,7 @@
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
 from nodes.waits import is_changed, wait_for
-from storage import revisions, runs, work
+from storage import revisions, runs, wants
 from storage.models import Wait, WorkKind
 
 
@@ -13,7 +13,7 @@ async def synthesize(state: StoryState, services: Services) -> StateUpdate:
         run = await runs.get(session, state["run_id"])
         if is_changed(state, run):
             return {"waits_for": "", "is_changed": True}
-        if await work.is_waited_for(session, run.id, WorkKind.CLIP):
+        if await wants.is_waited_for(session, run.id, WorkKind.CLIP):
             return wait_for(Wait.CLIPS)
         planned = await services.planned(state["revision_id"])
         is_unmade = await revisions.find_unmade(session, planned.scene_ids) is not None

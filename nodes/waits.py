@@ -1,14 +1,31 @@
 """How a step tells the graph where to turn: on, to a wait, or back for the author's change."""
 
+import time
+
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from storage import revisions, runs
-from storage.models import Run, Wait
+from storage import revisions, runs, wants
+from storage.models import Run, Wait, WorkKind
+
+MOMENT_S = 0.1
 
 
 def wait_for(wait: Wait | None) -> StateUpdate:
     """Park for something, or go on; the checkpoint holds plain strings, whose enums may move."""
     return {"waits_for": "" if wait is None else wait.value}
+
+
+async def is_soon_done(run_id: int, kind: WorkKind, services: Services) -> bool:
+    """Wait a moment for work that a run wants: to park for it costs more than little work does."""
+    ends_at = time.monotonic() + MOMENT_S
+    database = services.database
+    while (left_s := ends_at - time.monotonic()) > 0 and not services.is_stopping:
+        seen = database.changes()
+        async with database.read() as session:
+            if not await wants.is_waited_for(session, run_id, kind):
+                return True
+        await database.wait_for_change(seen, left_s)
+    return False
 
 
 async def turn_to(state: StoryState, services: Services) -> StateUpdate:

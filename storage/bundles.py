@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import inspect, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import events, ownership, stories, work
+from storage import events, ownership, stories, wants, work
 from storage.models import (
     ACTIVE,
     Clip,
@@ -198,7 +198,7 @@ async def _put_clips(session: AsyncSession, clips: Sequence[Json]) -> None:
             await insert_new(session, Work, **(named | values | idle))
         elif is_made:
             adopted += await _adopt(session, old)
-    await work.settle(session, WorkKind.CLIP, adopted)
+    await wants.settle(session, WorkKind.CLIP, adopted)
     for key in adopted:
         for story_id, sub_event_id in await ownership.list_listening_stories(session, key):
             await events.append(session, story_id, "clip.finished", scene=sub_event_id, clip=key)

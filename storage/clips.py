@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import work
+from storage import wants, work
 from storage.announcements import tell_of_clip
 from storage.models import (
     IS_OPEN_WORK,
@@ -19,7 +19,7 @@ from storage.models import (
     now_s,
 )
 from storage.upsert import in_parts, insert_all_new, list_by
-from storage.work import Wanted
+from storage.wants import Wanted
 
 WORK = and_(Work.key == Clip.key, Work.kind == WorkKind.CLIP)  # joins a clip to its work
 
@@ -30,7 +30,7 @@ async def want(session: AsyncSession, run: Run, key: str, engine: str, request: 
 
 
 async def want_all(session: AsyncSession, run: Run, wanted: Sequence[Wanted]) -> dict[str, Work]:
-    """Note that a run wants clips, and queue those that do not exist; see `work.want_all`.
+    """Note that a run wants clips, and queue those that do not exist; see `wants.want_all`.
 
     Returns:
         The work on each clip by its key.
@@ -41,7 +41,7 @@ async def want_all(session: AsyncSession, run: Run, wanted: Sequence[Wanted]) ->
     }
     await insert_all_new(session, Clip, [rows[key] for key in sorted(rows)])
     queued = [Wanted(entry.key, entry.needs) for entry in wanted]
-    return await work.want_all(session, run, WorkKind.CLIP, queued)
+    return await wants.want_all(session, run, WorkKind.CLIP, queued)
 
 
 async def count_open(
@@ -56,7 +56,7 @@ async def count_open(
         story_id: count only clips that a run of this story wants.
     """
     is_open = and_(IS_OPEN_WORK, Work.kind == WorkKind.CLIP, Work.needs.in_(engines))
-    wanted = select(Work.key).where(is_open, work.wanted_by(story_id))
+    wanted = select(Work.key).where(is_open, wants.wanted_by(story_id))
     first = wanted.limit(most).subquery()
     lengths = (
         select(func.max(SceneVersion.samples).label("samples"))
@@ -123,6 +123,11 @@ async def make_again(session: AsyncSession, run: Run, files: Mapping[str, str]) 
         file, clip.file = clip.file or "", None
         await work.reopen(session, WorkKind.CLIP, clip.key, [run.id], error)
         await tell_of_clip(session, clip.key, "clip.damaged", file=file, problem=files[file])
+
+
+async def get(session: AsyncSession, key: str) -> Clip:
+    """Get a clip that is known to exist."""
+    return await session.get_one(Clip, key)
 
 
 async def list_by_key(session: AsyncSession, keys: Sequence[str]) -> dict[str, Clip]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import work
+from storage import wants
 from storage.errors import Conflict, NotFound
 from storage.models import (
     ACTIVE,
@@ -28,7 +28,7 @@ from storage.models import (
     WorkWant,
 )
 from storage.upsert import in_parts
-from storage.work import WANTED
+from storage.wants import WANTED
 
 
 async def delete_story(session: AsyncSession, story_id: str) -> None:
@@ -42,7 +42,7 @@ async def delete_story(session: AsyncSession, story_id: str) -> None:
     heirs = await _find_heirs(session, story_id)
     await session.execute(delete(WorkWant).where(WorkWant.run_id.in_(_runs_of(story_id))))
     for kind, keys in wanted.items():
-        await work.withdraw_unwanted(session, kind, keys)
+        await wants.withdraw_unwanted(session, kind, keys)
     await session.execute(delete(Run).where(Run.story_id == story_id))
     await _delete_revisions(session, story_id)
     await _hand_over(session, heirs)

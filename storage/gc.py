@@ -35,7 +35,7 @@ from storage.models import (
 )
 from storage.ownership import condition_of
 from storage.upsert import in_parts
-from storage.work import WANTED
+from storage.wants import WANTED
 
 AT_REST = (WorkState.WITHDRAWN, WorkState.FAILED, WorkState.FINISHED)
 

@@ -331,7 +331,7 @@ class Work(Table):
     attempt: Mapped[int]
     expires_at: Mapped[float | None]
     priority: Mapped[int]  # the highest of the stories that want it
-    start_tag: Mapped[int]  # its place among stories that share fairly, see work.want_all
+    start_tag: Mapped[int]  # its place among stories that share fairly, see wants.want_all
     queued_at: Mapped[float] = mapped_column(server_default=now_s())
     progress: Mapped[float | None]  # share of the attempt that is done, while it is claimed
     error: Mapped[str | None]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, bindparam, desc, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import events, work
+from storage import events, wants
 from storage.clips import WORK
 from storage.database import Database
 from storage.errors import Conflict, NotFound
@@ -458,7 +458,7 @@ async def _drop_wants(session: AsyncSession, run: Run, revision: Revision) -> No
 
     Conditions are of a revision, and clips of the scenes that are heard as them.
     """
-    await work.drop_wants(session, run.id, WorkKind.CONDITION)
+    await wants.drop_wants(session, run.id, WorkKind.CONDITION)
     of_run = (WorkWant.run_id == run.id, WorkWant.work_kind == WorkKind.CLIP)
     wanted = set(await session.scalars(select(WorkWant.work_key).where(*of_run)))
     if not wanted:
@@ -477,7 +477,7 @@ async def _drop_wants(session: AsyncSession, run: Run, revision: Revision) -> No
             )
         )
         wanted -= set(requested)
-    await work.drop_wants(session, run.id, WorkKind.CLIP, sorted(wanted))
+    await wants.drop_wants(session, run.id, WorkKind.CLIP, sorted(wanted))
 
 
 async def touch_scenes(session: AsyncSession, scene_ids: Sequence[int], **values: Any) -> None:

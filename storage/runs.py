@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import ColumnElement, and_, case, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import events, work
+from storage import events, wants, work
 from storage.models import (
     ACTIVE,
     FOR_WORK,
@@ -133,7 +133,7 @@ async def park(session: AsyncSession, run_id: int, owner: str, waits_for: Wait) 
     run.attempt = 0
     is_ready = waits_for in run.approved or bool(run.pending_changes)
     if waits_for in FOR_WORK:
-        is_ready |= not await work.is_waited_for(session, run_id, FOR_WORK[waits_for])
+        is_ready |= not await wants.is_waited_for(session, run_id, FOR_WORK[waits_for])
     run.state = RunState.PARKED
     run.waits_for = waits_for
     if waits_for != Wait.CONDITIONS:
@@ -218,7 +218,7 @@ async def cancel(session: AsyncSession, run: Run) -> None:
     run, or does some of that work, finds out and stops.
     """
     for kind in WorkKind:
-        await work.drop_wants(session, run.id, kind)
+        await wants.drop_wants(session, run.id, kind)
     run = await lock(session, run.id)
     if run.state in ACTIVE:
         run.pending_changes = []
@@ -304,8 +304,8 @@ async def wake(session: AsyncSession, run: Run) -> None:
     What its author took to decide is no time for which it may catch up.
     """
     if run.waits_for not in FOR_WORK:
-        run.start_tag = max(run.start_tag, await work.serving(session, run.priority))
-    await work.queue_run(session, run)
+        run.start_tag = max(run.start_tag, await wants.serving(session, run.priority))
+    await wants.queue_run(session, run)
 
 
 async def _now(session: AsyncSession) -> float:

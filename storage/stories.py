@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, desc, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import events, work
+from storage import events, wants
 from storage.errors import Conflict, NotFound
 from storage.models import Json, Mix, Revision, Run, RunState, Story
 
@@ -37,7 +37,7 @@ async def add(session: AsyncSession, **values: Any) -> Story:
         approved=[],
         attempt=0,
         priority=story.priority,
-        start_tag=await work.serving(session, story.priority),
+        start_tag=await wants.serving(session, story.priority),
     )
     session.add(run)
     await events.append_all(
@@ -87,7 +87,7 @@ async def queue_run(
         approved=list(approved),
         attempt=0,
         priority=story.priority,
-        start_tag=await work.serving(session, story.priority),
+        start_tag=await wants.serving(session, story.priority),
     )
     session.add(run)
     await session.flush()

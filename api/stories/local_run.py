@@ -9,7 +9,7 @@ from api.operations.maker_pool import Pool, count_processes
 from api.revisions.service import resume
 from api.settings import Settings
 from api.store import OpenStore
-from storage import events, stories, work
+from storage import events, stories, wants
 from storage.database import Database
 from storage.errors import StoreUnusable
 from storage.models import ACTIVE, FOR_WORKERS, Event, Run, RunState, Wait
@@ -75,7 +75,7 @@ async def _follow_holder(
         seen = database.changes()
         await following.hear()
         async with database.read() as session:
-            if await work.is_attended(session, story_id):
+            if await wants.is_attended(session, story_id):
                 attended = time.monotonic()
         await database.wait_for_change(seen, FOLLOW_S)
 

@@ -19,9 +19,9 @@ from nodes.clip_request import build
 from nodes.patience import patiently
 from nodes.segments import Values, render_around
 from nodes.services import Services
-from storage import clips, mixes, revisions, work
+from storage import clips, mixes, revisions, wants, work
 from storage.errors import DamagedFile
-from storage.models import Clip, Work
+from storage.models import Work
 
 LOOK_S = 0.1  # between two looks whether anybody still waits, if something was committed
 UNCHANGED_S = 1.0  # if nothing was
@@ -117,7 +117,7 @@ async def _watch(claimed: Sequence[Work], watch: BatchProgress, services: Servic
 
 async def _is_wanted(claimed: Sequence[Work], services: Services) -> bool:
     async with services.database.read() as session:
-        return await work.has_interest(session, claimed)
+        return await wants.has_interest(session, claimed)
 
 
 async def _note(claimed: Sequence[Work], shares: Sequence[float], services: Services) -> None:
@@ -129,20 +129,19 @@ async def _note(claimed: Sequence[Work], shares: Sequence[float], services: Serv
 async def _load_orders(claimed: Sequence[Work], services: Services) -> list[Order]:
     """Return the clips that can be made; the others fail."""
     orders = []
-    async with services.database.read() as session:
-        described = await clips.list_by_key(session, [clip.key for clip in claimed])
     for clip in claimed:
         try:
-            orders.append(await _load_order(clip, described[clip.key], services))
+            orders.append(await _load_order(clip, services))
         except DamagedFile as error:
             reason = str(error)
             await patiently(partial(_fail, [clip], reason, services), services)
     return orders
 
 
-async def _load_order(claimed: Work, clip: Clip, services: Services) -> Order:
-    described = json.loads(clip.request)
+async def _load_order(claimed: Work, services: Services) -> Order:
     async with services.database.read() as session:
+        clip = await clips.get(session, claimed.key)
+        described = json.loads(clip.request)
         condition = await revisions.get_condition(session, described["condition"])
     tensors = None
     if condition.file is not None:

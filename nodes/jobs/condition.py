@@ -14,7 +14,7 @@ from audiostory_core.errors import BadInput, EngineFailed
 from audiostory_core.story.plan import StoryPlan
 from nodes.patience import patiently
 from nodes.services import LoadedRevision, Services
-from storage import revisions, work
+from storage import revisions, wants, work
 from storage.models import Work
 
 FIRST_S = 0.25  # no further part of a story's first window is begun after so long
@@ -52,7 +52,7 @@ async def make_conditions(claimed: Sequence[Work], services: Services) -> int:
 
 async def _is_wanted(window: Work, services: Services) -> bool:
     async with services.database.read() as session:
-        if await work.has_interest(session, [window]):
+        if await wants.has_interest(session, [window]):
             return True
     async with services.database.write() as session:
         await work.give_back(session, [window])
@@ -108,7 +108,7 @@ async def _complete(
     services: Services,
 ) -> bool:
     async with services.database.write() as session:
-        if not await work.has_interest(session, [window]):
+        if not await wants.has_interest(session, [window]):
             await work.give_back(session, [window])
             return False
         if not await work.finish(session, window):

@@ -261,3 +261,20 @@ async def test_queued_clips_that_only_a_deleted_story_wanted_are_withdrawn(store
     async with store.database.read() as session:
         withdrawn = await session.get_one(Work, (story.clip_keys[0], "clip"))
     assert withdrawn.state == WorkState.WITHDRAWN
+
+
+async def test_work_on_conditions_is_swept_once_nobody_waits_for_it(store):
+    story = await shelve(store, "rain")
+    async with store.database.write() as session:
+        run = await session.scalar(select(Run).where(Run.story_id == story.id))
+        for key, state in (("wanted", "queued"), ("held", "claimed"), ("left", "withdrawn")):
+            idle = {"attempt": 0, "priority": 0, "start_tag": 1, "queued_at": 1.0}
+            session.add(Work(key=key, kind="condition", needs="tone", state=state, **idle))
+        await session.flush()
+        session.add(WorkWant(work_key="wanted", work_kind="condition", run_id=run.id))
+
+    assert (await sweep_all(store)).clips == []
+
+    async with store.database.read() as session:
+        is_window = Work.kind == "condition"
+        assert set(await session.scalars(select(Work.key).where(is_window))) == {"wanted", "held"}

@@ -1,9 +1,10 @@
 import pytest
 from sqlalchemy import event
 
-from storage import clips, runs, stories, work
+from storage import clips, runs, stories, wants, work
 from storage.models import Run, RunState, Wait, Work, WorkKind, WorkState
-from storage.work import Near, Wanted
+from storage.wants import Wanted
+from storage.work import Near
 from tests.support.postgres import ON_BOTH_DATABASES
 
 pytestmark = ON_BOTH_DATABASES
@@ -23,7 +24,7 @@ async def run_ids(studio):
 async def _want(studio, run_id: int, kind: WorkKind, *keys: str, needs: str = "tone") -> None:
     async with studio.store.database.write() as session:
         run = await runs.get(session, run_id)
-        await work.want_all(session, run, kind, [Wanted(key, needs, "{}") for key in keys])
+        await wants.want_all(session, run, kind, [Wanted(key, needs, "{}") for key in keys])
 
 
 async def _claim(
@@ -255,7 +256,7 @@ async def test_work_given_back_is_queued_uncounted_if_it_is_wanted(studio, run_i
     claimed = await _claim(studio, "a", kind)
     async with studio.store.database.write() as session:
         await runs.cancel(session, await runs.get(session, run_ids[0]))
-        assert not await work.has_interest(session, [it for it in claimed if it.key == "own"])
+        assert not await wants.has_interest(session, [it for it in claimed if it.key == "own"])
         await work.give_back(session, claimed)
 
     stands = {key: await _get(studio, kind, key) for key in ("own", "other")}
@@ -289,17 +290,20 @@ async def test_work_is_looked_for_in_the_index_of_what_is_open(studio, run_ids):
         pytest.skip("Postgres chooses by how many there are")
     await _want(studio, run_ids[0], WorkKind.CLIP, "key")
     statements = []
+    needs = {kind: ["tone"] for kind in WorkKind}
     listening = (studio.store.database._engine.sync_engine, "before_cursor_execute")
     event.listen(*listening, lambda *told: statements.append(told[2:4]))
     async with studio.store.database.read() as session:
         run = await session.get_one(Run, run_ids[0])
         for story_id in (None, run.story_id):
             statements.clear()
-            await work.has_claimable(session, WorkKind.CLIP, ["tone"], story_id)
+            claimable = await work.list_claimable(session, needs, story_id)
+            assert claimable == {WorkKind.CLIP}
             statement, values = statements[0]
             connection = await session.connection()
             rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
-            assert "work USING INDEX ix_work_claimable" in "\n".join(row[3] for row in rows)
+            plan = "\n".join(row[3] for row in rows)
+            assert plan.count("work USING INDEX ix_work_claimable") == len(WorkKind)
 
 
 async def test_process_goes_on_beside_the_clip_it_made_or_at_its_share_of_the_rest(studio):

@@ -18,7 +18,7 @@ from audiostory_core.model.generation import windows_of
 from audiostory_core.model.network import Network
 from audiostory_core.model.tiny.checkpoint import write_tiny
 from audiostory_core.story.plan import StoryPlan, SubEvent, WrittenTokens
-from storage.models import Condition, RunState, SceneVersion
+from storage.models import Condition, RunState, SceneVersion, WorkKind
 from storage.verification import verify
 from tests.support.author import Author, tone_in_catalog
 from tests.support.studio import Studio
@@ -127,6 +127,8 @@ async def test_checkpoints_deleted_after_a_revision_call_no_language_model(
     await author.ask({"op": "reword", "sub_event": 2, "caption": "A cat purrs."})
     async with studio.worker() as worker:  # drives the run until its clip is queued
         await worker.take_over_dead()
+        assert await worker._drive_one()
+        assert await worker._do_some(WorkKind.CONDITION)
         assert await worker._drive_one()
         worker.presence.close(leaves_leases=False)
     told = passes(network)
