@@ -12,9 +12,13 @@ from storage.models import Clip, RunState, Wait
 async def test_clip_by_another_revision_than_was_asked_for_is_made_and_says_so(studio, revision):
     story = await studio.add("rain", duration_s=2.0)
     fast, studio.engine.pause_s = studio.engine, 30.0
+
+    async def waits_for(story):
+        return (await studio.latest_run(story.id)).waits_for
+
     async with studio.worker(drain_s=0.0) as worker:
         working = asyncio.create_task(worker.work())
-        while not fast.made or (await studio.latest_run(story.id)).waits_for != Wait.CLIPS:
+        while not fast.made or await waits_for(story) != Wait.CLIPS:  # noqa: ASYNC110 - its doing
             await asyncio.sleep(0.01)
         worker.stop()
         await working
