@@ -7,7 +7,7 @@ from nodes.state import StateUpdate, StoryState
 from storage import revisions, runs, wants
 from storage.models import Run, Wait, WorkKind
 
-MOMENT_S = 0.1
+MOMENT_S = 0.2  # twice what a story's first window takes
 
 
 def wait_for(wait: Wait | None) -> StateUpdate:

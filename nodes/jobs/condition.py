@@ -17,7 +17,7 @@ from nodes.services import LoadedRevision, Services
 from storage import revisions, wants, work
 from storage.models import Work
 
-FIRST_S = 0.25  # no further part of a story's first window is begun after so long
+FIRST_S = 0.1  # no further part of a story's first window is begun after so long
 TURN_S = 1.0  # nor of a later one: there are clips to make meanwhile
 
 

@@ -12,7 +12,7 @@ from audiostory_core.errors import BadInput, EngineFailed
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.edits import Reword
 from nodes.interleave import interleave
-from nodes.jobs.condition import FIRST_S, make_conditions
+from nodes.jobs.condition import FIRST_S, TURN_S, make_conditions
 from nodes.plan import plan
 from nodes.state import fresh_state
 from storage import revisions, runs, stories, work
@@ -109,36 +109,31 @@ async def test_conditions_are_stored_as_the_work_ends_and_the_run_goes_on(studio
 
 async def test_what_takes_longer_than_a_moment_is_a_window_of_its_own(studio, engine):
     story, state = await _waiting(studio, lines=5)
-    engine.scene_s = FIRST_S / 2 + 0.02
+    engine.scene_s = FIRST_S + 0.02
     await make_conditions(await _claim(studio), studio.services)
-    assert engine.conditioned == [0, 1]
+    assert engine.conditioned == [0]
     async with studio.store.database.write() as session:
         await runs.claim(session, "driver", 60.0, story.id)
 
     state |= await interleave(state, studio.services)
 
-    assert state["cursor"] == 2
-    assert [scene.clip_key is not None for scene in await _scenes(studio, story.id)] == [
-        True,
-        True,
-        False,
-        False,
-        False,
-    ]
+    assert state["cursor"] == 1
+    queued = [scene.clip_key is not None for scene in await _scenes(studio, story.id)]
+    assert queued == [True, False, False, False, False]
     [window] = await _claim(studio)
-    assert json.loads(window.request)["places"] == [2, 3, 4]
+    assert json.loads(window.request)["places"] == [1, 2, 3, 4]
     engine.scene_s = 0.0
     assert await make_conditions([window], studio.services) == 1
     assert engine.conditioned == [0, 1, 2, 3, 4]
 
 
 async def test_first_clips_are_made_while_later_scenes_are_conditioned(studio, engine):
-    engine.scene_s = FIRST_S + 0.02
-    story = await studio.add("\n".join(f"scene {n}" for n in range(6)), duration_s=12.0)
+    engine.scene_s = TURN_S + 0.02
+    story = await studio.add("one\ntwo\nthree", duration_s=6.0)
     run = await asyncio.wait_for(studio.run(story.id), PATIENCE_S)
 
     assert run.state == RunState.FINISHED
-    assert engine.conditioned == list(range(6))
+    assert engine.conditioned == [0, 1, 2]
     kinds = [event.kind for event in await studio.events(story.id)]
     assert kinds.index("clip.finished") < len(kinds) - 1 - kinds[::-1].index("clip.queued")
 
