@@ -60,28 +60,29 @@ async def want_all(
     """
     keys = sorted({entry.key for entry in wanted})
     of_kind = select(Work).where(Work.kind == kind, Work.key.in_(keys))
-    known = set(await session.scalars(of_kind.with_only_columns(Work.key)))
     start_tag = run.start_tag
-    rows: dict[str, Json] = {}
-    for entry in wanted:
-        if entry.key not in known and entry.key not in rows:
-            start_tag += 1
-            state = {
-                "kind": kind,
-                "state": WorkState.QUEUED,
-                "attempt": 0,
-                "priority": run.priority,
-                "start_tag": start_tag,
-            }
-            rows[entry.key] = asdict(entry) | state
-    # By key, here and below: two that want the same work then never wait for each other.
-    await insert_all_new(session, Work, [rows[key] for key in keys if key in rows])
-    by_key = {
-        work.key: work
-        for work in await session.scalars(
-            of_kind.order_by(Work.key).with_for_update().execution_options(populate_existing=True)
-        )
-    }
+    by_key: dict[str, Work] = {}
+    while len(by_key) < len(keys):  # again where what was there is finished, and its row gone
+        known = set(await session.scalars(of_kind.with_only_columns(Work.key)))
+        rows: dict[str, Json] = {}
+        for entry in wanted:
+            if entry.key not in known and entry.key not in rows:
+                start_tag += 1
+                state = {
+                    "kind": kind,
+                    "state": WorkState.QUEUED,
+                    "attempt": 0,
+                    "priority": run.priority,
+                    "start_tag": start_tag,
+                }
+                rows[entry.key] = asdict(entry) | state
+        # By key, here and below: two that want the same work then never wait for each other.
+        await insert_all_new(session, Work, [rows[key] for key in keys if key in rows])
+        locked = of_kind.order_by(Work.key).with_for_update()
+        by_key = {
+            work.key: work
+            for work in await session.scalars(locked.execution_options(populate_existing=True))
+        }
     open_keys = [key for key in keys if by_key[key].state != WorkState.FINISHED]
     wants = [{"work_key": key, "work_kind": kind, "run_id": run.id} for key in open_keys]
     new_wants = await insert_all_new(session, WorkWant, wants)
