@@ -39,8 +39,8 @@ async def drive(
     """
     await first_of(_advance(run, graph, services, control), _keep_lease(run, services))
     async with services.database.read() as session:
-        state = (await runs.get(session, run.id)).state
-    if state not in ACTIVE:
+        left = await runs.find(session, run.story_id, run.id)
+    if left is None or left.state not in ACTIVE:
         await _forget(run, graph)
 
 

@@ -24,7 +24,7 @@ from nodes.planning import event_notifier, make_plan, planner_of, scene_limits
 from nodes.rows import MAX_REROLLS, derive_seed, new_revision, scene_columns
 from nodes.services import LoadedRevision, Services
 from nodes.state import StateUpdate, StoryState
-from nodes.waits import turn_to
+from nodes.waits import load_run, turn_to
 from storage import clips, events, revisions, runs, stories, takes, work
 from storage.errors import NotFound
 from storage.models import (
@@ -46,7 +46,7 @@ async def change(state: StoryState, services: Services) -> StateUpdate:
     """Make the first change that was asked for."""
     async with services.database.read() as session:
         story = await stories.get(session, state["story_id"])
-        run = await runs.get(session, state["run_id"])
+        run = await load_run(session, state)
     if run.pending_changes:
         try:
             await _make(story, run, services)
@@ -91,7 +91,7 @@ async def _replan(story: Story, run: Run, rejection: Remark, services: Services)
 
 
 async def _edit(story: Story, run: Run, edits: Edits, services: Services) -> NewRevision:
-    planned = await services.planned(run.revision_id or 0)
+    planned = await services.planned(run.story_id, run.revision_id or 0)
     async with services.database.read() as session:
         engines = await revisions.list_engines(session, planned.scene_ids)
         offers = await list_offers(session)
@@ -208,7 +208,7 @@ async def _choose(run: Run, choice: ChooseTake, services: Services) -> NewRevisi
 
     So are others, where a layer of the sub-event reaches them as it is not worded in the take.
     """
-    planned = await services.planned(run.revision_id or 0)
+    planned = await services.planned(run.story_id, run.revision_id or 0)
     index = _index(choice.sub_event, planned)
     async with services.database.read() as session:
         revision = await revisions.get(session, planned.revision_id)
@@ -248,7 +248,7 @@ def _reached(planned: LoadedRevision, index: int, version: SceneVersion) -> dict
 
 
 async def _queue_takes(run: Run, order: MoreTakes, services: Services) -> None:
-    planned = await services.planned(run.revision_id or 0)
+    planned = await services.planned(run.story_id, run.revision_id or 0)
     scene_id = planned.scene_ids[_index(order.sub_event, planned)]
     async with services.database.write() as session:
         scene = await revisions.get_scene(session, scene_id)

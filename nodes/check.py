@@ -13,14 +13,14 @@ from nodes.errors import RunStopped, StepFailed
 from nodes.rows import MAX_REROLLS, derive_seed
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from nodes.waits import wait_for
-from storage import clips, events, revisions, runs, takes
+from nodes.waits import load_run, wait_for
+from storage import clips, events, revisions, takes
 from storage.models import Clip, RunState, SceneVersion, TakeOrigin, Wait
 
 
 async def check(state: StoryState, services: Services) -> StateUpdate:
     """Accept, re-roll or flag every clip of the revision that was not judged before."""
-    planned = await services.planned(state["revision_id"])
+    planned = await services.planned(state["story_id"], state["revision_id"])
     async with services.database.read() as session:
         scenes = await revisions.list_unjudged(session, planned.scene_ids)
         keys = [scene.clip_key for scene in scenes if scene.clip_key is not None]
@@ -58,7 +58,7 @@ async def _settle(
     """Have a clip made again, or flag it; whether there is a clip to wait for."""
     reasons = [finding.sentence for finding in findings]
     async with services.database.write() as session:
-        run = await runs.get(session, state["run_id"])
+        run = await load_run(session, state)
         if run.state != RunState.RUNNING:
             raise RunStopped
         scene = await revisions.get_scene(session, scene_id)

@@ -16,8 +16,8 @@ from nodes.errors import EngineAway, RunStopped, StepFailed
 from nodes.offers import Offers, list_offers, need
 from nodes.services import LoadedRevision, Services
 from nodes.state import StateUpdate, StoryState
-from nodes.waits import is_changed, is_soon_done, wait_for
-from storage import clips, events, revisions, runs, takes, wants
+from nodes.waits import is_changed, is_soon_done, load_run, wait_for
+from storage import clips, events, revisions, takes, wants
 from storage.models import Run, RunState, SceneVersion, TakeOrigin, Wait, WorkKind, WorkState
 from storage.revisions import Unmade
 from storage.wants import Wanted
@@ -28,11 +28,11 @@ MAX_A_WINDOW = 500  # sub-events; the job makes as many of them as take a moment
 
 async def interleave(state: StoryState, services: Services) -> StateUpdate:
     """Queue the clips of the next sub-events, as far as they are conditioned, and wait for the rest."""
-    planned = await services.planned(state["revision_id"])
+    planned = await services.planned(state["story_id"], state["revision_id"])
     cursor = state["cursor"]
     done: StateUpdate = {"cursor": len(planned.scene_ids), "waits_for": ""}
     async with services.database.read() as session:
-        run = await runs.get(session, state["run_id"])
+        run = await load_run(session, state)
         if is_changed(state, run):  # synthesize goes back for the change
             return done
         most = MAX_A_TURN + MAX_A_WINDOW
@@ -83,7 +83,7 @@ async def _queue(
 ) -> bool:
     """Queue clips and conditions; False if the author wants something else meanwhile."""
     async with services.database.write() as session:
-        run = await runs.get(session, state["run_id"])
+        run = await load_run(session, state)
         if run.state != RunState.RUNNING:
             raise RunStopped
         if is_changed(state, run):

@@ -8,15 +8,15 @@ from nodes.planning import event_notifier, make_plan
 from nodes.rows import new_revision
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from nodes.waits import turn_to
-from storage import revisions, runs, stories
+from nodes.waits import load_run, turn_to
+from storage import revisions, stories
 
 
 async def plan(state: StoryState, services: Services) -> StateUpdate:
     """Plan the story and store the plan as its first revision; a stored plan is kept."""
     async with services.database.read() as session:
         story = await stories.get(session, state["story_id"])
-        run = await runs.get(session, state["run_id"])
+        run = await load_run(session, state)
         offers = await list_offers(session)
     if run.revision_id is None:
         notify = event_notifier(run, services)

@@ -2,8 +2,8 @@
 
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from nodes.waits import is_changed, wait_for
-from storage import revisions, runs
+from nodes.waits import is_changed, load_run, wait_for
+from storage import revisions
 from storage.models import Wait
 
 
@@ -19,7 +19,7 @@ async def review_mix(state: StoryState, services: Services) -> StateUpdate:
 
 async def _review(state: StoryState, services: Services, review: Wait) -> StateUpdate:
     async with services.database.read() as session:
-        run = await runs.get(session, state["run_id"])
+        run = await load_run(session, state)
         if is_changed(state, run):
             return {"waits_for": "", "is_changed": True}
         mix = await revisions.find_mix(session, state["revision_id"])

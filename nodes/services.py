@@ -11,6 +11,7 @@ from audiostory_core.planners.protocol import Planner
 from audiostory_core.story.plan import StoryPlan, SubEvent, samples_of
 from audiostory_core.story.spans import spread
 from audiostory_core.story.stored import plan_of, scene_from_row
+from nodes.errors import RunStopped
 from storage import revisions, stories
 from storage.audio_files import AudioFiles
 from storage.database import Database
@@ -54,7 +55,7 @@ class Services:
     planners: Mapping[str, Planner]
     max_scenes: int = 10_000
     _stop_by: float | None = None  # of the monotonic clock
-    _recent: dict[int, LoadedRevision] = field(default_factory=dict)
+    _recent: dict[tuple[str, int], LoadedRevision] = field(default_factory=dict)
 
     def stop(self, within_s: float) -> None:
         """Have what is in flight end soon: given back if it is not done within so many seconds."""
@@ -70,25 +71,32 @@ class Services:
         """Whether what is not done is to be given back."""
         return self._stop_by is not None and time.monotonic() >= self._stop_by
 
-    async def planned(self, revision_id: int) -> LoadedRevision:
+    async def planned(self, story_id: str, revision_id: int) -> LoadedRevision:
         """Return a revision; the last ones asked for are kept, so that a step costs O(1).
 
-        Of a new revision only the scenes that are in none of them are read.
+        Of a new revision only the scenes that are in none of its story's are read. Numbers of rows
+        that were deleted are given again, those of stories are not.
+
+        Raises:
+            RunStopped: if the story has no such revision, because it was deleted.
         """
-        if revision_id not in self._recent:
+        if (story_id, revision_id) not in self._recent:
             known: dict[int, SubEvent] = {}
-            for recent in self._recent.values():
-                known |= zip(recent.scene_ids, recent.plan.sub_events, strict=True)
+            for (owner, _), recent in self._recent.items():
+                if owner == story_id:
+                    known |= zip(recent.scene_ids, recent.plan.sub_events, strict=True)
             async with self.database.read() as session:
-                revision = await revisions.get(session, revision_id)
-                story = await stories.get(session, revision.story_id)
+                revision = await revisions.find_by_id(session, story_id, revision_id)
+                if revision is None:
+                    raise RunStopped
+                story = await stories.get(session, story_id)
                 unknown = [scene_id for scene_id in revision.scenes if scene_id not in known]
                 wordings = await revisions.list_wordings(session, unknown)
             known |= {scene.id: scene_from_row(scene) for scene in wordings}
             sub_events = tuple(known[scene_id] for scene_id in revision.scenes)
             while len(self._recent) >= MAX_RECENT:
                 del self._recent[next(iter(self._recent))]
-            self._recent[revision_id] = LoadedRevision(
+            self._recent[story_id, revision_id] = LoadedRevision(
                 revision_id=revision.id,
                 plan=plan_of(story, revision, sub_events),
                 scene_ids=tuple(revision.scenes),
@@ -97,4 +105,4 @@ class Services:
                 tail_samples=samples_of(story.tail_s),
                 parameters=story.parameters,
             )
-        return self._recent[revision_id]
+        return self._recent[story_id, revision_id]

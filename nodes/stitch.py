@@ -13,8 +13,8 @@ from nodes.mastering import choose_for_revision, keep_master_gain
 from nodes.segments import Piece, Values, lay_out, render
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
-from nodes.waits import wait_for
-from storage import clips, mixes, revisions, runs
+from nodes.waits import load_run, wait_for
+from storage import clips, mixes, revisions
 from storage import models as rows
 from storage.models import Json, Wait
 
@@ -34,14 +34,14 @@ async def stitch(state: StoryState, services: Services) -> StateUpdate:
     if lost:
         await asyncio.to_thread(_set_aside, lost, services)
         async with services.database.write() as session:
-            run = await runs.get(session, state["run_id"])
+            run = await load_run(session, state)
             await clips.make_again(session, run, lost)
     return wait_for(Wait.CLIPS if lost else None)
 
 
 async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
     """Make the mix, or return the clips' files that cannot be used and what is wrong with them."""
-    planned = await services.planned(state["revision_id"])
+    planned = await services.planned(state["story_id"], state["revision_id"])
     async with services.database.read() as session:
         revision = await revisions.get(session, planned.revision_id)
         made = await revisions.find_mix(session, revision.id)

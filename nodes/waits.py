@@ -2,6 +2,9 @@
 
 import time
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from nodes.errors import RunStopped
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
 from storage import revisions, runs, wants
@@ -28,10 +31,22 @@ async def is_soon_done(run_id: int, kind: WorkKind, services: Services) -> bool:
     return False
 
 
+async def load_run(session: AsyncSession, state: StoryState) -> Run:
+    """Return the run that is driven, as SQL has it now.
+
+    Raises:
+        RunStopped: if its story was deleted.
+    """
+    run = await runs.find(session, state["story_id"], state["run_id"])
+    if run is None:
+        raise RunStopped
+    return run
+
+
 async def turn_to(state: StoryState, services: Services) -> StateUpdate:
     """Begin with the run's revision as SQL has it."""
     async with services.database.read() as session:
-        run = await runs.get(session, state["run_id"])
+        run = await load_run(session, state)
         revision = await revisions.get(session, run.revision_id or 0)
     return {
         "revision_id": revision.id,

@@ -156,6 +156,12 @@ async def get(session: AsyncSession, revision_id: int) -> Revision:
     return await session.get_one(Revision, revision_id)
 
 
+async def find_by_id(session: AsyncSession, story_id: str, revision_id: int) -> Revision | None:
+    """Find a revision of a story; if that was deleted, the id may be another's by now."""
+    revision = await session.get(Revision, revision_id)
+    return revision if revision is not None and revision.story_id == story_id else None
+
+
 async def find(session: AsyncSession, story_id: str, named: int | str) -> Revision:
     """Find a revision of a story by its number or its name.
 

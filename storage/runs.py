@@ -293,6 +293,12 @@ async def get(session: AsyncSession, run_id: int) -> Run:
     return await session.get_one(Run, run_id)
 
 
+async def find(session: AsyncSession, story_id: str, run_id: int) -> Run | None:
+    """Find a run of a story; if that was deleted, the id may be another's by now."""
+    run = await session.get(Run, run_id)
+    return run if run is not None and run.story_id == story_id else None
+
+
 async def lock(session: AsyncSession, run_id: int) -> Run:
     """Get a run that is known to exist as it is now, and keep it so until the commit."""
     return await session.get_one(Run, run_id, with_for_update=True, populate_existing=True)

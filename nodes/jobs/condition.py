@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from audiostory_core.engines.protocol import Condition, Engine
 from audiostory_core.errors import BadInput, EngineFailed
 from audiostory_core.story.plan import StoryPlan
+from nodes.errors import RunStopped
 from nodes.patience import patiently
 from nodes.services import LoadedRevision, Services
 from storage import revisions, wants, work
@@ -36,7 +37,13 @@ async def make_conditions(claimed: Sequence[Work], services: Services) -> int:
     if not await patiently(lambda: _is_wanted(window, services), services):
         return 0
     wanted = json.loads(window.request or "")
-    planned = await patiently(lambda: services.planned(wanted["revision"]), services)
+    try:
+        planned = await patiently(
+            lambda: services.planned(wanted["story"], wanted["revision"]), services
+        )
+    except RunStopped:
+        await patiently(lambda: _give_back(window, services), services)
+        return 0
     places = wanted["places"]
     known = await patiently(lambda: _list_known(window, planned, places, services), services)
     engine = services.engines[window.needs]
@@ -54,9 +61,13 @@ async def _is_wanted(window: Work, services: Services) -> bool:
     async with services.database.read() as session:
         if await wants.has_interest(session, [window]):
             return True
+    await _give_back(window, services)
+    return False
+
+
+async def _give_back(window: Work, services: Services) -> None:
     async with services.database.write() as session:
         await work.give_back(session, [window])
-    return False
 
 
 async def _list_known(
