@@ -141,7 +141,7 @@ def _end_leases(settings):
     """End all leases as if their time were over; False if another keeps a row or file locked."""
     statements = [
         f"UPDATE {table} SET expires_at = 0 WHERE expires_at IS NOT NULL"
-        for table in ("run", "clip")
+        for table in ("run", "work")
     ]
     if settings.database_url is not None:
         try:
