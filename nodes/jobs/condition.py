@@ -48,7 +48,7 @@ async def make_conditions(claimed: Sequence[Work], services: Services) -> int:
     known = await patiently(lambda: _list_known(window, planned, places, services), services)
     engine = services.engines[window.needs]
     try:
-        made = await asyncio.to_thread(_condition, engine, planned.heard, places, known)
+        made = await asyncio.to_thread(_condition, engine, planned.heard, places, known, services)
     except (BadInput, EngineFailed) as error:
         reason, is_bad_input = str(error), isinstance(error, BadInput)
         await patiently(lambda: _fail(window, reason, is_bad_input, services), services)
@@ -87,7 +87,11 @@ async def _list_known(
 
 
 def _condition(
-    engine: Engine, plan: StoryPlan, places: Sequence[int], known: Mapping[int, Condition]
+    engine: Engine,
+    plan: StoryPlan,
+    places: Sequence[int],
+    known: Mapping[int, Condition],
+    services: Services,
 ) -> dict[int, Condition]:
     made: dict[int, Condition] = {}
     started = time.monotonic()
@@ -95,7 +99,7 @@ def _condition(
     lacking = [place for place in places if place not in known]
     for part in engine.interleave(plan, lacking, known) if lacking else ():
         made |= part
-        if time.monotonic() - started > turn_s:
+        if services.is_stopping or time.monotonic() - started > turn_s:
             break
     if lacking and not made:
         raise EngineFailed("The engine made no condition.")
