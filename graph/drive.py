@@ -75,8 +75,8 @@ async def _wait_for_engine(run: Run, error: EngineAway, services: Services) -> N
         if not await runs.park_for_engine(session, run.id, run.owner or "", error.name):
             await runs.give_up(session, run.owner or "")
             return
-        told = {"problem": str(error), "engine": error.name}
-        await events.append_once(session, run.story_id, ENGINE_AWAY, events.PROGRESS, **told)
+        data = {"problem": str(error), "engine": error.name}
+        await events.append_once(session, run.story_id, ENGINE_AWAY, events.PROGRESS, **data)
 
 
 async def _invoke(run: Run, graph: Graph, services: Services, control: RunControl | None) -> str:

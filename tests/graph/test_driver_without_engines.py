@@ -70,11 +70,11 @@ async def _clip_keys(studio: Studio) -> list[str]:
 async def test_story_waits_in_words_for_an_engine_and_is_made_once_there_is_one(studio, tmp_path):
     story = await studio.add("rain\nthunder\nbirds", duration_s=6.0, tail_s=0.1)
 
-    async def is_told():
+    async def is_waiting():
         return (await studio.latest_run(story.id)).waits_for == Wait.ENGINE
 
     async with driving(studio):
-        await _until(is_told)
+        await _until(is_waiting)
         assert studio.planner.planned == []
         async with working(maker(studio)):
             await asyncio.wait_for(_settled(studio, story.id), PATIENCE_S)
@@ -82,9 +82,9 @@ async def test_story_waits_in_words_for_an_engine_and_is_made_once_there_is_one(
     run = await studio.latest_run(story.id)
     assert (run.state, run.error) == (RunState.FINISHED, None)
     happened = await studio.events(story.id)
-    told = [event.data for event in happened if event.kind == "engine.waiting"]
-    assert [data["engine"] for data in told] == ["tone"]
-    assert "audiostory worker --engine tone" in told[0]["problem"]
+    waiting = [event.data for event in happened if event.kind == "engine.waiting"]
+    assert [data["engine"] for data in waiting] == ["tone"]
+    assert "audiostory worker --engine tone" in waiting[0]["problem"]
     whole = await Studio.make(tmp_path / "whole")
     other = await whole.add("rain\nthunder\nbirds", duration_s=6.0, tail_s=0.1)
     assert (await whole.run(other.id)).state == RunState.FINISHED

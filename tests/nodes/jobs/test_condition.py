@@ -100,8 +100,8 @@ async def test_conditions_are_stored_as_the_work_ends_and_the_run_goes_on(studio
     scenes = await _scenes(studio, story.id)
     async with studio.store.database.read() as session:
         stored = [json.loads((await session.get_one(Row, s.condition_id)).data) for s in scenes]
-    assert [told["index"] for told in stored] == [0, 1, 2]
-    assert [told["before"] for told in stored[1:]] == [s.condition_id for s in scenes[:2]]
+    assert [data["index"] for data in stored] == [0, 1, 2]
+    assert [data["before"] for data in stored[1:]] == [s.condition_id for s in scenes[:2]]
     assert [scene.clip_key for scene in scenes] == [None, None, None]
     assert await _windows(studio) == []
     assert (await studio.latest_run(story.id)).state == RunState.QUEUED
