@@ -166,6 +166,8 @@ def unusable(folder: Path, error: Exception) -> StoreUnusable:
     """Explain why a data folder cannot be used, and what to do about it."""
     reason = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error)
     remedy = "Free some space or fix its permissions, or name another folder in AUDIOSTORY_HOME."
+    if "malformed" in reason or "not a database" in reason:
+        remedy = "Its database is damaged: restore the stories from backups into another folder."
     if "locked" in reason:
         remedy = "Another process holds it, perhaps a stopped one: let it go on, or end it."
     return StoreUnusable(f"The data folder {folder} cannot be used: {reason}. {remedy}")

@@ -186,7 +186,7 @@ def test_opening_a_file_that_is_no_database_is_refused(tmp_path: Path):
     path = tmp_path / "studio.db"
     path.write_bytes(b"not a database, but long enough to have been one" * 100)
 
-    with pytest.raises(StoreUnusable, match="not a database"):
+    with pytest.raises(StoreUnusable, match=r"not a database.*restore the stories from backups"):
         Database.open(path)
 
 
