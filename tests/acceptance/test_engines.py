@@ -25,6 +25,7 @@ def toy(request, tmp_path, monkeypatch, forgetful):
     install_plugin(tmp_path / "site", "toy", package="toy_engine", engine=TOY)
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    monkeypatch.delenv(VARIABLE, raising=False)
     return "the package toy-plugin 1.0"
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from audiostory_core.engines.card import read_card
 from audiostory_core.engines.host.engine import HostedEngine
 from audiostory_core.errors import BadInput
-from storage.models import Clip, RunState
+from storage.models import Clip, RunState, Work, WorkKind
 from tests.support.author import Author, tone_in_catalog
 from tests.support.cards import ENGINES, TROUBLED, VARIABLE, write_card
 from tests.support.fakes import ToneEngine
@@ -130,5 +130,6 @@ def _await_file(path):
 async def _clips(studio):
     """Return captions, attempts and errors of all clips."""
     async with studio.store.database.read() as session:
-        rows = list(await session.scalars(select(Clip)))
-    return [(json.loads(clip.request)["caption"], clip.attempt, clip.error) for clip in rows]
+        is_its = (Work.key == Clip.key) & (Work.kind == WorkKind.CLIP)
+        rows = (await session.execute(select(Clip, Work).join(Work, is_its))).all()
+    return [(json.loads(clip.request)["caption"], done.attempt, done.error) for clip, done in rows]

@@ -31,13 +31,25 @@ class Serve:
         self.url = self.announced.split("/docs")[0]
 
     def workers(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children()
+        """List the workers; one that is still a fork of its server is none yet."""
+        return [
+            child
+            for child in psutil.Process(self.process.pid).children()
+            if "worker" in _command(child)
+        ]
 
     def stop(self, number: int) -> tuple[int, str]:
         """Send a signal; return the exit code and what was said besides the address."""
         self.process.send_signal(number)
         _, said = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, said
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # or a zombie
+        return []
 
 
 @contextmanager

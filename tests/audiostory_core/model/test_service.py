@@ -110,9 +110,9 @@ def test_same_seed_makes_the_same_file_in_two_data_folders(audiostory, tmp_path)
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (("--engine", "audiostory", "--steps", 0), "steps 0"),
+        (("--engine", "audiostory", "--steps", 0), "steps '0'"),
         (("--engine", "audiostory", "--guidance", "nan"), "guidance"),
-        (("--engine", "foley", "--steps", 5), "steps 5: means nothing to the engine foley"),
+        (("--engine", "foley", "--steps", 5), "steps '5': means nothing to the engine foley"),
         (("--engine", "audiostory", "--weights", "/nonexistent"), "weights '/nonexistent'"),
     ],
 )
