@@ -141,6 +141,8 @@ async def park(session: AsyncSession, run_id: int, owner: str, waits_for: Wait) 
         await events.append(session, run.story_id, "run.parked", **data)
     if is_ready:
         await wake(session, run)
+        if waits_for == Wait.CONDITIONS and not run.pending_changes:
+            run.waits_for = waits_for  # so `claim` tells of no start
 
 
 async def park_for_engine(session: AsyncSession, run_id: int, owner: str, name: str) -> bool:

@@ -194,11 +194,17 @@ async def test_run_that_parks_after_its_last_work_was_done_is_queued_at_once(stu
     assert await _states(studio, run_ids[:1]) == [RunState.QUEUED]
 
 
-async def test_run_that_goes_on_with_conditions_is_not_told_of_as_started_anew(studio, run_ids):
+@pytest.mark.parametrize("is_parked_first", [True, False])
+async def test_run_that_goes_on_with_conditions_is_not_told_of_as_started_anew(
+    studio, run_ids, is_parked_first
+):
     await _want(studio, run_ids[0], WorkKind.CONDITION, "key")
-    await _drive_to_park(studio, run_ids[0], Wait.CONDITIONS)
     (claimed,) = await _claim(studio, "a", WorkKind.CONDITION)
+    if is_parked_first:
+        await _drive_to_park(studio, run_ids[0], Wait.CONDITIONS)
     await _finish(studio, claimed)
+    if not is_parked_first:
+        await _drive_to_park(studio, run_ids[0], Wait.CONDITIONS)
     async with studio.store.database.write() as session:
         run = await runs.get(session, run_ids[0])
         assert await runs.claim(session, "driver", LEASE_S, run.story_id) is not None
