@@ -32,7 +32,12 @@ class KeyCreate(BaseModel):
         ),
     ]
     scopes: Annotated[
-        set[KeyScope], Field(min_length=1, description="admin includes the other two.")
+        set[KeyScope],
+        Field(
+            min_length=1,
+            description="admin includes the other two; twice is once.",
+            json_schema_extra={"uniqueItems": False},
+        ),
     ]
 
 

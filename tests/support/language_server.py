@@ -90,4 +90,18 @@ class LanguageServer:
     def wait(self) -> int | None:
         """Wait until `audiostory llm serve` has ended; return its exit code, if it can be known."""
         started = STARTED.pop(self.pid, None)
-        return psutil.Process(self.pid).wait(60) if started is None else started.wait(60)
+        if started is not None:
+            return started.wait(60)
+        deadline = time.monotonic() + 60
+        while not _is_over(self.pid):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        return None
+
+
+def _is_over(pid: int) -> bool:
+    """Tell whether a process has ended, though another that started it may not have noticed."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
