@@ -12,8 +12,8 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
+from audiostory_core.audio import filters
 from audiostory_core.audio.mixdown import Mixdown, MixSegment
 from audiostory_core.audio.pcm import Waveform
 from audiostory_core.audio.truepeak import REACH, leading_true_peaks
@@ -112,12 +112,12 @@ def measure_blocks(
     past = _context(before, SETTLING, last=True)
     future = _context(after, REACH, last=False)
     state = np.zeros((len(K_WEIGHTING), CHANNELS, 2))
-    _, state = signal.sosfilt(K_WEIGHTING, past, axis=1, zi=state)
+    _, state = filters.sosfilt(K_WEIGHTING, past, axis=1, zi=state)
     energies = _Bins(ENERGY_BIN, np.add)
     peaks = _Bins(BIN, np.maximum)
     behind = past[:, -REACH:]
     for block, ahead in _with_next(blocks, future):
-        weighted, state = signal.sosfilt(K_WEIGHTING, block, axis=1, zi=state)
+        weighted, state = filters.sosfilt(K_WEIGHTING, block, axis=1, zi=state)
         energies.extend(np.square(weighted, out=weighted).sum(axis=0))
         stretch = np.concatenate([behind, block, ahead], axis=1)
         peaks.extend(leading_true_peaks(stretch, peaks.starts(block.shape[1])))
@@ -139,7 +139,7 @@ def measure_energies(waveform: Waveform) -> NDArray[np.float64]:
     energies = _Bins(ENERGY_BIN, np.add)
     for at in range(0, waveform.shape[1], READ):
         block = waveform[:, at : at + READ]
-        weighted, state = signal.sosfilt(K_WEIGHTING, block, axis=1, zi=state)
+        weighted, state = filters.sosfilt(K_WEIGHTING, block, axis=1, zi=state)
         energies.extend(np.square(weighted, out=weighted).sum(axis=0))
     return bin_energies([SegmentLoudness(energies.samples, energies.values(), np.zeros(0, "f4"))])
 

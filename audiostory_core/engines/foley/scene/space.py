@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
+from audiostory_core.audio import filters
 from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.sound import Shape
 from audiostory_core.engines.foley.synthesis import dsp
@@ -166,7 +166,7 @@ def reverberate(send: Single, room: RoomName) -> Single:
     """Return the room's answer to what it heard, [2, N], cut at the end of the input."""
     checkpoint()
     response = ROOMS[room].impulse_response
-    wet = signal.oaconvolve(send[None, :], response, axes=-1)[:, : send.size]
+    wet = filters.oaconvolve(send[None, :], response, axes=-1)[:, : send.size]
     return np.asarray(wet * np.float32(10 ** (ROOMS[room].wet_db / 20)), np.float32)
 
 

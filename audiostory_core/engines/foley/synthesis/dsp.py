@@ -9,8 +9,8 @@ from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
+from audiostory_core.audio import filters
 from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.story.plan import SAMPLE_RATE
 
@@ -60,11 +60,11 @@ def colored(rng: np.random.Generator, samples: int, slope_db: float) -> Array:
 def _filtered(sos: Array, waveform: Real) -> Array:
     if waveform.shape[-1] <= AT_ONCE:
         checkpoint()
-        return signal.sosfilt(sos, waveform)
+        return filters.sosfilt(sos, waveform)
     filtered = np.empty(waveform.shape)
     state = np.zeros((len(sos), *waveform.shape[:-1], 2))
     for part in parts(waveform.shape[-1]):
-        filtered[..., part], state = signal.sosfilt(sos, waveform[..., part], zi=state)
+        filtered[..., part], state = filters.sosfilt(sos, waveform[..., part], zi=state)
     return filtered
 
 
@@ -77,7 +77,7 @@ def _butterworth(
     Returns:
         Second-order sections that nobody writes to; scipy takes no read-only ones.
     """
-    sections: Array = signal.butter(order, hertz, shape, fs=SAMPLE_RATE, output="sos")
+    sections: Array = filters.butter(order, hertz, shape, fs=SAMPLE_RATE, output="sos")
     return sections
 
 
@@ -103,7 +103,7 @@ def resonator(waveform: Array, hertz: float, decay_s: float) -> Array:
     radius = 10 ** (-3 / (decay_s * SAMPLE_RATE))
     angle = 2 * np.pi * hertz / SAMPLE_RATE
     gain = (1 - radius) * np.sqrt(1 - 2 * radius * np.cos(2 * angle) + radius**2)
-    return signal.lfilter([gain], [1, -2 * radius * np.cos(angle), radius**2], waveform)
+    return filters.lfilter([gain], [1, -2 * radius * np.cos(angle), radius**2], waveform)
 
 
 def modes(samples: int, hertz: Array, decay_s: Array, gains: Array, phases: Array) -> Array:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import signal
 
+from audiostory_core.audio import filters
 from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.sound import Sound
 from audiostory_core.engines.foley.synthesis import dsp
@@ -207,7 +207,7 @@ def smear(impulses: Array, decay_s: float) -> Array:
     """Let impulses die away by 60 dB in `decay_s`."""
     checkpoint()
     pole = np.exp(-EXP_60_DB / (decay_s * SAMPLE_RATE))
-    return signal.lfilter([1.0], [1.0, -pole], impulses)
+    return filters.lfilter([1.0], [1.0, -pole], impulses)
 
 
 def stick_slip(rng: np.random.Generator, rate_hz: Array, roughness: float) -> Array:

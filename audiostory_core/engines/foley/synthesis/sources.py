@@ -6,8 +6,8 @@ What takes `start` is a function of absolute time, so that adjacent blocks of a 
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import signal
 
+from audiostory_core.audio import filters
 from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.sound import Sound
 from audiostory_core.engines.foley.synthesis.dsp import Array, bandpass, place, seconds
@@ -118,7 +118,7 @@ def scatter(samples: int, at: Array, gains: Array, grain: Array) -> Array:
         return canvas
     sparse = np.zeros(samples + len(grain))
     np.add.at(sparse, positions + len(grain), gains)
-    return signal.oaconvolve(sparse, grain)[len(grain) : len(grain) + samples]
+    return filters.oaconvolve(sparse, grain)[len(grain) : len(grain) + samples]
 
 
 def ticking(sound: Sound, period_s: float, offset_s: float, grain: Array, accents: Array) -> Array:
@@ -173,6 +173,6 @@ def resonant(waveform: Array, peaks: Sequence[tuple[float, float, float]], direc
     """Add resonances to a waveform: (frequency in Hz, quality, gain at the peak) each."""
     colored = direct * waveform
     for hertz, quality, gain in peaks:
-        numerator, denominator = signal.iirpeak(hertz, quality, fs=SAMPLE_RATE)
-        colored += gain * signal.lfilter(numerator, denominator, waveform)
+        numerator, denominator = filters.iirpeak(hertz, quality, fs=SAMPLE_RATE)
+        colored += gain * filters.lfilter(numerator, denominator, waveform)
     return colored

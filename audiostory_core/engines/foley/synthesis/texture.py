@@ -11,8 +11,8 @@ from functools import lru_cache, wraps
 from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
-from scipy import signal
 
+from audiostory_core.audio import filters
 from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.sound import Samples, Sound
 from audiostory_core.engines.foley.synthesis.dsp import Array, glide, place, seconds, times
@@ -158,7 +158,7 @@ def ring(train: Array, hertz: float, decay_s: float) -> Array:
     checkpoint()
     radius = 10 ** (-3 / (decay_s * SAMPLE_RATE))
     angle = 2 * np.pi * hertz / SAMPLE_RATE
-    return signal.lfilter([np.sin(angle)], [1, -2 * radius * np.cos(angle), radius**2], train)
+    return filters.lfilter([np.sin(angle)], [1, -2 * radius * np.cos(angle), radius**2], train)
 
 
 def bubble(hertz: float, decay_s: float, rise: float) -> Array:
@@ -237,7 +237,7 @@ def sloped(rng: np.random.Generator, samples: int, slope_db: float) -> Array:
     """
     checkpoint()
     sections, level = _ladder(slope_db)
-    noise: Array = signal.sosfilt(sections, rng.standard_normal(samples))
+    noise: Array = filters.sosfilt(sections, rng.standard_normal(samples))
     noise /= level
     return noise
 
@@ -249,9 +249,9 @@ def _ladder(slope_db: float) -> tuple[Array, float]:
     zeros_hz = poles_hz * 3.5 ** (-slope_db / 6.0206)
     pole = np.exp(-2 * np.pi * poles_hz / SAMPLE_RATE)
     zero = np.exp(-2 * np.pi * np.minimum(zeros_hz, 20_000.0) / SAMPLE_RATE)
-    sections = signal.zpk2sos(zero, pole, 1.0)
+    sections = filters.zpk2sos(zero, pole, 1.0)
     hertz = np.linspace(20, 0.5 * SAMPLE_RATE, 4096)
-    power = np.mean(np.abs(signal.freqz_sos(sections, hertz, fs=SAMPLE_RATE)[1]) ** 2)
+    power = np.mean(np.abs(filters.freqz_sos(sections, hertz, fs=SAMPLE_RATE)[1]) ** 2)
     return sections, float(np.sqrt(power))
 
 
