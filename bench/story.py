@@ -7,7 +7,8 @@
 Each story is made by `audiostory create` in a data folder of its own that is removed afterwards.
 Wall time is that of the whole command; processor time and memory are those of the process and all
 it starts. Memory is the largest sum of proportional set sizes, sampled 5 times a second: a page
-that two processes share counts half for either. × real time is
+that two processes share counts half for either. Sampling takes 0.7 s of a core in 12 s and stops
+each process meanwhile, so that memory is measured in a run of its own. × real time is
 the story's length over the wall time. With `--cores` the command may use so many cores only. With
 `--against` a checkout with an environment of its own makes the same story in turn, and medians are
 shown; the last row has the ratios.
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -53,8 +54,10 @@ def instruction_for(minutes: float) -> str:
     return next(line["instruction"] for line in lines if line["id"] == wanted)
 
 
-def measure(minutes: float, cores: int | None = None, checkout: Path = HERE) -> Row:
-    """Make one story with a checkout."""
+def measure(
+    minutes: float, cores: int | None = None, checkout: Path = HERE, *, weighs: bool = False
+) -> Row:
+    """Make one story with a checkout; its memory is 0 unless it is weighed."""
     python = sys.executable if checkout == HERE else str(checkout / ".venv" / "bin" / "python")
     with tempfile.TemporaryDirectory() as folder:
         command = [
@@ -75,9 +78,10 @@ def measure(minutes: float, cores: int | None = None, checkout: Path = HERE) -> 
                 preexec_fn=None if cores is None else partial(_keep_to, cores),
             )
             peak = 0
-            while child.poll() is None:
+            while weighs and child.poll() is None:
                 peak = max(peak, _memory_bytes(child.pid))
                 time.sleep(SAMPLE_S)
+            child.wait()
         wall_s, after = time.perf_counter() - started, os.times()
         story = json.loads(report.read_text("utf-8"))
         disk = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
@@ -115,15 +119,22 @@ def _proportional_bytes(process: psutil.Process) -> int:
         return 0
 
 
-def interleave(makers: Sequence[Callable[[], Row]], times: int) -> list[Row]:
-    """Have each maker make its story so many times, in turns; return the medians of each."""
+def interleave(makers: Sequence[Callable[..., Row]], times: int) -> list[Row]:
+    """Have each maker make its story so many times, in turns; return the medians of each.
+
+    Each makes it once more, for its memory.
+    """
     rows: list[list[Row]] = [[] for _ in makers]
     for _ in range(times):
         for made, make in zip(rows, makers, strict=True):
             made.append(make())
-    return [
+    medians = [
         Row(**{name: median(asdict(row)[name] for row in made) for name in asdict(made[0])})
         for made in rows
+    ]
+    return [
+        replace(row, peak_mb=make(weighs=True).peak_mb)
+        for row, make in zip(medians, makers, strict=True)
     ]
 
 
@@ -145,7 +156,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, nargs="+", default=[0.585, 10.0])
     parser.add_argument("--cores", type=int, nargs="+", default=[None])
     parser.add_argument("--against", type=Path, help="another checkout, with its .venv")
-    parser.add_argument("--times", type=int, default=1, help="of which the median is shown")
+    parser.add_argument("--times", type=int, default=1, help="timed, of which the median is shown")
     wanted = parser.parse_args()
     checkouts = [HERE] if wanted.against is None else [wanted.against.resolve(), HERE]
     print("| what | story | scenes | wall | processor | × real time | peak memory | disk |")

@@ -194,10 +194,13 @@ class Parts:
         return self._network
 
 
-def find_engine(name: str) -> None:
-    """Import an engine, for the processes that will be forked from this one."""
+def load_engine(name: str) -> None:
+    """Load what all instances of an engine share, for processes that will be forked from this one."""
     card = engines().get(name)
-    _find(card.entry if card.environment is None else HOSTED)
+    if card.environment is not None:
+        _find(HOSTED)
+    elif card.weights is None:
+        _find(card.entry)().close()
 
 
 def _import(card: Card) -> None:

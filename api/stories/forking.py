@@ -38,10 +38,10 @@ def forked(wanted: "StoryCreate") -> Iterator[None]:
     duration_s = wanted.plan.duration_s if wanted.plan else wanted.duration_s or math.inf
     most = int(min(most, duration_s // FORK_PAYS_S))
     if most > 1 and _is_one_core(wanted.engine) and not wanted.review:
-        from api.engines.engine_factory import find_engine  # noqa: PLC0415 - see forked_work.py
+        from api.engines.engine_factory import load_engine  # noqa: PLC0415 - see forked_work.py
         from api.stories.forked_work import carry_out  # noqa: PLC0415
 
-        find_engine(wanted.engine)
+        load_engine(wanted.engine)
         forks.prepare(2 * (most - 1), carry_out)
     try:
         yield

@@ -5,7 +5,9 @@ Imports scipy through loudness; not for the HTTP process.
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -32,6 +34,7 @@ from audiostory_core.audio.loudness import (
 )
 from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.audio.truepeak import REACH
+from audiostory_core.cores import count_cores
 
 TARGET_LUFS = -16.0
 TOLERANCE_LU = 0.5  # promised
@@ -155,20 +158,29 @@ def _measure_limited(
     gain = 10 ** (gain_db / 20)
     energies = bin_energies(loudness) * gain**2
     highest = 0.0
-    with Mixdown(segments, MasterGain(gain_db, limiting=True)) as mix:
-        for first, last in _limited_stretches(loudness, gain, len(energies)):
-            start, stop = first * BIN, last * BIN
-            before = mix.read(max(start - SETTLING, 0), start)
-            parts = (
-                mix.read(at, min(at - at % BLOCK + BLOCK, stop))
-                for at in (start, *range(start - start % BLOCK + BLOCK, stop, BLOCK))
-            )
-            after = mix.read(stop, min(stop + REACH, mix.samples))
-            measured = measure_blocks(parts, before, after)
+    stretches = _limited_stretches(loudness, gain, len(energies))
+    with ThreadPoolExecutor(count_cores()) as pool:
+        all_measured = pool.map(partial(_measure_stretch, segments, gain_db), stretches)
+        for (first, last), measured in zip(stretches, all_measured, strict=True):
             energies[first:last] = bin_energies([measured])
             highest = max(highest, measured.true_peak)
     untouched = min(max(part.true_peak for part in loudness) * gain, float(TARGET))
     return integrated_lufs(energies) or ABSOLUTE_GATE_LUFS, max(highest, untouched)
+
+
+def _measure_stretch(
+    segments: Sequence[MixSegment], gain_db: float, bins: tuple[int, int]
+) -> SegmentLoudness:
+    """Measure the whole bins [first, last) of the limited mix."""
+    start, stop = (at * BIN for at in bins)
+    with Mixdown(segments, MasterGain(gain_db, limiting=True)) as mix:
+        before = mix.read(max(start - SETTLING, 0), start)
+        parts = (
+            mix.read(at, min(at - at % BLOCK + BLOCK, stop))
+            for at in (start, *range(start - start % BLOCK + BLOCK, stop, BLOCK))
+        )
+        after = mix.read(stop, min(stop + REACH, mix.samples))
+        return measure_blocks(parts, before, after)
 
 
 def _limited_stretches(
