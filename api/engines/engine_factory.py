@@ -197,10 +197,9 @@ class Parts:
 def load_engine(name: str) -> None:
     """Load what all instances of an engine share, for processes that will be forked from this one."""
     card = engines().get(name)
-    if card.environment is not None:
-        _find(HOSTED)
-    elif card.weights is None:
-        _find(card.entry)().close()
+    factory = _find(card.entry if card.environment is None else HOSTED)
+    if card.is_shipped and card.environment is None and card.weights is None:
+        factory().close()  # what others do when they begin is theirs to do once
 
 
 def _import(card: Card) -> None:
