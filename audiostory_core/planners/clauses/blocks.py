@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from audiostory_core.manuscript.dashes import DashTurn, read_dashes
+from audiostory_core.manuscript.dialogue import read_speech
+from audiostory_core.manuscript.elements import Cue, Element, Line, Pause, Span
 from audiostory_core.planners.clauses.language import Language
 from audiostory_core.planners.clauses.screenplay import (
     HEADING,
@@ -62,6 +65,8 @@ class Block:
     voice: Voice | None = None  # of dialogue
     words_start: int = 0  # of dialogue: where the spoken words begin
     opens_scene: bool = False  # "Scene 2: …": elsewhere than what was before
+    spoken: tuple[Span, ...] = ()  # of dialogue whose words are parted by who says them
+    pause_s: float = 0.0  # a rest before the words of dialogue
 
 
 def read_blocks(text: str, language: Language) -> list[Block]:
@@ -69,6 +74,7 @@ def read_blocks(text: str, language: Language) -> list[Block]:
     lines = [(m.start(), m.end()) for m in _LINE.finditer(text)]
     speakers = _speakers(text, lines, language)
     centered = centered_dialogue(text, lines, language)
+    dashes = read_dashes(text, lines)
     blocks: list[Block] = []
     opening: int | None = None  # where a "CUT TO:" begins that the next block takes along
     after_speech = 0  # line
@@ -79,6 +85,8 @@ def read_blocks(text: str, language: Language) -> list[Block]:
             read = [_spoken_block(speech)]
         elif number < after_speech:
             continue
+        elif _begin(text, start) in dashes:
+            read = [_dash_block(dashes[_begin(text, start)])]
         elif number + 1 < len(lines) and TRANSITION.fullmatch(text, start, end):
             opening = start if opening is None else opening
             continue
@@ -93,7 +101,52 @@ def read_blocks(text: str, language: Language) -> list[Block]:
                 blocks[-1] = replace(blocks[-1], end=block.end)
             else:
                 blocks.append(block)
-    return blocks
+    return [part for block in blocks for part in _parted(text, block)]
+
+
+def _begin(text: str, start: int) -> int:
+    while text[start].isspace():
+        start += 1
+    return start
+
+
+def _dash_block(turn: DashTurn) -> Block:
+    voice = Voice(turn.speaker, turn.manner)
+    words_start = turn.spoken[0][0]
+    return Block(
+        turn.start, turn.end, Form.DIALOGUE, voice=voice, words_start=words_start, spoken=turn.spoken
+    )
+
+
+def _parted(text: str, block: Block) -> Iterator[Block]:
+    """Part dialogue where a sound or a rest is asked for, or the manner changes, within it."""
+    if not block.voice or block.spoken:
+        yield block
+        return
+    speaker, manner = block.voice.speaker, block.voice.manner
+    elements = list(
+        read_speech(text, block.start, block.words_start, block.end, speaker, manner)
+    )
+    if len(elements) < 2 and all(isinstance(e, Line) for e in elements):
+        yield _block_of_line(block, elements[0]) if elements else block
+        return
+    pause_s = block.pause_s
+    for element in elements:
+        if isinstance(element, Pause):
+            pause_s += element.seconds
+        elif isinstance(element, Line):
+            yield replace(_block_of_line(block, element), pause_s=pause_s)
+            pause_s = 0.0
+        elif isinstance(element, Cue):
+            begin = element.words[0]
+            yield Block(begin, element.end, Form.ITEM, (element.start, begin), element.sound)
+
+
+def _block_of_line(block: Block, line: Element) -> Block:
+    assert isinstance(line, Line)
+    voice = replace(block.voice or Voice(), manner=line.manner)
+    end = max(line.end, line.words[0] + 1)
+    return replace(block, start=line.start, end=end, words_start=line.words[0], voice=voice)
 
 
 def _spoken_block(speech: Speech) -> Block:

@@ -6,10 +6,14 @@ each share becomes one sub-event, or several that continue each other (storyboar
 
 from functools import cache
 
+from audiostory_core.manuscript.detection import detect
+from audiostory_core.manuscript.elements import Format, Manuscript, Note
+from audiostory_core.manuscript.reading import NAMED, plain_text, read_manuscript
 from audiostory_core.planners.clauses.change import Reviser
 from audiostory_core.planners.clauses.language import Languages
 from audiostory_core.planners.clauses.length import LengthReader
-from audiostory_core.planners.clauses.reading import read_instruction
+from audiostory_core.planners.clauses.reading import read_instruction, read_script
+from audiostory_core.planners.clauses.reading_notes import notes_on_reading
 from audiostory_core.planners.clauses.remarks import RemarkReader
 from audiostory_core.planners.clauses.schedule import make_schedule
 from audiostory_core.planners.clauses.storyboard import draw_storyboard
@@ -33,6 +37,12 @@ def _times() -> TimeReader:
     return TimeReader(_readers()[0].entries)
 
 
+def told(manuscript: Manuscript) -> str:
+    """Return what a manuscript tells, without its notes, to know its language by."""
+    words = (manuscript.words_of(e) for e in manuscript.elements if not isinstance(e, Note))
+    return "\n".join(words)
+
+
 class Clauses:
     """Plans a story by the clauses, times and quotes of its instruction."""
 
@@ -51,12 +61,22 @@ class Clauses:
         """
         if not brief.longest_clip_s >= 2 * SHORTEST_SUB_EVENT_S:
             raise ValueError(f"longest_clip_s is {brief.longest_clip_s}; the least is 1 s")
-        text = check_instruction(brief.instruction)
-        code = brief.language or self._languages.detect(text)
+        text = plain_text(check_instruction(brief.instruction))
+        format_, reason = (brief.format, NAMED) if brief.format else detect(text)
+        manuscript = None
+        if format_ is not Format.INSTRUCTION:
+            manuscript = read_manuscript(text, format_)
+        code = brief.language or self._languages.detect(told(manuscript) if manuscript else text)
         language = self._languages.named(code)
-        reading = read_instruction(text, language, self._languages, _times(), brief.longest_clip_s)
+        reading = (
+            read_script(manuscript, language, _times(), brief.longest_clip_s)
+            if manuscript
+            else read_instruction(text, language, self._languages, _times(), brief.longest_clip_s)
+        )
         schedule = make_schedule(reading, brief.duration_s, brief.longest_clip_s)
         plan = draw_storyboard(reading, schedule, code, brief.longest_clip_s)
+        notes = (*notes_on_reading(format_, reason, plan.sub_events), *plan.notes)
+        plan = plan.model_copy(update={"notes": notes})
         return self._remarks.carry_out(plan, brief.remarks, brief.duration_s, brief.longest_clip_s)
 
     def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:

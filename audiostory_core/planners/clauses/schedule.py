@@ -71,7 +71,8 @@ def make_schedule(reading: Reading, requested_s: float | None, longest_clip_s: f
 
 def _spoken_s(reading: Reading, clause: Clause) -> float:
     return math.fsum(
-        spoken_s(reading.text[line.start : line.end].strip()) for line in clause.spoken
+        spoken_s(" ".join(reading.text[line.start : line.end].split())) + line.pause_s
+        for line in clause.spoken
     )
 
 
