@@ -34,8 +34,10 @@ def _row(source: str, row: Row) -> Iterator[Element]:
     begin_s = seconds_of(timed["from"])
     until_s = seconds_of(timed["to"]) if timed["to"] else None
     for element in _heard(source, row, row.start + timed.end()):
-        yield element if isinstance(element, Note) else replace(
-            element, start_s=begin_s, until_s=until_s
+        yield (
+            element
+            if isinstance(element, Note)
+            else replace(element, start_s=begin_s, until_s=until_s)
         )
 
 

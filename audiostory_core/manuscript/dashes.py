@@ -10,22 +10,152 @@ _DASHES = "—–―-"
 _OPENING = re.compile(rf"(?P<dash>[{_DASHES}])\s?(?=[^\s\d{_DASHES}])")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _SAYS = frozenset(
-    """
-    dijo dice preguntó pregunta respondió responde contestó contesta gritó grita susurró susurra
-    murmuró murmura exclamó exclama añadió añade replicó replica ordenó insistió explicó pensó llamó
-    dit disait demanda demande répondit répond cria crie murmura murmure chuchota chuchote s'écria
-    s'exclama ajouta ajoute répliqua lança reprit fit souffla ordonna insista expliqua appela
-    disse diz perguntou pergunta respondeu responde gritou grita sussurrou murmurou exclamou
-    acrescentou replicou chamou explicou continuou
-    disse dice chiese chiede rispose risponde gridò grida sussurrò mormorò esclamò aggiunse
-    powiedział powiedziała zapytał zapytała spytał spytała odpowiedział odpowiedziała krzyknął
-    krzyknęła szepnął szepnęła odparł odparła rzekł rzekła mruknął mruknęła zawołał zawołała dodał
-    dodała odrzekł odrzekła mówi pyta odpowiada
-    сказал сказала спросил спросила ответил ответила крикнул крикнула прошептал прошептала
-    воскликнул воскликнула добавил добавила говорит спрашивает отвечает закричал закричала
-    sagte fragte antwortete rief flüsterte schrie murmelte erwiderte meinte
-    said asked answered replied cried shouted whispered called murmured muttered added
-    """.split()
+    [
+        "dijo",
+        "dice",
+        "preguntó",
+        "pregunta",
+        "respondió",
+        "responde",
+        "contestó",
+        "contesta",
+        "gritó",
+        "grita",
+        "susurró",
+        "susurra",
+        "murmuró",
+        "murmura",
+        "exclamó",
+        "exclama",
+        "añadió",
+        "añade",
+        "replicó",
+        "replica",
+        "ordenó",
+        "insistió",
+        "explicó",
+        "pensó",
+        "llamó",
+        "dit",
+        "disait",
+        "demanda",
+        "demande",
+        "répondit",
+        "répond",
+        "cria",
+        "crie",
+        "murmura",
+        "murmure",
+        "chuchota",
+        "chuchote",
+        "s'écria",
+        "s'exclama",
+        "ajouta",
+        "ajoute",
+        "répliqua",
+        "lança",
+        "reprit",
+        "fit",
+        "souffla",
+        "ordonna",
+        "insista",
+        "expliqua",
+        "appela",
+        "disse",
+        "diz",
+        "perguntou",
+        "pergunta",
+        "respondeu",
+        "responde",
+        "gritou",
+        "grita",
+        "sussurrou",
+        "murmurou",
+        "exclamou",
+        "acrescentou",
+        "replicou",
+        "chamou",
+        "explicou",
+        "continuou",
+        "disse",
+        "dice",
+        "chiese",
+        "chiede",
+        "rispose",
+        "risponde",
+        "gridò",
+        "grida",
+        "sussurrò",
+        "mormorò",
+        "esclamò",
+        "aggiunse",
+        "powiedział",
+        "powiedziała",
+        "zapytał",
+        "zapytała",
+        "spytał",
+        "spytała",
+        "odpowiedział",
+        "odpowiedziała",
+        "krzyknął",
+        "krzyknęła",
+        "szepnął",
+        "szepnęła",
+        "odparł",
+        "odparła",
+        "rzekł",
+        "rzekła",
+        "mruknął",
+        "mruknęła",
+        "zawołał",
+        "zawołała",
+        "dodał",
+        "dodała",
+        "odrzekł",
+        "odrzekła",
+        "mówi",
+        "pyta",
+        "odpowiada",
+        "сказал",
+        "сказала",
+        "спросил",
+        "спросила",
+        "ответил",
+        "ответила",
+        "крикнул",
+        "крикнула",
+        "прошептал",
+        "прошептала",
+        "воскликнул",
+        "воскликнула",
+        "добавил",
+        "добавила",
+        "говорит",
+        "спрашивает",
+        "отвечает",
+        "закричал",
+        "закричала",
+        "sagte",
+        "fragte",
+        "antwortete",
+        "rief",
+        "flüsterte",
+        "schrie",
+        "murmelte",
+        "erwiderte",
+        "meinte",
+        "said",
+        "asked",
+        "answered",
+        "replied",
+        "cried",
+        "shouted",
+        "whispered",
+        "called",
+        "murmured",
+        "muttered",
+        "added",
+    ]
 )
 _MANNERS = {
     "whispering": "susurró susurra murmuró murmura chuchota chuchote souffla murmure sussurrou"
@@ -35,12 +165,83 @@ _MANNERS = {
 }
 _MANNER_OF = {verb: manner for manner, verbs in _MANNERS.items() for verb in verbs.split()}
 _IDLE = frozenset(
-    """
-    el la los las un una le les l' d' de une o a os as um uma il lo i gli der die das ein eine the
-    an mi su sa son mon ma il elle él ella ele ela lui lei on ona он она er sie he she
-    """.split()
+    [
+        "el",
+        "la",
+        "los",
+        "las",
+        "un",
+        "una",
+        "le",
+        "les",
+        "l'",
+        "d'",
+        "de",
+        "une",
+        "o",
+        "a",
+        "os",
+        "as",
+        "um",
+        "uma",
+        "il",
+        "lo",
+        "i",
+        "gli",
+        "der",
+        "die",
+        "das",
+        "ein",
+        "eine",
+        "the",
+        "an",
+        "mi",
+        "su",
+        "sa",
+        "son",
+        "mon",
+        "ma",
+        "il",
+        "elle",
+        "él",
+        "ella",
+        "ele",
+        "ela",
+        "lui",
+        "lei",
+        "on",
+        "ona",
+        "он",
+        "она",
+        "er",
+        "sie",
+        "he",
+        "she",
+    ]
 )
-_PRONOUNS = frozenset("il elle él ella ele ela lui lei on ona он она er sie he she je yo ja".split())
+_PRONOUNS = frozenset(
+    [
+        "il",
+        "elle",
+        "él",
+        "ella",
+        "ele",
+        "ela",
+        "lui",
+        "lei",
+        "on",
+        "ona",
+        "он",
+        "она",
+        "er",
+        "sie",
+        "he",
+        "she",
+        "je",
+        "yo",
+        "ja",
+    ]
+)
 _INLINE = re.compile(
     r"(?:(?<=[,?!…])|(?<=[?!]\s)|(?<=[,…]\s))\s*(?P<verb>(?:s['’])?[^\W\d_]+)(?P<rest>[^.!?…\n]{0,60}[.!?…]|[^.!?…\n]{0,60}$)"
 )
@@ -117,7 +318,9 @@ def _without_inline_tag(text: str, start: int, end: int, tags: list[Span]) -> Se
     """Take out ", répondit le facteur." and the like."""
     for match in _INLINE.finditer(text, start, end):
         if match["verb"].replace("’", "'").lower() in _SAYS:
-            tags.append(match.span("verb") if not match["rest"] else (match.start("verb"), match.end()))
+            tags.append(
+                match.span("verb") if not match["rest"] else (match.start("verb"), match.end())
+            )
             return [(start, match.start("verb")), (match.end(), end)]
     return [(start, end)]
 

@@ -7,7 +7,7 @@ spans of the source. Whatever holds a letter or a digit is in an element; notes 
 import html
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -130,10 +130,6 @@ class Manuscript:
             counts[name] = counts.get(name, 0) + 1
         return counts
 
-    def line_number(self, element: Element) -> int:
-        """Return the line of the source on which an element begins, from 1."""
-        return self.source.count("\n", 0, element.start) + 1
-
 
 def compose(
     source: str,
@@ -157,11 +153,6 @@ def compose(
     whole = sorted([*kept, *notes], key=lambda e: (e.start, -e.end))
     shown = tuple(span for span in markup if has_content(source[slice(*span)]))
     return Manuscript(source, text, format_, "", tuple(whole), shown)
-
-
-def because(manuscript: Manuscript, reason: str) -> Manuscript:
-    """Return the manuscript with the reason for its format."""
-    return replace(manuscript, reason=reason)
 
 
 def _gaps(text: str, elements: Sequence[Element]) -> Iterator[Span]:

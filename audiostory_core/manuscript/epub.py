@@ -19,8 +19,27 @@ from audiostory_core.manuscript.xml_files import parse_xml
 LARGEST_PART = 20_000_000  # bytes of one unpacked file
 LARGEST_BOOK = 100_000_000  # bytes of all that is read
 MOST_RATIO = 200  # of unpacked to packed; text packs to about a third
-_BLOCKS = frozenset("p div li blockquote h1 h2 h3 h4 h5 h6 tr dt dd pre section article".split())
-_HIDDEN = frozenset("script style head nav svg".split())
+_BLOCKS = frozenset(
+    [
+        "p",
+        "div",
+        "li",
+        "blockquote",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "tr",
+        "dt",
+        "dd",
+        "pre",
+        "section",
+        "article",
+    ]
+)
+_HIDDEN = frozenset(["script", "style", "head", "nav", "svg"])
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[\da-fA-F]+);)(\w+);")
 _DOCTYPE = re.compile(r"<!DOCTYPE[^>\[]*>", re.IGNORECASE)
 
@@ -59,9 +78,10 @@ class _Book:
         if "META-INF/encryption.xml" in self._book.namelist():
             raise _bad(self._name, "is encrypted (DRM)", "Bring a copy without it.")
         container = self._xml("META-INF/container.xml")
-        path = next(
-            (e.get("full-path") for e in container.iter() if _tag(e) == "rootfile"), None
-        ) or ""
+        path = (
+            next((e.get("full-path") for e in container.iter() if _tag(e) == "rootfile"), None)
+            or ""
+        )
         package = self._xml(path)
         items = {
             item.get("id"): item.get("href") for item in package.iter() if _tag(item) == "item"
@@ -93,7 +113,6 @@ class _Book:
 
 
 def _entity(entity: str) -> str:
-
 
     return html.unescape(entity) if html.unescape(entity) != entity else ""
 

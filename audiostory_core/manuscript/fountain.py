@@ -27,7 +27,9 @@ from audiostory_core.manuscript.labels import pause_s, sound_of
 from audiostory_core.manuscript.rows import Row, carries_on, read_rows
 
 _REMARK = re.compile(r"/\*.*?\*/|\[\[.*?\]\]", re.DOTALL)
-_EMPHASIS = re.compile(r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)|(?<=\s)\*+(?=\s)")
+_EMPHASIS = re.compile(
+    r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)|(?<=\s)\*+(?=\s)"
+)
 TITLE_KEY = re.compile(
     r"(?:title|credit|authors?|source|draft date|date|contact|copyright|notes?|revision|format"
     r"|episode|based on|written by|language)\s*:",
@@ -177,7 +179,9 @@ class _Reader:
 
     def _action(self, row: Row) -> Element:
         end = row.end
-        while self._at < len(self._rows) and carries_on(self._rows[self._at - 1], self._rows[self._at]):
+        while self._at < len(self._rows) and carries_on(
+            self._rows[self._at - 1], self._rows[self._at]
+        ):
             end = self._rows[self._at].end
             self._at += 1
         return Action(row.start, end)
@@ -244,4 +248,3 @@ class _Reader:
             return
         start = rows[0].start + (rows[0].text[0] == "~")
         yield from read_speech(self._text, begin, start, rows[-1].end, self._speaker, manner)
-

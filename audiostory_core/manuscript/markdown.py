@@ -48,4 +48,3 @@ def _body(body: str, marked: str) -> Iterator[Element]:
     rows = read_rows(body)
     bold = {match["name"].strip() for match in BOLD_NAME.finditer(marked)}
     yield from PlayReader(body, rows, frozenset(bold) | names_in(rows), has_dots=False).read()
-

@@ -26,7 +26,9 @@ _CHAPTER = re.compile(
     r"[^\n]{0,80}|第[\d一二三四五六七八九十百]{1,5}[章回部][^\n]{0,60}",
     re.IGNORECASE,
 )
-_FOOTNOTE_MARK = re.compile(r"\[\d{1,3}\]|(?<=[^\W\d]|[.,;!?”\"])[¹²³⁴⁵⁶⁷⁸⁹⁰]+|\u00ad|\[\^[\w-]{1,20}\]")
+_FOOTNOTE_MARK = re.compile(
+    r"\[\d{1,3}\]|(?<=[^\W\d]|[.,;!?”\"])[¹²³⁴⁵⁶⁷⁸⁹⁰]+|\u00ad|\[\^[\w-]{1,20}\]"
+)
 _FOOTNOTE = re.compile(r"\s*(?:\[\^?\w{1,20}\]:?|[¹²³⁴⁵⁶⁷⁸⁹⁰]+)\s+\S")
 _RULE = re.compile(r"[\s*#_~=·•-]+")
 
@@ -38,7 +40,7 @@ def read_prose(source: str) -> Manuscript:
     marks = [
         match.span()
         for match in _FOOTNOTE_MARK.finditer(source)
-        if not source[source.rfind("\n", 0, match.start()) + 1 : match.start()].strip() == ""
+        if source[source.rfind("\n", 0, match.start()) + 1 : match.start()].strip()
     ]
     text = blanked(source, marks)
     dashes = read_dashes(text, [match.span() for match in re.finditer(r"[^\n]+", text)])
@@ -103,7 +105,10 @@ def _told(
             continue
         if has_content(text[at : quote.start]):
             yield Narration(at, quote.start)
-        yield Line(quote.start, quote.end, quote.inner[0], speaker=voice.speaker, manner=voice.manner)
+        start_of_words, end_of_words = quote.inner
+        yield Line(
+            quote.start, end_of_words, start_of_words, speaker=voice.speaker, manner=voice.manner
+        )
         at = quote.end
     if has_content(text[at:end]):
         yield Narration(at, end)

@@ -3,10 +3,11 @@
 import html
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from audiostory_core.manuscript.cue_sheet import read_cue_sheet
-from audiostory_core.manuscript.detection import detect
-from audiostory_core.manuscript.elements import Format, Manuscript, because
+from audiostory_core.manuscript.detection import detect, header_end
+from audiostory_core.manuscript.elements import Format, Manuscript, Note, blanked
 from audiostory_core.manuscript.fountain import read_fountain
 from audiostory_core.manuscript.instruction import read_instruction_elements
 from audiostory_core.manuscript.markdown import read_markdown
@@ -64,4 +65,7 @@ def read_manuscript(text: str, format_: Format | None = None, suffix: str = "") 
         from audiostory_core.manuscript.final_draft import to_fountain  # noqa: PLC0415 - XML is rare
 
         text, format_ = to_fountain(text), Format.FOUNTAIN
-    return because(READERS[format_](text), reason)
+    end = header_end(text)
+    manuscript = READERS[format_](blanked(text, [(0, end)]))
+    header = (Note(0, end, why="names the format"),) if end else ()
+    return replace(manuscript, source=text, reason=reason, elements=(*header, *manuscript.elements))

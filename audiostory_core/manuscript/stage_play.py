@@ -154,7 +154,7 @@ class PlayReader:
     def _speech(self, row: Row, opening: Opening) -> Iterator[Element]:
         start, end = row.start + opening.end, row.end
         is_alone = opening.end >= len(row.text)
-        is_dotted = not is_alone and row.text[:opening.end].rstrip()[-1:] not in ":："
+        is_dotted = not is_alone and row.text[: opening.end].rstrip()[-1:] not in ":："
         self._at += 1
         while self._at < len(self._rows):
             below, before = self._rows[self._at], self._rows[self._at - 1]
@@ -255,4 +255,3 @@ class PlayReader:
             end = self._rows[self._at].end
             self._at += 1
         return Action(row.start, end)
-

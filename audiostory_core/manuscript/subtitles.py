@@ -71,7 +71,9 @@ def _without_number(
     if number + 1 == len(times):
         return until
     above = _NUMBER_ABOVE.search(source[start:until])
-    if above and (above["id"].strip().isdigit() or source[start : start + above.start()].endswith("\n\n")):
+    if above and (
+        above["id"].strip().isdigit() or source[start : start + above.start()].endswith("\n\n")
+    ):
         return start + above.start()
     return until
 
@@ -135,4 +137,6 @@ def _sound(start: int, lead: int, match: re.Match[str]) -> Iterator[Element]:
     if inner.strip().lower() in ("pause", "silence"):
         yield Pause(start, lead + match.end())
         return
-    yield Cue(start, lead + match.end("inner"), begin, sound="music" if is_music else named or "sfx")
+    yield Cue(
+        start, lead + match.end("inner"), begin, sound="music" if is_music else named or "sfx"
+    )

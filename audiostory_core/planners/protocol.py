@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from audiostory_core.manuscript.elements import Format
 from audiostory_core.story.plan import StoryPlan, SubEvent
 
 OnSubEvent = Callable[[int, SubEvent], None]  # gets a number from 1, and a sub-event not yet timed
@@ -19,7 +18,6 @@ class Brief:
     language: str | None = None  # None: from the text
     longest_clip_s: float = 30.0  # the engine's limit for one sub-event, its tail excluded
     remarks: tuple[str, ...] = ()  # what the author said of rejected plans, oldest first
-    format: Format | None = None  # of the instruction, if it is a manuscript; None: from the text
     on_sub_event: OnSubEvent | None = field(default=None, compare=False)  # of planners that write
 
 

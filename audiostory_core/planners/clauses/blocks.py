@@ -114,7 +114,12 @@ def _dash_block(turn: DashTurn) -> Block:
     voice = Voice(turn.speaker, turn.manner)
     words_start = turn.spoken[0][0]
     return Block(
-        turn.start, turn.end, Form.DIALOGUE, voice=voice, words_start=words_start, spoken=turn.spoken
+        turn.start,
+        turn.end,
+        Form.DIALOGUE,
+        voice=voice,
+        words_start=words_start,
+        spoken=turn.spoken,
     )
 
 
@@ -124,9 +129,7 @@ def _parted(text: str, block: Block) -> Iterator[Block]:
         yield block
         return
     speaker, manner = block.voice.speaker, block.voice.manner
-    elements = list(
-        read_speech(text, block.start, block.words_start, block.end, speaker, manner)
-    )
+    elements = list(read_speech(text, block.start, block.words_start, block.end, speaker, manner))
     if len(elements) < 2 and all(isinstance(e, Line) for e in elements):
         yield _block_of_line(block, elements[0]) if elements else block
         return

@@ -104,7 +104,7 @@ def directed(marks: Iterable[TimeMark]) -> Iterator[TimeMark]:
 
 
 _QUOTED = re.compile(r"[\"“„«「『]|^[—–―]\s?\S")
-_NAMED = re.compile(r"[^\W\d_][^\n:：.!?]{0,24}[:：]\s*\S")
+_NAMED = re.compile(r"[^\W\d_][^\n:：.!?\d]{0,24}[:：](?!\d)\s*\S")
 
 
 def looks_spoken(words: str) -> bool:

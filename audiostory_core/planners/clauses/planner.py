@@ -6,9 +6,9 @@ each share becomes one sub-event, or several that continue each other (storyboar
 
 from functools import cache
 
-from audiostory_core.manuscript.detection import detect
+from audiostory_core.manuscript.detection import check_manuscript, detect, header_end
 from audiostory_core.manuscript.elements import Format, Manuscript, Note
-from audiostory_core.manuscript.reading import NAMED, plain_text, read_manuscript
+from audiostory_core.manuscript.reading import plain_text, read_manuscript
 from audiostory_core.planners.clauses.change import Reviser
 from audiostory_core.planners.clauses.language import Languages
 from audiostory_core.planners.clauses.length import LengthReader
@@ -19,7 +19,7 @@ from audiostory_core.planners.clauses.schedule import make_schedule
 from audiostory_core.planners.clauses.storyboard import draw_storyboard
 from audiostory_core.planners.clauses.times import TimeReader
 from audiostory_core.planners.protocol import Brief
-from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent, check_instruction
+from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent
 
 
 @cache
@@ -61,10 +61,12 @@ class Clauses:
         """
         if not brief.longest_clip_s >= 2 * SHORTEST_SUB_EVENT_S:
             raise ValueError(f"longest_clip_s is {brief.longest_clip_s}; the least is 1 s")
-        text = plain_text(check_instruction(brief.instruction))
-        format_, reason = (brief.format, NAMED) if brief.format else detect(text)
-        manuscript = None
-        if format_ is not Format.INSTRUCTION:
+        text = plain_text(check_manuscript(brief.instruction))
+        format_, reason = detect(text)
+        if format_ is Format.INSTRUCTION:
+            text = text[header_end(text) :]
+            manuscript = None
+        else:
             manuscript = read_manuscript(text, format_)
         code = brief.language or self._languages.detect(told(manuscript) if manuscript else text)
         language = self._languages.named(code)

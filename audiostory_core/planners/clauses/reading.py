@@ -160,7 +160,13 @@ def read_script(
     ]  # fmt: skip
     lead = _lead(blanked(plain, outline.hidden(before_stamps=True)), marks)
     reading = Reading(
-        text, language, tuple(outline.blocks), (), tuple(directions), tuple(marks), manuscript.source
+        text,
+        language,
+        tuple(outline.blocks),
+        (),
+        tuple(directions),
+        tuple(marks),
+        manuscript.source,
     )
     return _with_lead(_with_clauses(reading, quotes, spoken, longest_clip_s), lead)
 

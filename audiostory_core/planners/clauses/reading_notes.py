@@ -22,9 +22,7 @@ _NAMES = {
 }
 
 
-def notes_on_reading(
-    format_: Format, reason: str, sub_events: Sequence[SubEvent]
-) -> Iterator[str]:
+def notes_on_reading(format_: Format, reason: str, sub_events: Sequence[SubEvent]) -> Iterator[str]:
     """Yield the format, how many lines are spoken by whom, and what looks like speech and is none.
 
     Args:

@@ -32,9 +32,14 @@ _FULL_STOPS = " \t\r\n.!。！"
 _ENDS_OPENING = frozenset(":.;：。；")
 _ALL = re.compile(r"(?i)total|overall|gesamt|[总總全合]")
 _ARTICLE = re.compile(r"(?i)(?<!\w)(?:an?|the|une?|una|eine?)\s$")
-_IN_SENTENCE = re.compile(r"[^\W\d_]{2,}[^.!?\n]*?\s[^\W\d_]{2,}[^.!?\n]*$")
 _CLOCK_TIME = re.compile(r"\d{1,2}:[0-5][05]")  # "6:30": on the quarter of an hour or so
 _LEAST_OF_DAY_S = 180.0
+_OF_A_PERSON = re.compile(  # "He waits for an hour": what the sentence tells of someone is story
+    r"(?:^|[.!?。！？\n]\s*)(?:(?:he|she|they|er|sie|il|elle|ils|elles|él|ella|ellos|ellas)\b"
+    r"|他们?|她们?|彼女?)[^.!?。！？\n]*$",
+    re.IGNORECASE,
+)
+_LEAST_OF_STORY_S = 60.0
 _RANGE = re.compile(r"\s{0,2}(?:-|–|—|~|to|until|a|à|bis|到|至)\s{0,2}")
 
 
@@ -215,7 +220,9 @@ class TimeReader:
     def _without_times_of_day(text: str, marks: list[TimeMark]) -> list[TimeMark]:
         """Leave out "At 6:30": where the first clock time is late, the text tells of a day."""
         clocks = [
-            mark for mark in marks if mark.role is Role.STARTS and ":" in text[mark.start : mark.end]
+            mark
+            for mark in marks
+            if mark.role is Role.STARTS and ":" in text[mark.start : mark.end]
         ]
         if not clocks or clocks[0].bracketed or clocks[0].seconds < _LEAST_OF_DAY_S:
             return marks
@@ -250,6 +257,9 @@ class TimeReader:
         after = text[end : end + _AFTER_WINDOW]
         if self._not_after.match(after):
             return None
+        is_long = seconds >= _LEAST_OF_STORY_S and not is_clock
+        if is_long and _OF_A_PERSON.search(text[max(0, start - 2 * _CUE_WINDOW) : start]):
+            return None
         until, end_of_range = self._range(text, end, later)
         bracket = self._bracketed(text, start, end_of_range)
         total = self._total(before, after, start, end, seconds)
@@ -267,8 +277,6 @@ class TimeReader:
     ) -> TimeMark | None:
         cue = self._before[Role.TOTAL].search(before)
         tail = self._after[Role.TOTAL].match(after)
-        if tail and not cue and tail[0].strip().lower() == "lang" and _IN_SENTENCE.search(before):
-            tail = None  # "Er wartet eine Stunde lang." tells of him, not of the story
         if not cue and not tail:
             return None
         cue = cue or _ARTICLE.search(before)
