@@ -292,7 +292,7 @@ def _turn(text: str, start: int, end: int) -> DashTurn | None:
 
 def _parted(text: str, opening: re.Match[str], end: int) -> tuple[list[Span], list[Span]]:
     """Part a paragraph into what is spoken and what tells who speaks."""
-    dash = re.escape(opening["dash"])
+    dash = "-" if opening["dash"] == "-" else "[—–―]"
     cut = re.compile(rf"\s{dash}\s?|{dash}(?=[\s.,;:]|$)|(?<=[.,;:!?…])\s?{dash}(?=[^\W_])")
     at = opening.end()
     edges = [(m.start(), m.end()) for m in cut.finditer(text, at, end)]

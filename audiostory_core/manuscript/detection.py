@@ -31,6 +31,7 @@ _READ_ALOUD = re.compile(
 _TAGGED = re.compile(r"\s*(?:\[S\d{1,2}\]|<(?P<name>Person\d{1,2}|Speaker\d{1,2}|Host|Guest)>)")
 _NAME_TAG = re.compile(r"\[(?P<name>[A-Z][\w.'’-]{0,30})\]\s+\S")
 _NUMBERED = re.compile(r"\d{1,4}[.)]\s+(?=[A-Z][A-Z .'’-]+(?:\s*\([^)]*\))?\s*:)")
+_DUAL = re.compile(r"[A-Z][A-Z0-9 .'’()-]{0,40}\s\^")
 _ALONE = re.compile(r"[^\W\d_][^:：\n.!?,;()]{0,40}\s*[:：]")
 
 
@@ -81,8 +82,9 @@ def detect(text: str, suffix: str = "") -> tuple[Format, str]:
 
 def _fountain(text: str, rows: Sequence[Row]) -> tuple[Format, str] | None:
     headings = sum(fountain.is_heading(row.text) for row in rows)
-    if headings:
-        return Format.FOUNTAIN, "has headings such as INT. and EXT."
+    if headings or any(_DUAL.fullmatch(row.text) for row in rows):
+        what = "headings such as INT. and EXT." if headings else "names marked ^"
+        return Format.FOUNTAIN, f"has {what}"
     keys = 0
     for row in rows:
         if keys and row.is_apart:

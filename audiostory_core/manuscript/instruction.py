@@ -1,5 +1,7 @@
 """The free instruction as elements: what the planner reads as lines, labels and headings."""
 
+from collections.abc import Iterator, Sequence
+
 from audiostory_core.manuscript.elements import (
     Action,
     Cue,
@@ -9,11 +11,13 @@ from audiostory_core.manuscript.elements import (
     Line,
     Manuscript,
     Pause,
+    Span,
     compose,
 )
+from audiostory_core.manuscript.labels import SOUNDS
 from audiostory_core.planners.clauses.blocks import Block, Form, read_blocks
 from audiostory_core.planners.clauses.language import Languages
-from audiostory_core.planners.clauses.speech import find_quotes, voice_of
+from audiostory_core.planners.clauses.speech import Voice, find_quotes, voice_of
 
 
 def read_instruction_elements(source: str) -> Manuscript:
@@ -21,20 +25,16 @@ def read_instruction_elements(source: str) -> Manuscript:
     languages = Languages.load()
     language = languages.named(languages.detect(source))
     blocks = read_blocks(source, language)
-    elements = [element for block in blocks for element in _of_block(block)]
-    for quote in find_quotes(source):
-        voice = voice_of(source, quote, language)
-        if voice and not _is_within(quote.start, blocks):
-            speaker, manner = voice.speaker, voice.manner
-            elements.append(Line(*quote.inner, speaker=speaker, manner=manner))
+    quotes = [
+        (quote.inner, voice)
+        for quote in find_quotes(source)
+        if (voice := voice_of(source, quote, language)) is not None
+    ]
+    elements = [element for block in blocks for element in _of_block(block, quotes)]
     return compose(source, source, Format.INSTRUCTION, elements)
 
 
-def _is_within(at: int, blocks: list[Block]) -> bool:
-    return any(block.voice and block.start <= at < block.end for block in blocks)
-
-
-def _of_block(block: Block) -> list[Element]:
+def _of_block(block: Block, quotes: Sequence[tuple[Span, Voice]]) -> list[Element]:
     start, end = block.start, block.end
     if block.form is Form.HEADING:
         return [Heading(start, end)]
@@ -49,6 +49,21 @@ def _of_block(block: Block) -> list[Element]:
         ]  # fmt: skip
         return [*pause, *lines]
     first = block.marker[0] if block.marker else start
-    if block.label in ("sfx", "music", "ambience"):
-        return [Cue(first, end, start, sound=block.label)]
-    return [Action(first, end, start)]
+    sound = SOUNDS.get(block.label or "")
+    if sound:
+        return [Cue(first, end, start, sound=sound)]
+    return list(_told(first, start, end, quotes))
+
+
+def _told(
+    first: int, start: int, end: int, quotes: Sequence[tuple[Span, Voice]]
+) -> Iterator[Element]:
+    """Yield what happens and what is spoken, in turn."""
+    at = start
+    for (begin, until), voice in quotes:
+        if begin < at or until > end:
+            continue
+        yield Action(first, begin, at)
+        yield Line(begin, until, speaker=voice.speaker, manner=voice.manner)
+        first = at = until
+    yield Action(first, end, at)

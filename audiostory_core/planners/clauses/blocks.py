@@ -9,6 +9,7 @@ from enum import StrEnum
 from audiostory_core.manuscript.dashes import DashTurn, read_dashes
 from audiostory_core.manuscript.dialogue import read_speech
 from audiostory_core.manuscript.elements import Cue, Element, Line, Pause, Span
+from audiostory_core.manuscript.labels import sound_of
 from audiostory_core.planners.clauses.language import Language
 from audiostory_core.planners.clauses.screenplay import (
     HEADING,
@@ -40,6 +41,10 @@ _TURN = re.compile(
     r"(?:(?<=[.!?…。！？”\"»])|(?<=[.!?…”\"»]\s))(?P<name>[^\W\d_][^\n:：.!?,;()。！？，；“”\"]{0,24}?)"
     r"\s?(?:[(（][^)）\n]{1,40}[)）]\s?)?[:：](?!\d)\s*(?=\S)"
 )
+_HOW = re.compile(r"(?P<name>[^,，]{1,30}),\s*(?P<how>[^,，]{1,30})")
+_TITLED = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Sra|M|Mme)\.\s")
+_TITLE_BEFORE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Sra|M|Mme)\.\s?$")
+_LONGEST_WIDE = 4  # characters of a name in Chinese or Japanese
 _TERMINAL = re.compile(r"[.!?:;。！？：；…][\"”»」』)]?\s*$")
 _WRAPPED = 50  # characters; a shorter line was ended on purpose
 
@@ -209,7 +214,8 @@ def _with_turns(
     cuts = [
         match.start()
         for match in _TURN.finditer(text, block.start + 1, block.end)
-        if match["name"].strip() in speakers or match["name"].strip().lower() in language.labels
+        if (match["name"].strip() in speakers or match["name"].strip().lower() in language.labels)
+        and not _TITLE_BEFORE.search(text, block.start, match.start())
     ]
     ends = [*cuts, block.end]
     yield replace(block, end=ends[0])
@@ -246,13 +252,16 @@ def _with_cue(text: str, block: Block, language: Language, speakers: frozenset[s
     if not cue:
         return block
     name = cue["name"].strip()
-    label = language.labels.get(name.lower())
+    label = language.labels.get(name.lower()) or sound_of(name)
     if label:
         begin = block.marker[0] if block.marker else block.start
         return replace(block, start=cue.end(), marker=(begin, cue.end()), label=label)
     if name not in speakers and not _is_cue(cue, language):
         return block
     manner = cue["manner"].strip() if cue["manner"] else manner_in(name, language)
+    how = _HOW.fullmatch(name)
+    if how and how["name"].upper() == how["name"]:  # "BEN, shouting: …"
+        name, manner = how["name"], how["how"]
     voice = Voice(name, manner, "")
     return replace(block, form=Form.DIALOGUE, voice=voice, words_start=cue.end())
 
@@ -262,13 +271,15 @@ def _is_cue(cue: re.Match[str], language: Language) -> bool:
     name = cue["name"].strip()
     if not may_be_name(name, language):
         return False
+    how = _HOW.fullmatch(name)
+    name = how["name"] if how else name
     if cue["manner"]:
         return not any(letter.isdigit() for letter in cue["manner"])
     return name.upper() == name and name.lower() != name
 
 
 def _speakers(text: str, lines: list[tuple[int, int]], language: Language) -> frozenset[str]:
-    """Return names that open lines as "Anna: …", recognized by more than one such line."""
+    """Return names that open lines as "Anna: …": known, titled, or of more than one such line."""
     names: Counter[str] = Counter()
     for name in _opening_names(text, lines):
         short = len(name) <= 6 if not language.spaced else len(name.split()) <= 2
@@ -278,8 +289,10 @@ def _speakers(text: str, lines: list[tuple[int, int]], language: Language) -> fr
     known = {name for name in names if name.lower() in language.speaker_nouns}
     repeated = {name for name, count in names.items() if count > 1}
     cased = {name for name in names if name[0].isupper()} if len(names) > 1 else set()
-    others = set(names) if repeated and not language.spaced else set()
-    return frozenset(known | repeated | cased | others)
+    titled = {name for name in names if _TITLED.match(name)}
+    wide = {name for name in names if len(name) <= _LONGEST_WIDE and sound_of(name) is None}
+    others = wide if len(wide) > 1 and not language.spaced else set()
+    return frozenset(known | repeated | cased | others | titled)
 
 
 def _opening_names(text: str, lines: list[tuple[int, int]]) -> Iterator[str]:
@@ -288,4 +301,5 @@ def _opening_names(text: str, lines: list[tuple[int, int]]) -> Iterator[str]:
         if cue:
             yield cue["name"].strip()
         for turn in _TURN.finditer(text, start + 1, end):
-            yield turn["name"].strip()
+            if not _TITLE_BEFORE.search(text, start, turn.start()):
+                yield turn["name"].strip()

@@ -11,7 +11,7 @@ from audiostory_core.planners.clauses.blocks import Block, Form, read_blocks
 from audiostory_core.planners.clauses.clause_splitter import Bond, Piece, read_pieces, settle
 from audiostory_core.planners.clauses.language import Language, Languages
 from audiostory_core.planners.clauses.manuscripts import directed, outline_of
-from audiostory_core.planners.clauses.speech import Quote, Voice, find_quotes, voice_of
+from audiostory_core.planners.clauses.speech import Quote, Voice, find_quotes, goes_on, voice_of
 from audiostory_core.planners.clauses.times import Role, TimeMark, TimeReader, narrow
 from audiostory_core.planners.clauses.words import Hole, overlapping
 from audiostory_core.story.lengths import LETTERS_PER_S, WIDE_LETTERS_PER_S
@@ -54,6 +54,11 @@ class Reading:
     directions: tuple[Hole, ...]  # in order, disjoint
     marks: tuple[TimeMark, ...]
     source: str = ""  # as the author wrote it, of equal length; "": the text itself
+
+    @property
+    def is_script(self) -> bool:
+        """Whether it was read from the elements of a manuscript."""
+        return bool(self.source)
 
     @property
     def directed(self) -> tuple[str, ...]:
@@ -298,6 +303,7 @@ def _spoken(
     text: str, quotes: Sequence[Quote], blocks: Sequence[Block], language: Language
 ) -> Iterator[Spoken]:
     number = 0
+    last: Voice | None = None  # of the quote before
     for block in blocks:
         if block.form is Form.DIALOGUE and block.voice:
             while number < len(quotes) and quotes[number].start < block.end:
@@ -313,8 +319,12 @@ def _spoken(
             continue
         while number < len(quotes) and quotes[number].start < block.end:
             quote = quotes[number]
+            before = quotes[number - 1] if number else None
             number += 1
             voice = voice_of(text, quote, language)
+            if last and before and (voice is None or not voice.speaker):
+                voice = last if goes_on(text, before, quote, language) else voice
+            last = voice
             if voice:
                 yield Spoken(*quote.inner, voice)
 

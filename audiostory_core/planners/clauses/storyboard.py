@@ -163,7 +163,8 @@ class _SceneWriter:
     def _known(self, voice: Voice) -> str:
         """Return the name in the cast of who speaks, however the text spells it."""
         assert voice.speaker is not None
-        name = self._names.setdefault(voice.speaker.casefold(), voice.speaker)
+        bare = " ".join(_WORD.findall(voice.speaker.casefold()))
+        name = self._names.setdefault(bare, voice.speaker)
         known = self.cast.get(name)
         if known is None or not known.description:
             self.cast[name] = CastMember(name=name, description=voice.description)
