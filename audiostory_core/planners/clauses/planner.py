@@ -13,7 +13,7 @@ from audiostory_core.planners.clauses.change import Reviser
 from audiostory_core.planners.clauses.language import Languages
 from audiostory_core.planners.clauses.length import LengthReader
 from audiostory_core.planners.clauses.reading import read_instruction, read_script
-from audiostory_core.planners.clauses.reading_notes import notes_on_reading
+from audiostory_core.planners.clauses.reading_notes import note_on_prose, notes_on_reading
 from audiostory_core.planners.clauses.remarks import RemarkReader
 from audiostory_core.planners.clauses.schedule import make_schedule
 from audiostory_core.planners.clauses.storyboard import draw_storyboard
@@ -77,7 +77,8 @@ class Clauses:
         )
         schedule = make_schedule(reading, brief.duration_s, brief.longest_clip_s)
         plan = draw_storyboard(reading, schedule, code, brief.longest_clip_s)
-        notes = (*notes_on_reading(format_, reason, plan.sub_events), *plan.notes)
+        prose = () if manuscript else note_on_prose(text)
+        notes = (*notes_on_reading(format_, reason, plan.sub_events), *prose, *plan.notes)
         plan = plan.model_copy(update={"notes": notes})
         return self._remarks.carry_out(plan, brief.remarks, brief.duration_s, brief.longest_clip_s)
 

@@ -1,16 +1,22 @@
 """What an author should know of how their text was read: its format, and who speaks."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from audiostory_core.manuscript.elements import Format
 from audiostory_core.planners.clauses.manuscripts import looks_spoken
+from audiostory_core.story.lengths import words_in
 from audiostory_core.story.plan import SoundLayer, SpeechLayer, SubEvent
 
 NARRATOR = "the narrator or an unnamed voice"
 _MOST_NAMES = 12
 _MOST_QUOTED = 3
 _LONGEST_QUOTED = 60  # characters
+_CHAPTER_WORDS = 150
+_SENTENCE_WORDS = 8  # on the average; instructions are terser
+_BLANK = re.compile(r"\n[ \t]*\n")
+_STOP = re.compile(r"[.!?。！？]")
 _NAMES = {
     Format.FOUNTAIN: "a screenplay (fountain)",
     Format.STAGE_PLAY: "a play (stage_play)",
@@ -54,6 +60,17 @@ def notes_on_reading(format_: Format, reason: str, sub_events: Sequence[SubEvent
         more = ", …" if len(silent) > _MOST_QUOTED else ""
         looks = "1 scene looks" if len(silent) == 1 else f"{len(silent):,} scenes look"
         yield f"{looks} like speech, but nobody speaks: {quoted}{more}."
+
+
+def note_on_prose(text: str) -> Iterator[str]:
+    """Yield a note if an instruction reads like a chapter of a book, which nobody reads aloud."""
+    words, paragraphs = words_in(text), len(_BLANK.findall(text.strip())) + 1
+    sentences = max(1, len(_STOP.findall(text)))
+    if words >= _CHAPTER_WORDS and paragraphs > 2 and words >= _SENTENCE_WORDS * sentences:
+        yield (
+            "It reads like a chapter, but only its sounds and quotes are heard; with --narrate, or "
+            "“Read this aloud:” above it, a narrator reads all of it."
+        )
 
 
 def _short(text: str) -> str:

@@ -140,7 +140,7 @@ def test_prose_is_told_by_a_narrator_and_spoken_by_its_cast():
         ("heading", "Chapter One", None),
         ("narration", "It was late.", None),
         ("line", "Who is there?", "Nell"),
-        ("narration", "” asked Nell.", None),
+        ("narration", "asked Nell.", None),
         ("line", "Soy yo", "viejo"),
         ("narration", "—dijo el viejo—.", None),
         ("line", "Abre.", "viejo"),

@@ -81,3 +81,45 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(ending, planner):
             plain = planner.plan(Brief(case["text"]))
             marked = planner.plan(Brief("\ufeff" + case["text"].replace("\n", ending)))
             assert marked == plain
+
+
+CHAPTER = "\n\n".join(
+    [
+        "The old road ran along the river for many miles, and every morning the carter drove his slow "
+        "brown horse past the mill and the white church, speaking to nobody."
+    ]
+    * 6
+)
+
+
+def test_chapter_that_is_not_read_aloud_gets_a_note(planner):
+    assert any("reads like a chapter" in note for note in planner.plan(Brief(CHAPTER)).notes)
+    assert not any(
+        "reads like a chapter" in note
+        for note in planner.plan(Brief(f"Read this aloud:\n\n{CHAPTER}")).notes
+    )
+
+
+def test_chapter_that_is_read_aloud_is_spoken_whole(planner):
+    plan = planner.plan(Brief(f"Format: prose\n\n{CHAPTER}"))
+    assert " ".join(line.words for line in lines_of(plan)).split() == CHAPTER.split()
+
+
+def test_notes_say_who_speaks_and_what_only_looks_like_speech(planner):
+    plan = planner.plan(Brief("ANNA: Hello.\nBEN: Hi.\nANNA: So.\nWho is there?"))
+    assert plan.notes == (
+        "3 lines are spoken: ANNA 2, BEN 1.",
+        "1 scene looks like speech, but nobody speaks: “Who is there?”.",
+    )
+
+
+def test_long_screenplay_lasts_about_a_minute_a_page(planner):
+    page = (
+        "INT. LAB {0} - NIGHT\n\nThe rain beats on the window while the clock ticks, and somebody walks "
+        "slowly up and down in the next room without a word.\n\n"
+        + "ANNA\n(quietly)\nI have told you before that this is not the way, and you know it.\n\n"
+        "BEN\nThen tell me again, because I was not listening to a word of it.\n\n" * 9
+    )
+    plan = planner.plan(Brief("".join(page.format(number) for number in range(60))))
+    assert len(lines_of(plan)) == 60 * 18
+    assert 60 <= plan.duration_s / 60 <= 150
