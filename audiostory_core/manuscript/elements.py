@@ -175,3 +175,24 @@ def blanked(text: str, spans: Iterable[Span]) -> str:
     for start, end in spans:
         letters[start:end] = ["\n" if letter == "\n" else " " for letter in text[start:end]]
     return "".join(letters)
+
+
+def enclosed(text: str, *marks: tuple[str, str]) -> list[Span]:
+    """Return the spans between pairs of marks, marks included, in order and disjoint; linear.
+
+    A mark that is never closed encloses nothing.
+    """
+    spans: list[Span] = []
+    opened = {mark: text.find(mark[0]) for mark in marks}
+    while reachable := {mark: at for mark, at in opened.items() if at >= 0}:
+        mark = min(reachable, key=lambda key: reachable[key])
+        start = opened[mark]
+        closed = text.find(mark[1], start + len(mark[0]))
+        if closed < 0:
+            opened[mark] = -1
+            continue
+        end = closed + len(mark[1])
+        spans.append((start, end))
+        for other, at in reachable.items():
+            opened[other] = at if at >= end else text.find(other[0], end)
+    return spans

@@ -19,27 +19,10 @@ from audiostory_core.manuscript.xml_files import parse_xml
 LARGEST_PART = 20_000_000  # bytes of one unpacked file
 LARGEST_BOOK = 100_000_000  # bytes of all that is read
 MOST_RATIO = 200  # of unpacked to packed; text packs to about a third
-_BLOCKS = frozenset(
-    [
-        "p",
-        "div",
-        "li",
-        "blockquote",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "tr",
-        "dt",
-        "dd",
-        "pre",
-        "section",
-        "article",
-    ]
-)
-_HIDDEN = frozenset(["script", "style", "head", "nav", "svg"])
+_BLOCKS_WORDS = "p div li blockquote h1 h2 h3 h4 h5 h6 tr dt dd pre section article"
+_BLOCKS = frozenset(_BLOCKS_WORDS.split())
+_HIDDEN_WORDS = "script style head nav svg"
+_HIDDEN = frozenset(_HIDDEN_WORDS.split())
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[\da-fA-F]+);)(\w+);")
 _DOCTYPE = re.compile(r"<!DOCTYPE[^>\[]*>", re.IGNORECASE)
 
@@ -113,7 +96,6 @@ class _Book:
 
 
 def _entity(entity: str) -> str:
-
     return html.unescape(entity) if html.unescape(entity) != entity else ""
 
 

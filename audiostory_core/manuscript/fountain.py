@@ -22,11 +22,11 @@ from audiostory_core.manuscript.elements import (
     Transition,
     blanked,
     compose,
+    enclosed,
 )
 from audiostory_core.manuscript.labels import pause_s, sound_of
 from audiostory_core.manuscript.rows import Row, carries_on, read_rows
 
-_REMARK = re.compile(r"/\*.*?\*/|\[\[.*?\]\]", re.DOTALL)
 _EMPHASIS = re.compile(
     r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)|(?<=\s)\*+(?=\s)"
 )
@@ -72,7 +72,7 @@ _BRACKETED = re.compile(r"[\[(]([^\[\]()]*)[\])]")
 
 def read_fountain(source: str) -> Manuscript:
     """Read a screenplay."""
-    remarks = [match.span() for match in _REMARK.finditer(source)]
+    remarks = enclosed(source, ("/*", "*/"), ("[[", "]]"))
     text = blanked(source, remarks)
     emphasis = [match.span() for match in _EMPHASIS.finditer(text)]
     text = blanked(text, emphasis)

@@ -1,5 +1,6 @@
 """The free instruction as elements: what the planner reads as lines, labels and headings."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from audiostory_core.manuscript.elements import (
@@ -17,7 +18,7 @@ from audiostory_core.manuscript.elements import (
 from audiostory_core.manuscript.labels import SOUNDS
 from audiostory_core.planners.clauses.blocks import Block, Form, read_blocks
 from audiostory_core.planners.clauses.language import Languages
-from audiostory_core.planners.clauses.speech import Voice, find_quotes, voice_of
+from audiostory_core.planners.clauses.speech import Voice, find_quotes, read_voices
 
 
 def read_instruction_elements(source: str) -> Manuscript:
@@ -25,12 +26,10 @@ def read_instruction_elements(source: str) -> Manuscript:
     languages = Languages.load()
     language = languages.named(languages.detect(source))
     blocks = read_blocks(source, language)
-    quotes = [
-        (quote.inner, voice)
-        for quote in find_quotes(source)
-        if (voice := voice_of(source, quote, language)) is not None
-    ]
-    elements = [element for block in blocks for element in _of_block(block, quotes)]
+    quotes = find_quotes(source)
+    voices = read_voices(source, quotes, language)
+    spoken = [(q.inner, voice) for q, voice in zip(quotes, voices, strict=True) if voice]
+    elements = [element for block in blocks for element in _of_block(block, spoken)]
     return compose(source, source, Format.INSTRUCTION, elements)
 
 
@@ -52,15 +51,18 @@ def _of_block(block: Block, quotes: Sequence[tuple[Span, Voice]]) -> list[Elemen
     sound = SOUNDS.get(block.label or "")
     if sound:
         return [Cue(first, end, start, sound=sound)]
-    return list(_told(first, start, end, quotes))
+    return list(_in_turn(first, start, end, quotes))
 
 
-def _told(
+def _in_turn(
     first: int, start: int, end: int, quotes: Sequence[tuple[Span, Voice]]
 ) -> Iterator[Element]:
     """Yield what happens and what is spoken, in turn."""
     at = start
-    for (begin, until), voice in quotes:
+    number = bisect_left(quotes, start, key=lambda quote: quote[0][0])
+    while number < len(quotes) and quotes[number][0][0] < end:
+        (begin, until), voice = quotes[number]
+        number += 1
         if begin < at or until > end:
             continue
         yield Action(first, begin, at)

@@ -39,94 +39,17 @@ SSML_BREAK = re.compile(
 )
 PAUSE_S, SHORT_S, LONG_S = 1.0, 0.5, 2.0
 LONGEST_PAUSE_S = 60.0
-_SHORT = frozenset(["short", "brief", "slight", "quick", "breve", "courte", "kurze", "corta"])
-NO_SPEAKERS = frozenset(
-    [
-        "act",
-        "scene",
-        "part",
-        "chapter",
-        "title",
-        "author",
-        "credit",
-        "note",
-        "notes",
-        "setting",
-        "location",
-        "time",
-        "date",
-        "total",
-        "duration",
-        "length",
-        "language",
-        "style",
-        "mood",
-        "tone",
-        "summary",
-        "description",
-        "example",
-        "step",
-        "end",
-        "contact",
-        "source",
-        "draft",
-        "cast",
-        "characters",
-        "narration",
-        "opening",
-        "closing",
-        "intro",
-        "outro",
-        "next",
-        "then",
-        "first",
-        "finally",
-        "acto",
-        "escena",
-        "parte",
-        "nota",
-        "título",
-        "tiempo",
-        "lugar",
-        "duración",
-        "acte",
-        "scène",
-        "partie",
-        "titre",
-        "lieu",
-        "durée",
-        "szene",
-        "akt",
-        "teil",
-        "kapitel",
-        "titel",
-        "ort",
-        "zeit",
-        "dauer",
-        "hinweis",
-        "super",
-        "insert",
-        "montage",
-        "intercut",
-        "continued",
-        "more",
-        "chyron",
-        "subtitle",
-        "warning",
-        "场景",
-        "地点",
-        "时间",
-        "标题",
-        "说明",
-        "备注",
-        "シーン",
-        "場面",
-        "場所",
-        "時間",
-        "題名",
-        "説明",
-    ]
-)
+_SHORT_WORDS = "short brief slight quick breve courte kurze corta"
+_SHORT = frozenset(_SHORT_WORDS.split())
+_NO_SPEAKERS_WORDS = """
+act scene part chapter title author credit note notes setting location time date total duration
+length language style mood tone summary description example step end contact source draft cast
+characters narration opening closing intro outro next then first finally acto escena parte nota
+título tiempo lugar duración acte scène partie titre lieu durée szene akt teil kapitel titel ort
+zeit dauer hinweis super insert montage intercut continued more chyron subtitle warning 场景 地点 时间
+标题 说明 备注 シーン 場面 場所 時間 題名 説明
+"""
+NO_SPEAKERS = frozenset(_NO_SPEAKERS_WORDS.split())
 
 
 def sound_of(label: str) -> Sound | None:

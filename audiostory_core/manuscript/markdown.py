@@ -11,6 +11,7 @@ from audiostory_core.manuscript.elements import (
     Note,
     blanked,
     compose,
+    enclosed,
 )
 from audiostory_core.manuscript.rows import read_rows
 from audiostory_core.manuscript.stage_play import PlayReader, names_in
@@ -25,14 +26,15 @@ _MARK = re.compile(
     re.MULTILINE,
 )
 _HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+(?P<words>[^\n]*?)[ \t]*#*[ \t]*$", re.MULTILINE)
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _FRONT = re.compile(r"\A---[ \t]*\n.*?\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 
 
 def read_markdown(source: str) -> Manuscript:
     """Read a script in Markdown."""
     front = _FRONT.match(source)
-    remarks = [match.span() for match in _COMMENT.finditer(source)]
+    begin = front.end() if front else 0
+    comments = enclosed(source[begin:], ("<!--", "-->"))
+    remarks = [(start + begin, end + begin) for start, end in comments]
     remarks = [*([front.span()] if front else []), *remarks]
     headings = [match.span("words") for match in _HEADING.finditer(blanked(source, remarks))]
     hidden = blanked(source, remarks)

@@ -16,9 +16,10 @@ from audiostory_core.manuscript.elements import (
     compose,
     has_content,
 )
-from audiostory_core.planners.clauses.language import Language, Languages
-from audiostory_core.planners.clauses.speech import Quote, find_quotes, voice_of
+from audiostory_core.planners.clauses.language import Languages
+from audiostory_core.planners.clauses.speech import Quote, Voice, find_quotes, read_voices
 
+Voiced = tuple[Quote, Voice | None]
 _PARAGRAPH = re.compile(r"[^\n]+(?:\n(?![ \t]*\n)[^\n]+)*")
 _CHAPTER = re.compile(
     r"#{1,6}[ \t]+(?P<words>[^\n]+)"
@@ -45,22 +46,22 @@ def read_prose(source: str) -> Manuscript:
     text = blanked(source, marks)
     dashes = read_dashes(text, [match.span() for match in re.finditer(r"[^\n]+", text)])
     quotes = find_quotes(text)
+    voiced = list(zip(quotes, read_voices(text, quotes, language), strict=True))
     elements: list[Element] = []
     number = 0
     for match in _PARAGRAPH.finditer(text):
         first = number
         while number < len(quotes) and quotes[number].start < match.end():
             number += 1
-        elements += _paragraph(text, match, quotes[first:number], dashes, language)
+        elements += _paragraph(text, match, voiced[first:number], dashes)
     return compose(source, text, Format.PROSE, elements, marks)
 
 
 def _paragraph(
     text: str,
     match: re.Match[str],
-    quotes: Sequence[Quote],
+    voiced: Sequence[Voiced],
     dashes: dict[int, DashTurn],
-    language: Language,
 ) -> Iterator[Element]:
     words = match[0].strip()
     if not words or _RULE.fullmatch(words):
@@ -78,10 +79,10 @@ def _paragraph(
         start = match.start() + row.start() + len(row[0]) - len(row[0].lstrip())
         turn = dashes.get(start)
         if turn:
-            yield from _told(text, at, turn.start, quotes, language)
+            yield from _narrated(text, at, turn.start, voiced)
             yield from _turn(text, turn)
             at = turn.end
-    yield from _told(text, at, match.end(), quotes, language)
+    yield from _narrated(text, at, match.end(), voiced)
 
 
 def _turn(text: str, turn: DashTurn) -> Iterator[Element]:
@@ -95,13 +96,10 @@ def _turn(text: str, turn: DashTurn) -> Iterator[Element]:
         yield Narration(at, turn.end)
 
 
-def _told(
-    text: str, start: int, end: int, quotes: Sequence[Quote], language: Language
-) -> Iterator[Element]:
+def _narrated(text: str, start: int, end: int, voiced: Sequence[Voiced]) -> Iterator[Element]:
     at = start
-    for quote in quotes:
-        voice = voice_of(text, quote, language) if start <= quote.start < end else None
-        if voice is None:
+    for quote, voice in voiced:
+        if voice is None or not start <= quote.start < end:
             continue
         if has_content(text[at : quote.start]):
             yield Narration(at, quote.start)

@@ -41,7 +41,7 @@ def read_subtitles(source: str, format_: Format) -> Manuscript:
     """Read subtitles of either format."""
     times = list(TIMES.finditer(source))
     elements: list[Element] = []
-    voices = [match.span() for match in _VOICE.finditer(source)]
+    voices = {match.span() for match in _VOICE.finditer(source)}
     marks = [match.span() for match in _MARK.finditer(source) if match.span() not in voices]
     text = blanked(source, [*voices, *marks])
     bodies: list[Span] = []

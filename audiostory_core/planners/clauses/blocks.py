@@ -90,8 +90,8 @@ def read_blocks(text: str, language: Language) -> list[Block]:
             read = [_spoken_block(speech)]
         elif number < after_speech:
             continue
-        elif _begin(text, start) in dashes:
-            read = [_dash_block(dashes[_begin(text, start)])]
+        elif start in dashes:
+            read = [_dash_block(dashes[start])]
         elif number + 1 < len(lines) and TRANSITION.fullmatch(text, start, end):
             opening = start if opening is None else opening
             continue
@@ -107,12 +107,6 @@ def read_blocks(text: str, language: Language) -> list[Block]:
             else:
                 blocks.append(block)
     return [part for block in blocks for part in _parted(text, block)]
-
-
-def _begin(text: str, start: int) -> int:
-    while text[start].isspace():
-        start += 1
-    return start
 
 
 def _dash_block(turn: DashTurn) -> Block:
@@ -215,7 +209,7 @@ def _with_turns(
         match.start()
         for match in _TURN.finditer(text, block.start + 1, block.end)
         if (match["name"].strip() in speakers or match["name"].strip().lower() in language.labels)
-        and not _TITLE_BEFORE.search(text, block.start, match.start())
+        and not _follows_title(text, block.start, match.start())
     ]
     ends = [*cuts, block.end]
     yield replace(block, end=ends[0])
@@ -295,11 +289,16 @@ def _speakers(text: str, lines: list[tuple[int, int]], language: Language) -> fr
     return frozenset(known | repeated | cased | others | titled)
 
 
+def _follows_title(text: str, start: int, at: int) -> bool:
+    """Say whether a name stands behind "Mr." and the like, and so begins before it."""
+    return bool(_TITLE_BEFORE.search(text[max(start, at - 6) : at]))
+
+
 def _opening_names(text: str, lines: list[tuple[int, int]]) -> Iterator[str]:
     for start, end in lines:
         cue = _CUE.match(text, start, end)
         if cue:
             yield cue["name"].strip()
         for turn in _TURN.finditer(text, start + 1, end):
-            if not _TITLE_BEFORE.search(text, start, turn.start()):
+            if not _follows_title(text, start, turn.start()):
                 yield turn["name"].strip()

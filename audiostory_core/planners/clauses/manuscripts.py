@@ -109,5 +109,5 @@ _NAMED = re.compile(r"[^\W\d_][^\n:：.!?\d]{0,24}[:：](?!\d)\s*\S")
 
 def looks_spoken(words: str) -> bool:
     """Say whether words that nobody speaks look as if somebody should."""
-    is_asked = words.rstrip().endswith(("?", "？"))
-    return bool(_QUOTED.search(words) or _NAMED.match(words)) or is_asked
+    is_question = words.rstrip().endswith(("?", "？"))
+    return bool(_QUOTED.search(words) or _NAMED.match(words)) or is_question

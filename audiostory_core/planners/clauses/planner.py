@@ -37,7 +37,7 @@ def _times() -> TimeReader:
     return TimeReader(_readers()[0].entries)
 
 
-def told(manuscript: Manuscript) -> str:
+def heard_in(manuscript: Manuscript) -> str:
     """Return what a manuscript tells, without its notes, to know its language by."""
     words = (manuscript.words_of(e) for e in manuscript.elements if not isinstance(e, Note))
     return "\n".join(words)
@@ -68,7 +68,9 @@ class Clauses:
             manuscript = None
         else:
             manuscript = read_manuscript(text, format_)
-        code = brief.language or self._languages.detect(told(manuscript) if manuscript else text)
+        code = brief.language or self._languages.detect(
+            heard_in(manuscript) if manuscript else text
+        )
         language = self._languages.named(code)
         reading = (
             read_script(manuscript, language, _times(), brief.longest_clip_s)

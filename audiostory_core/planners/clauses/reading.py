@@ -11,7 +11,7 @@ from audiostory_core.planners.clauses.blocks import Block, Form, read_blocks
 from audiostory_core.planners.clauses.clause_splitter import Bond, Piece, read_pieces, settle
 from audiostory_core.planners.clauses.language import Language, Languages
 from audiostory_core.planners.clauses.manuscripts import directed, outline_of
-from audiostory_core.planners.clauses.speech import Quote, Voice, find_quotes, goes_on, voice_of
+from audiostory_core.planners.clauses.speech import Quote, Voice, find_quotes, read_voices
 from audiostory_core.planners.clauses.times import Role, TimeMark, TimeReader, narrow
 from audiostory_core.planners.clauses.words import Hole, overlapping
 from audiostory_core.story.lengths import LETTERS_PER_S, WIDE_LETTERS_PER_S
@@ -303,7 +303,7 @@ def _spoken(
     text: str, quotes: Sequence[Quote], blocks: Sequence[Block], language: Language
 ) -> Iterator[Spoken]:
     number = 0
-    last: Voice | None = None  # of the quote before
+    voices = read_voices(text, quotes, language)
     for block in blocks:
         if block.form is Form.DIALOGUE and block.voice:
             while number < len(quotes) and quotes[number].start < block.end:
@@ -318,15 +318,10 @@ def _spoken(
             yield Spoken(start, end, block.voice, block.pause_s)
             continue
         while number < len(quotes) and quotes[number].start < block.end:
-            quote = quotes[number]
-            before = quotes[number - 1] if number else None
-            number += 1
-            voice = voice_of(text, quote, language)
-            if last and before and (voice is None or not voice.speaker):
-                voice = last if goes_on(text, before, quote, language) else voice
-            last = voice
+            voice = voices[number]
             if voice:
-                yield Spoken(*quote.inner, voice)
+                yield Spoken(*quotes[number].inner, voice)
+            number += 1
 
 
 def _clauses(

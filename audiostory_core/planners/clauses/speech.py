@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audiostory_core.planners.clauses.language import Language
@@ -109,7 +109,20 @@ def voice_of(text: str, quote: Quote, language: Language) -> Voice | None:
     return None
 
 
-def goes_on(text: str, before: Quote, quote: Quote, language: Language) -> bool:
+def read_voices(text: str, quotes: Sequence[Quote], language: Language) -> list[Voice | None]:
+    """Return who says each quote; None where it is none."""
+    voices: list[Voice | None] = []
+    for number, quote in enumerate(quotes):
+        voice = voice_of(text, quote, language)
+        before = voices[-1] if voices else None
+        is_unnamed = voice is None or not voice.speaker
+        if before and is_unnamed and _goes_on(text, quotes[number - 1], quote, language):
+            voice = before
+        voices.append(voice)
+    return voices
+
+
+def _goes_on(text: str, before: Quote, quote: Quote, language: Language) -> bool:
     """Say whether a quote carries on the one before it: over paragraphs, or around who says it."""
     if before.is_open:
         return True

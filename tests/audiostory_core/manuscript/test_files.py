@@ -79,8 +79,8 @@ def test_epub_becomes_chapters_in_the_order_of_its_spine(tmp_path):
     headings = [manuscript.words_of(e) for e in manuscript.elements if e.kind == "heading"]
     assert headings == ["Chapter Ann", "Chapter Bob"]
     assert [line.speaker for line in manuscript.lines] == ["Ann", "Bob"]
-    told = [manuscript.words_of(e) for e in manuscript.elements if isinstance(e, Narration)]
-    assert told[0] == "It was late."
+    narrated = [manuscript.words_of(e) for e in manuscript.elements if isinstance(e, Narration)]
+    assert narrated[0] == "It was late."
 
 
 BOMB = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><FinalDraft><Content>&b;</Content></FinalDraft>'

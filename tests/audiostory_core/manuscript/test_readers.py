@@ -68,9 +68,9 @@ def test_reader_shows_each_word_once_in_what_is_told_or_noted(text, format_):
             continue
         start, end = element.words
         assert 0 <= element.start <= start <= end <= len(manuscript.source)
-        told = [at for at in range(start, end) if has_content(manuscript.text[at])]
-        assert not any(inside[at] for at in told)
-        for at in told:
+        heard = [at for at in range(start, end) if has_content(manuscript.text[at])]
+        assert not any(inside[at] for at in heard)
+        for at in heard:
             inside[at] = True
 
 
@@ -146,6 +146,15 @@ def test_prose_is_told_by_a_narrator_and_spoken_by_its_cast():
         ("line", "Abre.", "viejo"),
         ("note", "[1] See the records.", None),
     ]
+
+
+def test_prose_carries_a_speaker_over_paragraphs():
+    manuscript = read_manuscript(
+        "“It began in May,” said Tom. “Nobody knew.\n\n“By June it was over.”", Format.PROSE
+    )
+    assert [(line.speaker, manuscript.words_of(line)) for line in manuscript.lines] == [
+        ("Tom", "It began in May,"), ("Tom", "Nobody knew."), ("Tom", "By June it was over.")
+    ]  # fmt: skip
 
 
 def test_cue_sheet_has_sounds_and_lines_at_their_times():
