@@ -7,8 +7,8 @@ from dataclasses import replace
 from audiostory_core.manuscript.dialogue import read_speech
 from audiostory_core.manuscript.elements import Cue, Element, Format, Manuscript, Note, compose
 from audiostory_core.manuscript.labels import sound_of
+from audiostory_core.manuscript.openings import opening_of
 from audiostory_core.manuscript.rows import Row, read_rows
-from audiostory_core.manuscript.stage_play import opening_of
 from audiostory_core.manuscript.subtitles import seconds_of
 
 _TIME = r"\d{1,3}:[0-5]\d(?::[0-5]\d)?(?:[.,]\d{1,3})?"

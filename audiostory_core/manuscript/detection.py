@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from audiostory_core.manuscript import cue_sheet, fountain, markdown, stage_play, subtitles
+from audiostory_core.manuscript import cue_sheet, fountain, markdown, openings, subtitles
 from audiostory_core.manuscript.elements import Format
 from audiostory_core.manuscript.labels import sound_of
 from audiostory_core.manuscript.rows import Row, read_rows
@@ -110,13 +110,13 @@ def _play(text: str, rows: Sequence[Row]) -> tuple[Format, str] | None:
         return Format.STAGE_PLAY, "has tags that tell who speaks"
     if sum(bool(_NUMBERED.match(row.text)) for row in rows) > 1:
         return Format.STAGE_PLAY, "has numbered lines with names"
-    names = stage_play.names_in(rows)
+    names = openings.names_in(rows)
     if any(_names_below(rows, number, names) for number in range(len(rows) - 1)):
         return Format.STAGE_PLAY, "has names above what they say"
     dotted = {
         opening.name
         for row in rows
-        if (opening := stage_play.opening_of(row.text, frozenset())) is not None
+        if (opening := openings.opening_of(row.text, frozenset())) is not None
         and row.text[: opening.end].rstrip()[-1:] not in ":："
     }
     if len(dotted) > 1:
@@ -128,7 +128,7 @@ def _names_below(rows: Sequence[Row], number: int, names: frozenset[str]) -> boo
     row, below = rows[number], rows[number + 1]
     if below.is_apart or not _ALONE.fullmatch(row.text):
         return False
-    return stage_play.opening_of(row.text, names, has_dots=False) is not None
+    return openings.opening_of(row.text, names, has_dots=False) is not None
 
 
 def _cue_sheet(text: str, rows: Sequence[Row]) -> tuple[Format, str] | None:

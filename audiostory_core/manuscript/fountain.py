@@ -25,6 +25,7 @@ from audiostory_core.manuscript.elements import (
     enclosed,
 )
 from audiostory_core.manuscript.labels import pause_s, sound_of
+from audiostory_core.manuscript.openings import opening_of
 from audiostory_core.manuscript.rows import Row, carries_on, read_rows
 
 _EMPHASIS = re.compile(
@@ -54,6 +55,7 @@ _FOR_THE_EYE = re.compile(
     r"|(?:THE )?END|FIN|FINIS|ENDE|LA FIN|(?:THE )?END OF (?:ACT|PART|EPISODE)\b[^a-z]*"
     r"|(?:COLD OPEN|TEASER|ACT [A-Z]+|ROLL CREDITS|MAIN TITLES)"
 )
+_SHOT = re.compile(r"\b(?:SHOT|ON|POV|ANGLE|VIEW|CAMERA|SCREEN|LATER|SERIES|CUT|CARD)\b")
 _EXTENSION = re.compile(r"\s*[(（](?P<inner>[^()（）\n]{1,40})[)）]")
 _NAME = re.compile(
     r"@(?P<forced>[^\n(（^]{1,60}?)(?P<rest1>(?:\s*[(（][^()（）\n]{1,40}[)）])*)\s*(?P<dual1>\^?)"
@@ -99,6 +101,8 @@ class _Reader:
         self._rows = read_rows(text)
         self._at = 0
         self._speaker: str | None = None
+        names = [self._name(number) for number in range(len(self._rows))]
+        self._names = {(match["forced"] or match["name"]).strip() for match in names if match}
 
     def read(self) -> Iterator[Element]:
         yield from self._title_page()
@@ -115,7 +119,7 @@ class _Reader:
 
     def _next(self) -> Iterator[Element]:
         row = self._rows[self._at]
-        name = self._name(row)
+        name = self._name(self._at)
         if name is not None:
             yield from self._speech(row, name)
             return
@@ -162,7 +166,20 @@ class _Reader:
         cue = self._cue(row)
         if cue:
             return [cue]
-        return [self._action(row)]
+        return self._inline(row) or [self._action(row)]
+
+    def _inline(self, row: Row) -> list[Element]:
+        """Read "KEEPER (whispering): …", which some write in screenplays too."""
+        opening = opening_of(row.text, frozenset(), has_dots=False)
+        if opening is None or opening.end >= len(row.text):
+            return []
+        is_shot = bool(self._names) and opening.name not in self._names and not opening.manner
+        if is_shot or _SHOT.search(opening.name):
+            return []
+        start = row.start + opening.end
+        return list(
+            read_speech(self._text, row.start, start, row.end, opening.name, opening.manner)
+        )
 
     def _cue(self, row: Row) -> Element | None:
         bracketed = _BRACKETED.fullmatch(row.text)
@@ -186,9 +203,10 @@ class _Reader:
             self._at += 1
         return Action(row.start, end)
 
-    def _name(self, row: Row) -> re.Match[str] | None:
+    def _name(self, number: int) -> re.Match[str] | None:
         """Return the match of a line that names who speaks below it."""
-        following = self._at + 1 < len(self._rows) and not self._rows[self._at + 1].is_apart
+        row = self._rows[number]
+        following = number + 1 < len(self._rows) and not self._rows[number + 1].is_apart
         match = _NAME.fullmatch(row.text) if row.is_apart and following else None
         if match is None or match["forced"]:
             return match

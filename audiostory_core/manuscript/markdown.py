@@ -13,8 +13,9 @@ from audiostory_core.manuscript.elements import (
     compose,
     enclosed,
 )
+from audiostory_core.manuscript.openings import names_in
 from audiostory_core.manuscript.rows import read_rows
-from audiostory_core.manuscript.stage_play import PlayReader, names_in
+from audiostory_core.manuscript.stage_play import PlayReader
 
 BOLD_NAME = re.compile(
     r"^[ \t>*-]{0,6}(?:\*\*|__)(?P<name>[^*_\n:：]{1,40}?)\s*(?:[:：](?:\*\*|__)|(?:\*\*|__)\s*[:：])",

@@ -1,9 +1,7 @@
 """Stage and radio plays: names before what is said, labels before sounds, tags."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from audiostory_core.manuscript.dialogue import read_speech
 from audiostory_core.manuscript.elements import (
@@ -19,23 +17,21 @@ from audiostory_core.manuscript.elements import (
     compose,
 )
 from audiostory_core.manuscript.fountain import HEADING, TRANSITION
-from audiostory_core.manuscript.labels import NO_SPEAKERS, pause_s, sound_of
+from audiostory_core.manuscript.labels import pause_s, sound_of
+from audiostory_core.manuscript.openings import (
+    LONGEST_ALONE,
+    NUMBER,
+    Opening,
+    names_in,
+    opening_of,
+)
 from audiostory_core.manuscript.rows import Row, carries_on, read_rows
 
-_NUMBER = r"(?:\(?\d{1,4}[.)]\s+)?"
-_HOW = r"(?:\s*[(（\[](?P<how>[^()（）\[\]\n]{1,80})[)）\]]|,\s*(?P<comma>[^:：.\n]{1,40}?))?"
-_NAMED = re.compile(
-    rf"{_NUMBER}(?P<name>[^\W_][^:：\n()（）\[\]\"“「<>.!?;]{{0,40}}?(?:(?<=Mr|Ms|Dr|St)\.[^:：\n.]{{1,30}}?)?)"
-    rf"{_HOW}\s*[:：](?!\d)(?!//)\s*"
-)
-_DOTTED = re.compile(
-    rf"{_NUMBER}(?P<name>[^\W\d_](?:[^\W_]|[ '’.-](?=[^\W_])){{1,40}})\.{_HOW}[:—–-]?\s+(?=\S)"
-)
 _TAG = re.compile(
     r"\[(?P<name>S\d{1,2}|[^\W\d_][\w .'’-]{0,30})\](?=\s*\S)|<(?P<element>[A-Z][\w.-]{0,30})>"
 )
 _CLOSING = re.compile(r"</[A-Z][\w.-]{0,30}>")
-_LABELED = re.compile(rf"{_NUMBER}(?P<label>[^\n:：()\[\]]{{1,24}}?)\s*[:：]\s*(?=\S)")
+_LABELED = re.compile(rf"{NUMBER}(?P<label>[^\n:：()\[\]]{{1,24}}?)\s*[:：]\s*(?=\S)")
 _BRACKETED = re.compile(r"[\[(（](?P<inner>[^\[\]]*?)[\])）]\.?")
 _STAGING = re.compile(
     r"(?:exit|exeunt|enter|re-enter|entra|entran|sale|salen|entre|sort|sortent|tritt|ab)\b",
@@ -47,16 +43,6 @@ _ACT = re.compile(
     r"|(?:act|scene|acto|escena|acte|scène|akt|szene)\s+(?:\d+|[ivxlc]+|[a-z]+)\b[.:]?.{0,60})",
     re.IGNORECASE,
 )
-_TITLE_CASE_ALONE = 2  # words of a name in small letters that stands alone above its words
-
-
-@dataclass(frozen=True)
-class Opening:
-    """How a line begins that somebody speaks."""
-
-    name: str
-    manner: str | None
-    end: int  # of the name with its colon, in the line
 
 
 def read_stage_play(source: str) -> Manuscript:
@@ -66,57 +52,6 @@ def read_stage_play(source: str) -> Manuscript:
     rows = read_rows(text)
     elements = PlayReader(text, rows, names_in(rows)).read()
     return compose(source, text, Format.STAGE_PLAY, elements, closings)
-
-
-def names_in(rows: Sequence[Row]) -> frozenset[str]:
-    """Return the names that open lines in small letters, as more than one line does or alone."""
-    counts: Counter[str] = Counter()
-    alone: set[str] = set()
-    for row in rows:
-        match = _NAMED.match(row.text)
-        if match and _may_speak(match["name"]):
-            name = match["name"].strip()
-            counts[name] += 1
-            if match.end() == len(row.text) and len(name.split()) <= _TITLE_CASE_ALONE:
-                alone.add(name)
-    several = {name for name in counts if name[0].isupper()} if len(counts) > 1 else set()
-    wide = {name for name in counts if name.lower() == name.upper()}
-    return frozenset({name for name, count in counts.items() if count > 1} | alone | several | wide)
-
-
-def opening_of(row: str, names: frozenset[str], *, has_dots: bool = True) -> Opening | None:
-    """Return how a line begins that names who speaks it; None for other lines.
-
-    Args:
-        row: the line, stripped.
-        names: that are believed in small letters too.
-        has_dots: whether "NAME." counts.
-    """
-    match = _NAMED.match(row)
-    if match and _may_speak(match["name"]) and sound_of(match["name"]) is None:
-        name = match["name"].strip()
-        if name in names or _is_capital(name):
-            return Opening(name, _manner(match), match.end())
-    match = _DOTTED.match(row) if has_dots else None
-    if match and _may_speak(match["name"]) and _is_capital(match["name"]):
-        below = row[match.end() :]
-        if below.upper() != below and sound_of(match["name"]) is None:
-            return Opening(match["name"].strip(), _manner(match), match.end())
-    return None
-
-
-def _manner(match: re.Match[str]) -> str | None:
-    how = (match["how"] or match["comma"] or "").strip()
-    return how if how and pause_s(how) is None else None
-
-
-def _is_capital(name: str) -> bool:
-    return name.upper() == name and name.lower() != name
-
-
-def _may_speak(name: str) -> bool:
-    words = re.findall(r"[^\W_]+", name.casefold())
-    return bool(words) and len(words) <= 5 and words[0] not in NO_SPEAKERS
 
 
 class PlayReader:
@@ -184,7 +119,7 @@ class PlayReader:
         return tag["element"] is not None or (
             sound_of(tag["name"]) is None
             and pause_s(tag["name"]) is None
-            and len(tag["name"].split()) <= _TITLE_CASE_ALONE
+            and len(tag["name"].split()) <= LONGEST_ALONE
             and tag["name"][0].isupper()
         )
 

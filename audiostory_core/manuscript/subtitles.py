@@ -21,7 +21,7 @@ from audiostory_core.manuscript.elements import (
     compose,
 )
 from audiostory_core.manuscript.labels import sound_of
-from audiostory_core.manuscript.stage_play import opening_of
+from audiostory_core.manuscript.openings import opening_of
 
 _TIME = r"(?:\d{1,3}:)?\d{1,2}:\d{2}[,.]\d{1,3}"
 TIMES = re.compile(

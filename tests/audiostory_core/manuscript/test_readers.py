@@ -74,6 +74,20 @@ def test_reader_shows_each_word_once_in_what_is_told_or_noted(text, format_):
             inside[at] = True
 
 
+@pytest.mark.parametrize(
+    "unit",
+    ["/*", "[[", "]] [[", "<!--", "[", "((", "[pause", "<v ", "— a ", "A? - b ", "“a\n\n", "**A:** b\n",
+     "ANNA\n\n", "ANNA\nx\n\n", "Mr. A: ", "1. A: x ", "00:00:01,000 --> 00:00:02,000\n", "0:01\t",
+     "♪ ", "&", "KING. x ", "[S1] ", "(beat) ", "[1]", "Chapter 1\n\n", "a, dit b. "],
+)  # fmt: skip
+def test_readers_walk_long_runs_of_marks(unit):
+    text = (unit * 20_000)[:20_000]
+    for format_ in TEXT_FORMATS:
+        manuscript = read_manuscript(text, format_)
+        inside = covered(manuscript)
+        assert all(at in inside for at in range(0, len(text), 97) if has_content(text[at]))
+
+
 @settings(max_examples=200)
 @given(words=st.lists(st.from_regex(r"[a-z]{3,8}", fullmatch=True), min_size=1, max_size=12))
 def test_words_of_a_speech_are_its_words_in_any_format(words):

@@ -42,7 +42,7 @@ def test_text_is_read_as_its_author_means_it(case, planner):
     if "spoken" in case:
         assert [[line.speaker or False, line.words] for line in lines] == case["spoken"]
     if "manners" in case:
-        assert [line.manner for line in lines] == case["manners"]
+        assert [line.manner or False for line in lines] == case["manners"]
     if "pauses" in case:
         assert [line.pause_before_s or 0 for line in lines] == case["pauses"]
     for sound in case.get("sounds", []):
