@@ -22,12 +22,12 @@ from audiostory_core.audio.loudness import SegmentLoudness
 from audiostory_core.audio.seams import SeamFigures
 from audiostory_core.engines.card import Name, Value
 from audiostory_core.errors import BadInput
+from audiostory_core.manuscript.detection import check_manuscript
 from audiostory_core.quality.measures import Measures
 from audiostory_core.story.plan import (
     CastMember,
     SubEvent,
     WrittenTokens,
-    check_instruction,
     seconds_of,
 )
 from storage.audio_files import NAME
@@ -227,7 +227,7 @@ def _check_story(rows: Rows) -> None:
     story = rows["story"][0]
     if not STORY_ID.fullmatch(story["id"]):
         raise Problem("its story has an id that no story has")
-    check_instruction(story["instruction"])
+    check_manuscript(story["instruction"])
     _need(0 <= story["tail_s"] <= LONGEST_TAIL_S, "tail")
     _need(abs(story["priority"]) <= MAX_PRIORITY, "priority")
     _check_parameters(story)

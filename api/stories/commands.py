@@ -12,9 +12,12 @@ from api.operations.memory import share_one_arena
 from api.terminal.options import (
     AsJson,
     Duration,
+    FormatName,
     Instruction,
     Language,
+    Narrate,
     Output,
+    Script,
     StoryId,
     Weights,
     read_instruction,
@@ -46,6 +49,9 @@ def create(
         Path | None,
         typer.Option(metavar="FILE", help="A plan from `audiostory plan`, perhaps edited."),
     ] = None,
+    script: Script = None,
+    format_name: FormatName = None,
+    narrate: Narrate = False,
     review: Annotated[
         bool, typer.Option("--review", help="Stop for you after the plan and after the mix.")
     ] = False,
@@ -63,7 +69,7 @@ def create(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a story from an instruction and write it to a file."""
+    """Make a story from an instruction or a script and write it to a file."""
     from api.engines.catalog import DEFAULT
     from api.stories.forking import forked, use_one_thread
 
@@ -78,8 +84,8 @@ def create(
 
     written = None if plan is None else read_plan(plan)
     if written is None:
-        instruction = read_instruction(instruction)
-    elif instruction or duration is not None:
+        instruction = read_instruction(instruction, script, format_name, narrate=narrate)
+    elif instruction or script is not None or duration is not None:
         raise BadInput(
             "plan", str(plan), "brings its own instruction and duration", "Leave the others out."
         )
@@ -117,6 +123,9 @@ def plan(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="A .json file.")
     ] = None,
+    script: Script = None,
+    format_name: FormatName = None,
+    narrate: Narrate = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of a plan file, for editors.")
     ] = False,
@@ -132,7 +141,7 @@ def plan(
         planning.write_schema(output)
         return
     planning.plan(
-        read_instruction(instruction),
+        read_instruction(instruction, script, format_name, narrate=narrate),
         duration,
         language,
         planner=planner,
@@ -140,6 +149,27 @@ def plan(
         output=output,
         as_json=as_json,
     )
+
+
+@app.command()
+def read(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A script, a book or subtitles.")],
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="F",
+            help="One of fountain, final_draft, stage_play, markdown, srt, webvtt, cue_sheet, epub, "
+            "prose, instruction (default: by content and name).",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how a script is read: its elements in a table, and who speaks how often."""
+    from api.stories import manuscripts
+    from api.terminal.options import read_format
+
+    manuscripts.show(file, read_format(format_name), as_json=as_json)
 
 
 @app.command()

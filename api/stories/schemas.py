@@ -10,6 +10,7 @@ from api.engines.parameters import describe_engine, describe_parameters, lift_pa
 from api.engines.planners import PLANNERS
 from audiostory_core.engines.card import Value
 from audiostory_core.errors import bad_input_from
+from audiostory_core.manuscript.elements import Format
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_STORY_S,
@@ -24,6 +25,10 @@ class StoryCreate(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra=describe_parameters)
 
     instruction: Annotated[str, Field(description="What should be heard, in any language.")] = ""
+    format: Annotated[
+        Format | None,
+        Field(description="What the instruction is, such as fountain (default: by its content)."),
+    ] = None
     duration_s: Annotated[
         float | None,
         Field(

@@ -11,7 +11,9 @@ from api.settings import Settings
 from api.stories.schemas import StoryCreate
 from audiostory_core.engines.card import check_language
 from audiostory_core.errors import BadInput
-from audiostory_core.story.plan import StoryPlan, check_count, check_duration, check_instruction
+from audiostory_core.manuscript.detection import check_manuscript, detect, with_format
+from audiostory_core.manuscript.elements import Format
+from audiostory_core.story.plan import StoryPlan, check_count, check_duration
 from storage import stories
 from storage.database import Database
 from storage.errors import Clash
@@ -50,14 +52,16 @@ async def create_story(
     """
     if wanted.plan is not None:
         wanted = _with_plan(wanted.plan, wanted)
-    check_instruction(wanted.instruction)
+    wanted = _with_script(wanted)
+    check_manuscript(wanted.instruction)
     duration_s = None if wanted.duration_s is None else check_duration(wanted.duration_s)
     card = engines().get(wanted.engine)
     check_name("planner", wanted.planner, PLANNERS)
     check_language(wanted.language, card.name, card.languages)
     parameters = card.check_parameters(wanted.parameters)
     wanted = wanted.model_copy(update={"parameters": parameters})
-    digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
+    # The instruction says its format by now, and requests of before formats have the same digest.
+    digest = hashlib.sha256(wanted.model_dump_json(exclude={"format"}).encode()).hexdigest()
     if idempotency_key is not None:
         # Keys of two owners never meet: the id of an API key has no colon.
         idempotency_key = f"{owner_key or ''}:{idempotency_key}"
@@ -91,6 +95,22 @@ async def create_story(
 
 async def _find_before(session: AsyncSession, key: str | None, digest: str) -> Story | None:
     return None if key is None else await stories.find_by_idempotency(session, key, digest)
+
+
+def _with_script(wanted: StoryCreate) -> StoryCreate:
+    """Return the request with an instruction that says its format, if one is named."""
+    format_ = wanted.format or detect(wanted.instruction)[0]
+    instruction = wanted.instruction
+    if format_ is Format.EPUB:
+        raise BadInput("format", format_, "is a file, not a text", "Send the text of its chapters.")
+    if format_ is Format.FINAL_DRAFT:
+        from audiostory_core.manuscript.final_draft import to_fountain  # noqa: PLC0415 - XML is rare
+
+        instruction, format_ = to_fountain(instruction), Format.FOUNTAIN
+    elif wanted.format is None:
+        return wanted
+    instruction = with_format(instruction, format_)
+    return wanted.model_copy(update={"instruction": instruction, "format": format_})
 
 
 def _with_plan(plan: StoryPlan, wanted: StoryCreate) -> StoryCreate:

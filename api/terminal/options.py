@@ -5,11 +5,14 @@ import sys
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
 from audiostory_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from audiostory_core.manuscript.elements import Format
 
 Parameters = ParamSpec("Parameters")
 
@@ -46,6 +49,19 @@ Weights = Annotated[
 Instruction = Annotated[
     str, typer.Argument(help="What should be heard, in any language; - reads standard input.")
 ]
+Script = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A script, chapter or subtitles instead of an instruction."),
+]
+FormatName = Annotated[
+    str | None,
+    typer.Option(
+        "--format", metavar="F", help="What it is written in; see `audiostory read --help`."
+    ),
+]
+Narrate = Annotated[
+    bool, typer.Option("--narrate", help="Read prose aloud: a narrator, and quotes by the cast.")
+]
 Duration = Annotated[
     float | None,
     typer.Option(
@@ -78,10 +94,53 @@ def asynchronous(
     return run
 
 
-def read_instruction(argument: str) -> str:
-    """Return the instruction, read from standard input if it is `-`."""
-    from audiostory_core.story.plan import check_instruction
+def read_instruction(
+    argument: str,
+    script: Path | None = None,
+    format_name: str | None = None,
+    *,
+    narrate: bool = False,
+) -> str:
+    """Return the instruction, from standard input if it is `-`, or the script of a file.
 
+    Args:
+        argument: of the command line.
+        script: a file instead of it.
+        format_name: of what either is written in; None: by content and name.
+        narrate: read it as prose.
+
+    Raises:
+        BadInput: if it cannot be planned, or both or contrary things are asked for.
+    """
+    from audiostory_core.manuscript.detection import check_manuscript, with_format
+    from audiostory_core.manuscript.elements import Format
+
+    format_ = read_format(format_name)
+    if narrate and format_ not in (None, Format.PROSE):
+        raise BadInput("narrate", True, f"is for prose, not {format_}", "Leave one of them out.")
+    format_ = Format.PROSE if narrate else format_
+    if script is not None:
+        from audiostory_core.manuscript.files import read_script
+
+        if argument:
+            raise BadInput("script", str(script), "brings its own text", "Leave the other out.")
+        return check_manuscript(read_script(script, format_))
     if argument == "-":
         argument = sys.stdin.buffer.read().decode("utf-8", errors="surrogateescape")
-    return check_instruction(argument)
+    return check_manuscript(with_format(argument, format_) if format_ else argument)
+
+
+def read_format(name: str | None) -> "Format | None":
+    """Return the format that a name of the command line means.
+
+    Raises:
+        BadInput: if there is none of that name.
+    """
+    from audiostory_core.manuscript.elements import Format
+
+    try:
+        return None if name is None else Format(name)
+    except ValueError:
+        raise BadInput(
+            "format", name, "is not known", f"Name one of: {', '.join(Format)}."
+        ) from None

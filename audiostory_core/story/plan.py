@@ -44,6 +44,7 @@ SHORTEST_STORY_S = 1.0
 LONGEST_STORY_S = 24 * 3600.0
 SHORTEST_SUB_EVENT_S = 0.5
 LONGEST_INSTRUCTION = 200_000  # characters
+LONGEST_MANUSCRIPT = 2_000_000  # characters, of a script or a book that says what it is
 LONGEST_SCENE_TEXT = 2 * LONGEST_INSTRUCTION  # characters: what is heard, as caption and as layers
 MOST_LAYERS = 1000  # of a scene
 DECIMALS = 5  # of a second, that tell every sample from its neighbors
@@ -291,7 +292,9 @@ class StoryPlan(Frozen):
             json_schema_extra={"enum": list(VERSIONS)},
         ),
     ] = 1
-    instruction: Annotated[Words, Field(max_length=LONGEST_INSTRUCTION)]
+    instruction: Annotated[
+        str, Field(min_length=1, max_length=LONGEST_MANUSCRIPT, pattern=r"^[^\x00]+$")
+    ]
     language: Annotated[Words, _says("BCP 47 primary subtag: en, es, fr, de, zh, ja, … or und.")]
     duration_s: Annotated[
         float,
@@ -375,19 +378,23 @@ def whole_samples(weights: Sequence[float], total: int) -> list[int]:
     return [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def check_instruction(instruction: str) -> str:
+def check_instruction(instruction: str, longest: int = LONGEST_INSTRUCTION) -> str:
     """Return the instruction if it can be planned.
 
+    Args:
+        instruction: as the author wrote it.
+        longest: the most characters of it.
+
     Raises:
-        BadInput: if it is empty, only white space, or longer than `LONGEST_INSTRUCTION`.
+        BadInput: if it is empty, only white space, or too long.
     """
     if not instruction.strip():
         raise BadInput("instruction", instruction, "is empty", "Say what should be heard.")
-    if len(instruction) > LONGEST_INSTRUCTION:
+    if len(instruction) > longest:
         raise BadInput(
             "instruction",
             instruction,
-            f"has {len(instruction):,} characters; the most is {LONGEST_INSTRUCTION:,}",
+            f"has {len(instruction):,} characters; the most is {longest:,}",
             "Make several stories of it.",
         )
     if "\x00" in instruction:

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from audiostory_core.manuscript.dashes import DashTurn, read_dashes
+from audiostory_core.manuscript.dialogue import read_speech
+from audiostory_core.manuscript.elements import Cue, Element, Line, Pause, Span
+from audiostory_core.manuscript.labels import sound_of
 from audiostory_core.planners.clauses.language import Language
 from audiostory_core.planners.clauses.screenplay import (
     HEADING,
@@ -37,6 +41,10 @@ _TURN = re.compile(
     r"(?:(?<=[.!?…。！？”\"»])|(?<=[.!?…”\"»]\s))(?P<name>[^\W\d_][^\n:：.!?,;()。！？，；“”\"]{0,24}?)"
     r"\s?(?:[(（][^)）\n]{1,40}[)）]\s?)?[:：](?!\d)\s*(?=\S)"
 )
+_HOW = re.compile(r"(?P<name>[^,，]{1,30}),\s*(?P<how>[^,，]{1,30})")
+_TITLED = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Sra|M|Mme)\.\s")
+_TITLE_BEFORE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Sra|M|Mme)\.\s?$")
+_LONGEST_WIDE = 4  # characters of a name in Chinese or Japanese
 _TERMINAL = re.compile(r"[.!?:;。！？：；…][\"”»」』)]?\s*$")
 _WRAPPED = 50  # characters; a shorter line was ended on purpose
 
@@ -62,6 +70,8 @@ class Block:
     voice: Voice | None = None  # of dialogue
     words_start: int = 0  # of dialogue: where the spoken words begin
     opens_scene: bool = False  # "Scene 2: …": elsewhere than what was before
+    spoken: tuple[Span, ...] = ()  # of dialogue whose words are parted by who says them
+    pause_s: float = 0.0  # a rest before the words of dialogue
 
 
 def read_blocks(text: str, language: Language) -> list[Block]:
@@ -69,6 +79,7 @@ def read_blocks(text: str, language: Language) -> list[Block]:
     lines = [(m.start(), m.end()) for m in _LINE.finditer(text)]
     speakers = _speakers(text, lines, language)
     centered = centered_dialogue(text, lines, language)
+    dashes = read_dashes(text, lines)
     blocks: list[Block] = []
     opening: int | None = None  # where a "CUT TO:" begins that the next block takes along
     after_speech = 0  # line
@@ -79,6 +90,8 @@ def read_blocks(text: str, language: Language) -> list[Block]:
             read = [_spoken_block(speech)]
         elif number < after_speech:
             continue
+        elif start in dashes:
+            read = [_dash_block(dashes[start])]
         elif number + 1 < len(lines) and TRANSITION.fullmatch(text, start, end):
             opening = start if opening is None else opening
             continue
@@ -93,7 +106,49 @@ def read_blocks(text: str, language: Language) -> list[Block]:
                 blocks[-1] = replace(blocks[-1], end=block.end)
             else:
                 blocks.append(block)
-    return blocks
+    return [part for block in blocks for part in _parted(text, block)]
+
+
+def _dash_block(turn: DashTurn) -> Block:
+    voice = Voice(turn.speaker, turn.manner)
+    words_start = turn.spoken[0][0]
+    return Block(
+        turn.start,
+        turn.end,
+        Form.DIALOGUE,
+        voice=voice,
+        words_start=words_start,
+        spoken=turn.spoken,
+    )
+
+
+def _parted(text: str, block: Block) -> Iterator[Block]:
+    """Part dialogue where a sound or a rest is asked for, or the manner changes, within it."""
+    if not block.voice or block.spoken:
+        yield block
+        return
+    speaker, manner = block.voice.speaker, block.voice.manner
+    elements = list(read_speech(text, block.start, block.words_start, block.end, speaker, manner))
+    if len(elements) < 2 and all(isinstance(e, Line) for e in elements):
+        yield _block_of_line(block, elements[0]) if elements else block
+        return
+    pause_s = block.pause_s
+    for element in elements:
+        if isinstance(element, Pause):
+            pause_s += element.seconds
+        elif isinstance(element, Line):
+            yield replace(_block_of_line(block, element), pause_s=pause_s)
+            pause_s = 0.0
+        elif isinstance(element, Cue):
+            begin = element.words[0]
+            yield Block(begin, element.end, Form.ITEM, (element.start, begin), element.sound)
+
+
+def _block_of_line(block: Block, line: Element) -> Block:
+    assert isinstance(line, Line)
+    voice = replace(block.voice or Voice(), manner=line.manner)
+    end = max(line.end, line.words[0] + 1)
+    return replace(block, start=line.start, end=end, words_start=line.words[0], voice=voice)
 
 
 def _spoken_block(speech: Speech) -> Block:
@@ -153,7 +208,8 @@ def _with_turns(
     cuts = [
         match.start()
         for match in _TURN.finditer(text, block.start + 1, block.end)
-        if match["name"].strip() in speakers or match["name"].strip().lower() in language.labels
+        if (match["name"].strip() in speakers or match["name"].strip().lower() in language.labels)
+        and not _follows_title(text, block.start, match.start())
     ]
     ends = [*cuts, block.end]
     yield replace(block, end=ends[0])
@@ -190,13 +246,16 @@ def _with_cue(text: str, block: Block, language: Language, speakers: frozenset[s
     if not cue:
         return block
     name = cue["name"].strip()
-    label = language.labels.get(name.lower())
+    label = language.labels.get(name.lower()) or sound_of(name)
     if label:
         begin = block.marker[0] if block.marker else block.start
         return replace(block, start=cue.end(), marker=(begin, cue.end()), label=label)
     if name not in speakers and not _is_cue(cue, language):
         return block
     manner = cue["manner"].strip() if cue["manner"] else manner_in(name, language)
+    how = _HOW.fullmatch(name)
+    if how and how["name"].upper() == how["name"]:  # "BEN, shouting: …"
+        name, manner = how["name"], how["how"]
     voice = Voice(name, manner, "")
     return replace(block, form=Form.DIALOGUE, voice=voice, words_start=cue.end())
 
@@ -206,13 +265,15 @@ def _is_cue(cue: re.Match[str], language: Language) -> bool:
     name = cue["name"].strip()
     if not may_be_name(name, language):
         return False
+    how = _HOW.fullmatch(name)
+    name = how["name"] if how else name
     if cue["manner"]:
         return not any(letter.isdigit() for letter in cue["manner"])
     return name.upper() == name and name.lower() != name
 
 
 def _speakers(text: str, lines: list[tuple[int, int]], language: Language) -> frozenset[str]:
-    """Return names that open lines as "Anna: …", recognized by more than one such line."""
+    """Return names that open lines as "Anna: …": known, titled, or of more than one such line."""
     names: Counter[str] = Counter()
     for name in _opening_names(text, lines):
         short = len(name) <= 6 if not language.spaced else len(name.split()) <= 2
@@ -222,8 +283,15 @@ def _speakers(text: str, lines: list[tuple[int, int]], language: Language) -> fr
     known = {name for name in names if name.lower() in language.speaker_nouns}
     repeated = {name for name, count in names.items() if count > 1}
     cased = {name for name in names if name[0].isupper()} if len(names) > 1 else set()
-    others = set(names) if repeated and not language.spaced else set()
-    return frozenset(known | repeated | cased | others)
+    titled = {name for name in names if _TITLED.match(name)}
+    wide = {name for name in names if len(name) <= _LONGEST_WIDE and sound_of(name) is None}
+    others = wide if len(wide) > 1 and not language.spaced else set()
+    return frozenset(known | repeated | cased | others | titled)
+
+
+def _follows_title(text: str, start: int, at: int) -> bool:
+    """Say whether a name stands behind "Mr." and the like, and so begins before it."""
+    return bool(_TITLE_BEFORE.search(text[max(start, at - 6) : at]))
 
 
 def _opening_names(text: str, lines: list[tuple[int, int]]) -> Iterator[str]:
@@ -232,4 +300,5 @@ def _opening_names(text: str, lines: list[tuple[int, int]]) -> Iterator[str]:
         if cue:
             yield cue["name"].strip()
         for turn in _TURN.finditer(text, start + 1, end):
-            yield turn["name"].strip()
+            if not _follows_title(text, start, turn.start()):
+                yield turn["name"].strip()

@@ -6,16 +6,20 @@ each share becomes one sub-event, or several that continue each other (storyboar
 
 from functools import cache
 
+from audiostory_core.manuscript.detection import check_manuscript, detect, header_end
+from audiostory_core.manuscript.elements import Format, Manuscript, Note
+from audiostory_core.manuscript.reading import plain_text, read_manuscript
 from audiostory_core.planners.clauses.change import Reviser
 from audiostory_core.planners.clauses.language import Languages
 from audiostory_core.planners.clauses.length import LengthReader
-from audiostory_core.planners.clauses.reading import read_instruction
+from audiostory_core.planners.clauses.reading import read_instruction, read_script
+from audiostory_core.planners.clauses.reading_notes import note_on_prose, notes_on_reading
 from audiostory_core.planners.clauses.remarks import RemarkReader
 from audiostory_core.planners.clauses.schedule import make_schedule
 from audiostory_core.planners.clauses.storyboard import draw_storyboard
 from audiostory_core.planners.clauses.times import TimeReader
 from audiostory_core.planners.protocol import Brief
-from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent, check_instruction
+from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent
 
 
 @cache
@@ -31,6 +35,12 @@ def _readers() -> tuple[Languages, Reviser, RemarkReader]:
 def _times() -> TimeReader:
     """Return what reads times, which a revision of one scene does without."""
     return TimeReader(_readers()[0].entries)
+
+
+def heard_in(manuscript: Manuscript) -> str:
+    """Return what a manuscript tells, without its notes, to know its language by."""
+    words = (manuscript.words_of(e) for e in manuscript.elements if not isinstance(e, Note))
+    return "\n".join(words)
 
 
 class Clauses:
@@ -51,12 +61,27 @@ class Clauses:
         """
         if not brief.longest_clip_s >= 2 * SHORTEST_SUB_EVENT_S:
             raise ValueError(f"longest_clip_s is {brief.longest_clip_s}; the least is 1 s")
-        text = check_instruction(brief.instruction)
-        code = brief.language or self._languages.detect(text)
+        text = plain_text(check_manuscript(brief.instruction))
+        format_, reason = detect(text)
+        if format_ is Format.INSTRUCTION:
+            text = text[header_end(text) :]
+            manuscript = None
+        else:
+            manuscript = read_manuscript(text, format_)
+        code = brief.language or self._languages.detect(
+            heard_in(manuscript) if manuscript else text
+        )
         language = self._languages.named(code)
-        reading = read_instruction(text, language, self._languages, _times(), brief.longest_clip_s)
+        reading = (
+            read_script(manuscript, language, _times(), brief.longest_clip_s)
+            if manuscript
+            else read_instruction(text, language, self._languages, _times(), brief.longest_clip_s)
+        )
         schedule = make_schedule(reading, brief.duration_s, brief.longest_clip_s)
         plan = draw_storyboard(reading, schedule, code, brief.longest_clip_s)
+        prose = () if manuscript else note_on_prose(text)
+        notes = (*notes_on_reading(format_, reason, plan.sub_events), *prose, *plan.notes)
+        plan = plan.model_copy(update={"notes": notes})
         return self._remarks.carry_out(plan, brief.remarks, brief.duration_s, brief.longest_clip_s)
 
     def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:

@@ -1,16 +1,17 @@
 """One pass over an instruction: its clauses, spoken words, and what is addressed to the planner."""
 
 import re
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from audiostory_core.manuscript.elements import Manuscript, blanked, has_content
 from audiostory_core.planners.clauses.blocks import Block, Form, read_blocks
 from audiostory_core.planners.clauses.clause_splitter import Bond, Piece, read_pieces, settle
 from audiostory_core.planners.clauses.language import Language, Languages
-from audiostory_core.planners.clauses.speech import Quote, Voice, find_quotes, voice_of
+from audiostory_core.planners.clauses.manuscripts import directed, outline_of
+from audiostory_core.planners.clauses.speech import Quote, Voice, find_quotes, read_voices
 from audiostory_core.planners.clauses.times import Role, TimeMark, TimeReader, narrow
 from audiostory_core.planners.clauses.words import Hole, overlapping
 from audiostory_core.story.lengths import LETTERS_PER_S, WIDE_LETTERS_PER_S
@@ -30,6 +31,7 @@ class Spoken:
     start: int
     end: int
     voice: Voice
+    pause_s: float = 0.0  # before them
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,18 @@ class Reading:
     clauses: tuple[Clause, ...]
     directions: tuple[Hole, ...]  # in order, disjoint
     marks: tuple[TimeMark, ...]
+    source: str = ""  # as the author wrote it, of equal length; "": the text itself
+
+    @property
+    def is_script(self) -> bool:
+        """Whether it was read from the elements of a manuscript."""
+        return bool(self.source)
+
+    @property
+    def directed(self) -> tuple[str, ...]:
+        """What is addressed to the planner, as the author wrote it."""
+        source = self.source or self.text
+        return tuple(source[hole.start : hole.end].strip() for hole in self.directions)
 
     @cached_property
     def _block_starts(self) -> list[int]:
@@ -105,18 +119,16 @@ def _append(kept: str, more: str) -> str:
     return kept + more
 
 
-def has_content(text: str) -> bool:
-    """Say whether a text has anything but white space, punctuation and controls."""
-    return any(unicodedata.category(letter)[0] not in "PZC" for letter in text)
-
-
 def read_instruction(
     text: str, language: Language, languages: Languages, times: TimeReader, longest_clip_s: float
 ) -> Reading:
     """Read an instruction, without deciding how long anything lasts."""
     plain = narrow(text)
     quotes = find_quotes(text)
+    blocks = read_blocks(text, language)
+    said = [span for block in blocks for span in _words_of(block)]
     marks = times.read(plain, [(quote.start, quote.end) for quote in quotes])
+    marks = [mark for mark in marks if mark.bracketed or not _is_in(mark.start, said)]
     framed = list(_framing(plain, languages))
     framed_end = framed[-1].end if framed else 0
     marks = [
@@ -126,13 +138,89 @@ def read_instruction(
     ]
     lead = _lead(plain, marks)
     timed = [_hole(mark) for mark in marks if mark.role is not Role.OPENING]
-    blocks = read_blocks(text, language)
     markers = [Hole(*block.marker, "direction") for block in blocks if block.marker]
     directions = _disjoint([*framed, *timed, *markers])
     spoken = list(_spoken(text, quotes, blocks, language))
-    opaque = _disjoint([*directions, *(Hole(q.start, q.end, "quote") for q in quotes)])
-    pieces = read_pieces(text, blocks, opaque, language)
     reading = Reading(text, language, tuple(blocks), (), tuple(directions), tuple(marks))
+    return _with_lead(_with_clauses(reading, quotes, spoken, longest_clip_s), lead)
+
+
+def read_script(
+    manuscript: Manuscript, language: Language, times: TimeReader, longest_clip_s: float
+) -> Reading:
+    """Read a manuscript whose elements say who speaks and what is heard."""
+    text = manuscript.text
+    plain = narrow(text)
+    outline = outline_of(manuscript)
+    quotes = _in_prose(find_quotes(text), outline.blocks)
+    said = [span for block in outline.blocks for span in _words_of(block)]
+    opaque = _united([*((q.start, q.end) for q in quotes), *said, *outline.hidden()])
+    marks = outline.stamps or list(directed(times.read(plain, opaque)))
+    timed = [] if outline.stamps else [_hole(mark) for mark in marks]
+    markers = [Hole(*block.marker, "direction") for block in outline.blocks if block.marker]
+    directions = _disjoint([*outline.holes, *timed, *markers])
+    spoken = [
+        line for line in _spoken(text, quotes, outline.blocks, language)
+        if line.voice.speaker or not _is_quote(line, quotes)
+    ]  # fmt: skip
+    lead = _lead(blanked(plain, outline.hidden(before_stamps=True)), marks)
+    reading = Reading(
+        text,
+        language,
+        tuple(outline.blocks),
+        (),
+        tuple(directions),
+        tuple(marks),
+        manuscript.source,
+    )
+    return _with_lead(_with_clauses(reading, quotes, spoken, longest_clip_s), lead)
+
+
+def _words_of(block: Block) -> Iterator[tuple[int, int]]:
+    """Yield the spans of dialogue in which a time is said, not directed."""
+    if block.voice:
+        yield (block.spoken[0][0] if block.spoken else block.words_start), block.end
+
+
+def _is_in(at: int, spans: Sequence[tuple[int, int]]) -> bool:
+    """Say whether a position lies in one of the spans, which are in order."""
+    before = bisect_right(spans, at, key=lambda span: span[0]) - 1
+    return before >= 0 and at < spans[before][1]
+
+
+def _united(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Put spans in order, joined where they overlap."""
+    united: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if united and start <= united[-1][1]:
+            united[-1] = (united[-1][0], max(end, united[-1][1]))
+        else:
+            united.append((start, end))
+    return united
+
+
+def _in_prose(quotes: Sequence[Quote], blocks: Sequence[Block]) -> list[Quote]:
+    starts = [block.start for block in blocks]
+    kept: list[Quote] = []
+    for quote in quotes:
+        at = bisect_right(starts, quote.start) - 1
+        if at >= 0 and quote.end <= blocks[at].end and blocks[at].form is Form.PROSE:
+            kept.append(quote)
+    return kept
+
+
+def _is_quote(line: Spoken, quotes: Sequence[Quote]) -> bool:
+    at = bisect_right(quotes, line.start, key=lambda quote: quote.start) - 1
+    return at >= 0 and quotes[at].inner == (line.start, line.end)
+
+
+def _with_clauses(
+    reading: Reading, quotes: Sequence[Quote], spoken: Sequence[Spoken], longest_clip_s: float
+) -> Reading:
+    """Read the clauses of a text whose blocks, directions and speech are known."""
+    text, language, blocks = reading.text, reading.language, reading.blocks
+    opaque = _disjoint([*reading.directions, *(Hole(q.start, q.end, "quote") for q in quotes)])
+    pieces = read_pieces(text, blocks, opaque, language)
     pieces = [piece for piece in pieces if has_content(reading.kept(piece.start, piece.end))]
     if not pieces:
         whole = Piece(0, len(text), Bond.BLOCK, 0, has_verb=False, words=1)
@@ -146,8 +234,7 @@ def read_instruction(
         for piece in settle(text, pieces, language, spans, longest)
         if has_content(reading.kept(piece.start, piece.end))
     ]
-    clauses = tuple(_clauses(pieces, spoken, spans))
-    return _with_lead(replace(reading, clauses=clauses), lead)
+    return replace(reading, clauses=tuple(_clauses(pieces, spoken, spans)))
 
 
 def _lead(plain: str, marks: Sequence[TimeMark]) -> TimeMark | None:
@@ -160,7 +247,7 @@ def _lead(plain: str, marks: Sequence[TimeMark]) -> TimeMark | None:
 
 def _with_lead(reading: Reading, lead: TimeMark | None) -> Reading:
     """Give the silence before the first start time a clause, worded by the time's own words."""
-    if lead is None:
+    if lead is None or reading.clauses[0].is_silent:
         return reading
     first = reading.clauses[0]
     opening = replace(first.piece, start=lead.start, end=lead.end, setting=None, words=0)
@@ -216,22 +303,25 @@ def _spoken(
     text: str, quotes: Sequence[Quote], blocks: Sequence[Block], language: Language
 ) -> Iterator[Spoken]:
     number = 0
+    voices = read_voices(text, quotes, language)
     for block in blocks:
         if block.form is Form.DIALOGUE and block.voice:
             while number < len(quotes) and quotes[number].start < block.end:
                 number += 1
+            if block.spoken:
+                yield from (Spoken(*span, block.voice) for span in block.spoken)
+                continue
             start, end = block.words_start, block.end
             whole = find_quotes(text[start:end])
             if len(whole) == 1 and whole[0].end - whole[0].start == len(text[start:end].strip()):
                 start, end = start + whole[0].inner[0], start + whole[0].inner[1]
-            yield Spoken(start, end, block.voice)
+            yield Spoken(start, end, block.voice, block.pause_s)
             continue
         while number < len(quotes) and quotes[number].start < block.end:
-            quote = quotes[number]
-            number += 1
-            voice = voice_of(text, quote, language)
+            voice = voices[number]
             if voice:
-                yield Spoken(*quote.inner, voice)
+                yield Spoken(*quotes[number].inner, voice)
+            number += 1
 
 
 def _clauses(

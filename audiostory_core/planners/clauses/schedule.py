@@ -25,6 +25,11 @@ from audiostory_core.story.plan import (
     check_duration,
 )
 
+_LONG_SCRIPT = 200  # clauses; shorter scripts have time for each of their sounds
+_BETWEEN_LINES_S = 0.3
+_LEAST_ACTION_S = 0.4
+_MOST_ACTION_S = 8.0
+_ACTION_WORDS_PER_S = 6.0
 _LEAST_OF_NATURAL = 0.25  # what events without a stated time keep of their natural length
 
 
@@ -54,7 +59,9 @@ def make_schedule(reading: Reading, requested_s: float | None, longest_clip_s: f
         BadInput: if the total, requested or stated, is not between 1 s and 24 h.
     """
     spoken = [_spoken_s(reading, clause) for clause in reading.clauses]
-    natural = [_natural_s(c, s) for c, s in zip(reading.clauses, spoken, strict=True)]
+    is_long_script = reading.is_script and len(reading.clauses) > _LONG_SCRIPT
+    lengths = _script_s if is_long_script else _natural_s
+    natural = [lengths(c, s) for c, s in zip(reading.clauses, spoken, strict=True)]
     notes: list[str] = []
     stretches = _stretches(reading, notes)
     total_s, source = _total(reading, requested_s, stretches, natural, notes)
@@ -71,12 +78,20 @@ def make_schedule(reading: Reading, requested_s: float | None, longest_clip_s: f
 
 def _spoken_s(reading: Reading, clause: Clause) -> float:
     return math.fsum(
-        spoken_s(reading.text[line.start : line.end].strip()) for line in clause.spoken
+        spoken_s(" ".join(reading.text[line.start : line.end].split())) + line.pause_s
+        for line in clause.spoken
     )
 
 
 def _natural_s(clause: Clause, spoken: float) -> float:
     return natural_s(clause.piece.words, lasting=clause.piece.setting is not None, spoken=spoken)
+
+
+def _script_s(clause: Clause, spoken: float) -> float:
+    """Return the length of an event where lines follow each other, about a minute a page."""
+    if spoken:
+        return spoken + _BETWEEN_LINES_S
+    return min(_LEAST_ACTION_S + clause.piece.words / _ACTION_WORDS_PER_S, _MOST_ACTION_S)
 
 
 def _stretches(reading: Reading, notes: list[str]) -> list[Stretch]:

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audiostory_core.planners.clauses.language import Language
@@ -15,7 +15,9 @@ _OPENER = re.compile(r"[\"“„«‹»「『＂”]|(?<!\w)['‘](?=\w)")
 _CLOSER = re.compile(r"[\"”“»›«」』＂]|(?<=[\w.!?,…。！？])['’](?!\w)")
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
 _CONTEXT = 120  # characters around a quote in which its speaker is looked for
-_BREAK = re.compile(r"[.!?;:。！？；：\n\"“”„«»「」『』]")
+_BREAK = re.compile(
+    r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)\.|[!?;:。！？；：\n\"“”„«»「」『』]"
+)
 _COMMA = re.compile(r"[,，、]")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _ENDS_AS_SPEECH = re.compile(r"[.!?…。！？,，]\s*$")
@@ -29,11 +31,12 @@ class Quote:
 
     start: int
     end: int
+    is_open: bool = False  # ends with its paragraph, and goes on in the next
 
     @property
     def inner(self) -> tuple[int, int]:
         """Span of the words between the marks."""
-        return self.start + 1, self.end - 1
+        return self.start + 1, self.end - (not self.is_open)
 
 
 @dataclass(frozen=True)
@@ -46,20 +49,30 @@ class Voice:
 
 
 def find_quotes(text: str) -> list[Quote]:
-    """Find paired quotes, outermost only, none across an empty line; linear in the text."""
+    """Find paired quotes, outermost only, none across an empty line; linear in the text.
+
+    A quote that the next paragraph carries on, by the same mark at its start, ends with its own.
+    """
     closings: dict[str, list[int]] = {}
     for closer in _CLOSER.finditer(text):
         closings.setdefault(closer[0], []).append(closer.start())
-    breaks = [blank.start() for blank in _PARAGRAPH.finditer(text)]
+    blanks = [blank.span() for blank in _PARAGRAPH.finditer(text)]
+    breaks = [start for start, _ in blanks]
     quotes: list[Quote] = []
     at = 0
     while (match := _OPENER.search(text, at)) is not None:
         at = match.end()
         end = _closing(closings, _CLOSERS[match[0]], at)
-        if end is None:
-            continue
         next_break = bisect_left(breaks, at)
-        if next_break < len(breaks) and breaks[next_break] < end:
+        has_break = next_break < len(breaks)
+        if has_break and (end is None or breaks[next_break] < end):
+            until, following = blanks[next_break]
+            is_carried_on = text.startswith(match[0], following) and match[0] in '"“„«「'
+            if is_carried_on and text[at:until].strip():
+                quotes.append(Quote(match.start(), until, is_open=True))
+                at = until
+            continue
+        if end is None:
             continue
         if text[at:end].strip():
             quotes.append(Quote(match.start(), end + 1))
@@ -94,6 +107,30 @@ def voice_of(text: str, quote: Quote, language: Language) -> Voice | None:
     if introduced or _ENDS_AS_SPEECH.search(words):
         return Voice()
     return None
+
+
+def read_voices(text: str, quotes: Sequence[Quote], language: Language) -> list[Voice | None]:
+    """Return who says each quote; None where it is none."""
+    voices: list[Voice | None] = []
+    for number, quote in enumerate(quotes):
+        voice = voice_of(text, quote, language)
+        before = voices[-1] if voices else None
+        is_unnamed = voice is None or not voice.speaker
+        if before and is_unnamed and _goes_on(text, quotes[number - 1], quote, language):
+            voice = before
+        voices.append(voice)
+    return voices
+
+
+def _goes_on(text: str, before: Quote, quote: Quote, language: Language) -> bool:
+    """Say whether a quote carries on the one before it: over paragraphs, or around who says it."""
+    if before.is_open:
+        return True
+    between = text[before.end : quote.start]
+    if len(between) > _CONTEXT or "\n" in between or not language.spaced:
+        return False
+    words = [word[0].lower() for word in _WORD.finditer(between)]
+    return len(words) <= 8 and any(word in language.speech_verbs for word in words)
 
 
 def manner_in(words: str, language: Language) -> str | None:

@@ -9,6 +9,7 @@ from audiostory_core.planners.clauses.language import Language
 from audiostory_core.planners.clauses.layers import LayerReader
 from audiostory_core.planners.clauses.reading import Clause, Reading
 from audiostory_core.planners.clauses.schedule import Schedule
+from audiostory_core.planners.clauses.speech import Voice
 from audiostory_core.planners.clauses.timing import Share, parts_of, samples_for
 from audiostory_core.story.plan import (
     MOST_LAYERS,
@@ -56,15 +57,13 @@ def draw_storyboard(
         ]
     return StoryPlan(
         version=VERSION,
-        instruction=reading.text,
+        instruction=reading.source or reading.text,
         language=language,
         duration_s=schedule.total_s,
         reasoning=_reasoning(writer, schedule, language, len(sub_events)),
         sub_events=tuple(sub_events),
         cast=tuple(writer.cast.values()),
-        directions=tuple(
-            reading.text[hole.start : hole.end].strip() for hole in reading.directions
-        ),
+        directions=reading.directed,
         notes=schedule.notes,
     )
 
@@ -89,6 +88,7 @@ class _SceneWriter:
         self._reading = reading
         self._layers = LayerReader(reading.language)
         self._setting: SoundLayer | None = None
+        self._names: dict[str, str] = {}  # of the cast, by their small letters
         self.cast: dict[str, CastMember] = {}
         self.settings: list[str] = []
 
@@ -150,16 +150,25 @@ class _SceneWriter:
             yield from self._line(line.start, line.end, clause)
 
     def _line(self, start: int, end: int, clause: Clause) -> Iterator[Layer]:
-        voice = next(line.voice for line in clause.spoken if line.start == start)
+        line = next(line for line in clause.spoken if line.start == start)
         words = self._reading.kept(start, end)
         if not words:
             return
-        if voice.speaker:
-            known = self.cast.get(voice.speaker)
-            if known is None or not known.description:
-                member = CastMember(name=voice.speaker, description=voice.description)
-                self.cast[voice.speaker] = member
-        yield SpeechLayer(words=words, speaker=voice.speaker, manner=voice.manner)
+        speaker = self._known(line.voice) if line.voice.speaker else None
+        pause_s = line.pause_s or None
+        yield SpeechLayer(
+            words=words, speaker=speaker, manner=line.voice.manner, pause_before_s=pause_s
+        )
+
+    def _known(self, voice: Voice) -> str:
+        """Return the name in the cast of who speaks, however the text spells it."""
+        assert voice.speaker is not None
+        bare = " ".join(_WORD.findall(voice.speaker.casefold()))
+        name = self._names.setdefault(bare, voice.speaker)
+        known = self.cast.get(name)
+        if known is None or not known.description:
+            self.cast[name] = CastMember(name=name, description=voice.description)
+        return name
 
 
 def _tone(caption: str, language: Language) -> str:

@@ -19,6 +19,7 @@ _KANJI_DIGITS = {
     "七": 7, "八": 8, "九": 9,
 }  # fmt: skip
 _KANJI_TENS = {"十": 10, "百": 100, "千": 1000}
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzàáâäçèéêëíîïñóôöùúûüß")
 _DIGITS = r"\d{1,15}(?:[.,]\d{1,9})?"
 _KANJI = "[零〇一二两兩三四五六七八九十百千]{1,8}"
 _CLOCK = r"\d{1,3}:[0-5]\d(?::[0-5]\d)?(?:[.,]\d{1,3})?"
@@ -31,6 +32,14 @@ _FULL_STOPS = " \t\r\n.!。！"
 _ENDS_OPENING = frozenset(":.;：。；")
 _ALL = re.compile(r"(?i)total|overall|gesamt|[总總全合]")
 _ARTICLE = re.compile(r"(?i)(?<!\w)(?:an?|the|une?|una|eine?)\s$")
+_CLOCK_TIME = re.compile(r"\d{1,2}:[0-5][05]")  # "6:30": on the quarter of an hour or so
+_LEAST_OF_DAY_S = 180.0
+_OF_A_PERSON = re.compile(  # "He waits for an hour": what the sentence tells of someone is story
+    r"(?:^|[.!?。！？\n]\s*)(?:(?:he|she|they|er|sie|il|elle|ils|elles|él|ella|ellos|ellas)\b"
+    r"|他们?|她们?|彼女?)[^.!?。！？\n]*$",
+    re.IGNORECASE,
+)
+_LEAST_OF_STORY_S = 60.0
 _RANGE = re.compile(r"\s{0,2}(?:-|–|—|~|to|until|a|à|bis|到|至)\s{0,2}")
 
 
@@ -138,13 +147,21 @@ class TimeReader:
         body = "|".join(f"(?:{cue})" for entry in entries for cue in entry.get(key, []))
         return re.compile(frame.replace("{}", body or "(?!)"), re.IGNORECASE)
 
+    def _words(self) -> list[str]:
+        return sorted(self._numbers, key=lambda word: (-len(word), word))
+
     def _numeral(self) -> str:
-        words = sorted(self._numbers, key=lambda word: (-len(word), word))
-        return "|".join([_DIGITS, _KANJI, *map(re.escape, words)])
+        return "|".join([_DIGITS, _KANJI, *map(re.escape, self._words())])
 
     def _amount_pattern(self, units: Mapping[str, str]) -> re.Pattern[str]:
         unit = "|".join(units.values())
-        amount = rf"(?:{self._numeral()})[ -]{{0,2}}(?:{unit})(?![A-Za-zÀ-ÿ])\.?"
+        words = "|".join(re.escape(word) for word in self._words() if word[-1] in _LETTERS)
+        figures = "|".join([_DIGITS, _KANJI, *(
+            re.escape(word) for word in self._words() if word[-1] not in _LETTERS
+        )])  # fmt: skip
+        # "a" beside "s" is no second: words stand apart from units, and those are whole words.
+        number = rf"(?:(?:{figures})[ -]{{0,2}}|(?:{words})[ -]{{1,2}}(?=[^\W\d_]{{2}}))"
+        amount = rf"{number}(?:{unit})(?![A-Za-zÀ-ÿ])\.?"
         glued = (
             rf"(?:{_DIGITS}) ?(?:h|m|min|小时|時間|分钟|分) ?\d{{1,2}} ?(?:{unit})(?![A-Za-zÀ-ÿ])"
         )
@@ -197,7 +214,22 @@ class TimeReader:
             if mark and mark.start >= taken:
                 marks.append(mark)
                 taken = mark.end
-        return self._settled(text, marks)
+        return self._settled(text, self._without_times_of_day(text, marks))
+
+    @staticmethod
+    def _without_times_of_day(text: str, marks: list[TimeMark]) -> list[TimeMark]:
+        """Leave out "At 6:30": where the first clock time is late, the text tells of a day."""
+        clocks = [
+            mark
+            for mark in marks
+            if mark.role is Role.STARTS and ":" in text[mark.start : mark.end]
+        ]
+        if not clocks or clocks[0].bracketed or clocks[0].seconds < _LEAST_OF_DAY_S:
+            return marks
+        shown = [re.search(_CLOCK, text[mark.start : mark.end]) for mark in clocks]
+        if not all(match and _CLOCK_TIME.fullmatch(match[0]) for match in shown):
+            return marks
+        return [mark for mark in marks if mark not in clocks]
 
     @staticmethod
     def _settled(text: str, marks: list[TimeMark]) -> list[TimeMark]:
@@ -224,6 +256,9 @@ class TimeReader:
         before = text[max(0, start - _CUE_WINDOW) : start]
         after = text[end : end + _AFTER_WINDOW]
         if self._not_after.match(after):
+            return None
+        is_long = seconds >= _LEAST_OF_STORY_S and not is_clock
+        if is_long and _OF_A_PERSON.search(text[max(0, start - 2 * _CUE_WINDOW) : start]):
             return None
         until, end_of_range = self._range(text, end, later)
         bracket = self._bracketed(text, start, end_of_range)

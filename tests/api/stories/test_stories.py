@@ -52,6 +52,49 @@ async def test_posted_plan_is_kept_as_given(client, studio):
     assert [event["caption"] for event in story.given_plan["sub_events"]] == ["Rain", "thunder"]
 
 
+async def test_posted_script_says_its_format(client):
+    script = {"instruction": "It was late. “Who?” asked Nell.", "format": "prose"}
+
+    posted = await client.post("/v1/stories", json=script)
+
+    assert posted.status_code == 202
+    instruction = posted.json()["instruction"]
+    assert instruction == "Format: prose\n\nIt was late. “Who?” asked Nell."
+
+
+async def test_posted_final_draft_becomes_fountain(client):
+    xml = (
+        '<FinalDraft><Content><Paragraph Type="Character"><Text>ANNA</Text></Paragraph>'
+        '<Paragraph Type="Dialogue"><Text>Hello.</Text></Paragraph></Content></FinalDraft>'
+    )
+    posted = await client.post("/v1/stories", json={"instruction": xml})
+
+    assert posted.json()["instruction"] == "Format: fountain\n\n@ANNA\nHello.\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "field"),
+    [
+        ({"instruction": "Rain", "format": "opera"}, "format"),
+        ({"instruction": "Rain", "format": "epub"}, "format"),
+        ({"instruction": "<FinalDraft><Content>"}, "script"),
+        ({"instruction": "a" * 200_001}, "instruction"),
+        ({"instruction": "Format: prose\n\n" + "a" * 2_000_001}, "instruction"),
+    ],
+)
+async def test_posted_script_that_cannot_be_read_is_a_problem(client, script, field):
+    response = await client.post("/v1/stories", json=script)
+
+    assert response.status_code == 422
+    assert field in response.text
+
+
+async def test_posted_book_may_be_longer_than_an_instruction(client):
+    book = "Format: prose\n\n" + "It was late. " * 20_000
+
+    assert (await client.post("/v1/stories", json={"instruction": book})).status_code == 202
+
+
 async def test_same_idempotency_key_gives_the_same_story(client):
     posts = [
         await client.post(

@@ -89,8 +89,8 @@ def test_directions_below_a_name_part_what_it_says(planner):
 
 def test_transitions_between_scenes_are_directions(planner):
     plan = plan_of(planner, "FADE IN:\n\nINT. CELLAR - NIGHT\n\nWater drips.\n\nFADE OUT.", 20)
-    assert plan.directions == ("FADE IN:",)
-    assert plan.sub_events[-1].caption.endswith("FADE OUT")
+    assert plan.directions == ("FADE IN:", "FADE OUT.")
+    assert plan.sub_events[-1].caption.endswith("Water drips")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What authors bring, read into typed elements before anything is planned."""
