@@ -31,6 +31,7 @@ from audiostory_core.story.shape import (
     FadeIn,
     FadeOut,
     GainDb,
+    LineStart,
     PaceOrNone,
     Pan,
     Pause,
@@ -135,6 +136,7 @@ class SpeechLayer(Frozen):
     pause_before_s: Pause = None
     gain_db: GainDb = None
     pan: Pan = None
+    start_s: LineStart = None
 
 
 def _sort_of(layer: object) -> str | None:
