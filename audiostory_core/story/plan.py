@@ -241,8 +241,9 @@ def fitting_s(event: SubEvent) -> float:
         ),
         default=0.0,
     )
+    said_s = max(((line.start_s or 0.0) + spoken_s(line.words) for line in lines), default=0.0)
     natural = natural_s(words_in(event.caption), lasting=lasting, spoken=spoken)
-    needed_s = max(natural, spoken + counted_s, shaped_s + 1.0)
+    needed_s = max(natural, spoken + counted_s, shaped_s + 1.0, said_s)
     return min(math.ceil(2 * needed_s) / 2, LONGEST_STORY_S)
 
 
