@@ -51,6 +51,7 @@ ENTRANCE_S = 0.05  # of a lasting sound that was not there before
 DROWNS_DB = 15.0  # how far a bed lies above another that it makes inaudible …
 TONE_DROWNS_DB = 8.0  # … and above the room tone
 SEAM_LEAD_S = 2.0  # before the first event where a seam lies over the opening: -1.2 dB of 3 s
+INAUDIBLE = 1e-6  # -120 dBFS
 END_S = 0.4  # fade at the very end of a story
 DUCK_DB, DEEPEST_DUCK_DB = 6.0, 18.0  # what beds and music lose under speech …
 CLEAR_DB = 12.0  # … so that it lies so far above them
@@ -136,6 +137,8 @@ class SceneRenderer:
             fade = np.cos(np.linspace(0, np.pi / 2, ending, dtype=np.float32))
             waveform[:, end - ending : end] *= fade
             waveform[:, end:] = 0
+        if order.stem is Stem.DIALOGUE:
+            waveform[np.abs(waveform) < INAUDIBLE] = 0  # rounding of the room's echo
         return Made(waveform, performance.warnings)
 
     def _audible(self, beds: Sequence[Bed]) -> list[Bed]:

@@ -1,5 +1,6 @@
 """What a clip of one stem reads of its scene, and what it takes over from the scenes before."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -9,14 +10,19 @@ from audiostory_core.engines.foley.scene.script import ROOM_TONE, Script
 from audiostory_core.story.plan import Layer, StoryPlan, SubEvent
 from audiostory_core.story.stems import StemView, stem_of, stem_view
 
+_QUOTED = re.compile('"[^"]*"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|「[^」]*」|『[^』]*』')
 Read = Callable[[str, Sequence[Layer]], Script]
 
 
 def script_of(plan: StoryPlan, event: SubEvent, stem: Stem, read: Read) -> Script:
-    """Return what a stem has of a scene, in the room that the whole scene is heard in."""
-    whole = read(event.caption, event.layers)
+    """Return what a stem has of a scene, in the room that the whole scene is heard in.
+
+    What its caption quotes names no room: the caption may still quote a line that is another now.
+    """
     if _is_whole(plan, event):
+        whole = read(event.caption, event.layers)
         return whole if stem is Stem.EFFECTS else Script(room=whole.room)
+    whole = read(_QUOTED.sub(" ", event.caption), event.layers)
     view = stem_view(event, stem)
     return replace(script_alone(view, stem, _beside(event, stem), read), room=whole.room)
 
