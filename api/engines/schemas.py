@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from audiostory_core.engines.card import Card, Parameter, Stem, Value
+from audiostory_core.engines.card import Card, Parameter, SeparateStem, Value
 from audiostory_core.engines.environment import EnvironmentState
 
 
@@ -42,8 +42,9 @@ class EngineView(BaseModel):
     is_usable: bool  # in this process's data folder; `audiostory doctor` loads it, too
     reason: str | None  # why not
     is_default: bool
-    stems: list[Stem]
+    stems: list[SeparateStem]
     composite: bool  # a clip may hold several of them
+    continuous: list[SeparateStem]  # sound in every scene, also where no layer asks
     languages: list[str]  # of stories; empty: any
     longest_clip_s: float  # tail included
     controllable_duration: bool

@@ -19,6 +19,8 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -37,11 +39,19 @@ Language = Annotated[str, Field(pattern=r"^[a-z]{2,8}$")]  # without region or s
 
 
 class Stem(StrEnum):
-    """What a clip is a part of in the mix."""
+    """What a clip is of the mix."""
 
     DIALOGUE = "dialogue"
     MUSIC = "music"
     EFFECTS = "effects"
+    COMPOSITE = "composite"  # all of them in one clip
+
+    def __repr__(self) -> str:
+        return repr(self.value)  # as errors of pydantic name it
+
+
+SeparateStem = Literal[Stem.DIALOGUE, Stem.MUSIC, Stem.EFFECTS]
+SEPARATE_STEMS: tuple[SeparateStem, ...] = (Stem.DIALOGUE, Stem.MUSIC, Stem.EFFECTS)  # in order
 
 
 class Part(BaseModel):
@@ -163,8 +173,9 @@ class CardFile(Part):
     title: Text
     description: Text
     entry: Entry  # the engine's class
-    stems: Annotated[tuple[Stem, ...], Field(min_length=1)]
+    stems: Annotated[tuple[SeparateStem, ...], Field(min_length=1)]
     composite: bool = False  # a clip may hold several stems at once
+    continuous: tuple[SeparateStem, ...] = ()  # sound in every scene, also where no layer asks
     languages: tuple[Language, ...] = ()  # of stories; empty: any
     needs_condition: bool = False
     one_core: bool = False  # a clip is made on one core, so that one process a core pays
@@ -176,6 +187,16 @@ class CardFile(Part):
     weights: Weights | None = None
     environment: Environment | None = None  # None: it runs in process
     helpers: Mapping[str, Entry] = {}  # functions that say why a part of it cannot be used
+
+    @field_validator("continuous")
+    @classmethod
+    def _check_continuous(
+        cls, stems: tuple[SeparateStem, ...], info: ValidationInfo
+    ) -> tuple[SeparateStem, ...]:
+        for stem in stems:
+            if stem not in info.data.get("stems", stems):
+                raise ValueError(f"{stem!r} is not among the stems")
+        return stems
 
     @model_validator(mode="after")
     def _check_host(self) -> Self:

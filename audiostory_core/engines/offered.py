@@ -3,10 +3,12 @@
 A worker that can run an engine writes it down; whoever plans for the engine reads it.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from audiostory_core.engines.card import SEPARATE_STEMS, SeparateStem, Stem
 from audiostory_core.engines.foley.speech.cues import Cues, plain
 from audiostory_core.engines.protocol import Capabilities
 
@@ -43,12 +45,15 @@ def card_of(capabilities: Capabilities) -> dict[str, Any]:
         **{name: getattr(capabilities, name) for name in COPIED},
         "parameters": dict(capabilities.parameters),
         "languages": list(capabilities.languages),
+        "stems": list(capabilities.stems),
+        "composite": capabilities.composite,
+        "continuous": list(capabilities.continuous),
         "manners": manners and {"names": list(manners.names), "words": list(manners.words)},
     }
 
 
 def capabilities_of(name: str, revision: str, card: dict[str, Any]) -> Capabilities:
-    """Return what `card_of` was made of."""
+    """Return what `card_of` was made of, also by a version that knew of no stems."""
     manners = card["manners"]
     return Capabilities(
         name=name,
@@ -57,4 +62,17 @@ def capabilities_of(name: str, revision: str, card: dict[str, Any]) -> Capabilit
         parameters=card["parameters"],
         languages=tuple(card["languages"]),
         manners=manners and OfferedManners(tuple(manners["names"]), tuple(manners["words"])),
+        stems=_stems(card["stems"]) if "stems" in card else _stems_before(card),
+        composite=card.get("composite", True),
+        continuous=_stems(card.get("continuous", ())),
     )
+
+
+def _stems(names: Collection[str]) -> tuple[SeparateStem, ...]:
+    return tuple(stem for stem in SEPARATE_STEMS if stem in names)
+
+
+def _stems_before(card: dict[str, Any]) -> tuple[SeparateStem, ...]:
+    """Return the stems of an offer older than they are."""
+    makes = {Stem.DIALOGUE: card["speech"], Stem.MUSIC: card["music"]}
+    return tuple(stem for stem in SEPARATE_STEMS if makes.get(stem, True))

@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from audiostory_core.engines.card import Card, Stem
+from audiostory_core.engines.card import SEPARATE_STEMS, Card, SeparateStem, Stem
 from audiostory_core.story.plan import SAMPLE_RATE, CastMember, Layer, StoryPlan
 
 Waveform = NDArray[np.float32]  # [C, N], in [-1, 1]
@@ -51,6 +51,9 @@ class Capabilities:
     parameters: Mapping[str, Any] = field(default_factory=dict)  # a story may set; with defaults
     manners: Manners | None = None  # None: the words of a manner are the network's to understand
     languages: tuple[str, ...] = ()  # of stories; empty: any
+    stems: tuple[SeparateStem, ...] = SEPARATE_STEMS
+    composite: bool = True  # a clip may hold several stems at once
+    continuous: tuple[SeparateStem, ...] = ()  # sound in every scene, also where no layer asks
 
     @classmethod
     def of(cls, card: Card, revision: str, **known: Any) -> Self:
@@ -64,6 +67,9 @@ class Capabilities:
             "sample_rate": card.limits.sample_rate,
             "parameters": card.defaults,
             "languages": card.languages,
+            "stems": card.stems,
+            "composite": card.composite,
+            "continuous": card.continuous,
         }
         return cls(name=card.name, revision=revision, **(fields | known))
 
@@ -89,7 +95,11 @@ class Condition:
 
 @dataclass(frozen=True)
 class ClipRequest:
-    """Everything an engine reads to make one clip."""
+    """Everything an engine reads to make one clip.
+
+    One of a single stem has that stem's layers alone. Its caption describes them, for engines that
+    read text, and adds no sounds; only a scene without layers is all in its caption.
+    """
 
     caption: str
     layers: tuple[Layer, ...]
@@ -100,6 +110,7 @@ class ClipRequest:
     condition: Condition | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1  # of the plan; from 2 on a caption adds no sounds to layers
+    stem: Stem = Stem.COMPOSITE
 
 
 @dataclass(frozen=True)
@@ -147,17 +158,25 @@ class Engine(Protocol):
         ...
 
     def interleave(
-        self, plan: StoryPlan, places: Sequence[int], known: Mapping[int, Condition]
+        self,
+        plan: StoryPlan,
+        places: Sequence[int],
+        known: Mapping[int, Condition],
+        stem: Stem = Stem.COMPOSITE,
     ) -> Iterator[Mapping[int, Condition]]:
         """Make the conditions of some sub-events, each from what comes before it in the story.
 
-        The caller may stop after any part, and request the rest later.
+        The caller may stop after any part, and request the rest later. Stems are conditioned
+        independently of each other. The conditions of a stem depend on what it sounds like, and
+        not on what only another stem says: where the words of a line change, those of music and
+        effects stay equal to the byte.
 
         Args:
-            plan: the whole story.
+            plan: the whole story, with the layers of all stems.
             places: of the sub-events to condition, from 0, ascending.
-            known: conditions that this engine has made before, by place; at least those of the
-                sub-events next to `places`, as far as they have one of this engine.
+            known: conditions of this stem that this engine has made before, by place; at least
+                those of the sub-events next to `places`, as far as they have one of this engine.
+            stem: that the conditions are for.
 
         Yields:
             Conditions by place, in order, as many at once as the engine makes at once.

@@ -44,6 +44,11 @@ def notes_on_shapes(sub_events: Sequence[SubEvent]) -> Iterator[str]:
         left = len(sub_events) - number + 1
         for layer in event.layers:
             if not isinstance(layer, SoundLayer):
+                if (layer.start_s or 0.0) >= event.duration_s:
+                    yield (
+                        f"Scene {number}: “{layer.words}” starts after {layer.start_s:g} s, when its "
+                        "scene is over; it is spoken earlier."
+                    )
                 continue
             if span_of(layer) > left:
                 scenes = "1 is" if left == 1 else f"{left} are"

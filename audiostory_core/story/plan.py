@@ -31,6 +31,7 @@ from audiostory_core.story.shape import (
     FadeIn,
     FadeOut,
     GainDb,
+    LineStart,
     PaceOrNone,
     Pan,
     Pause,
@@ -136,6 +137,7 @@ class SpeechLayer(Frozen):
     pause_before_s: Pause = None
     gain_db: GainDb = None
     pan: Pan = None
+    start_s: LineStart = None
 
 
 def _sort_of(layer: object) -> str | None:
@@ -240,8 +242,9 @@ def fitting_s(event: SubEvent) -> float:
         ),
         default=0.0,
     )
+    said_s = max(((line.start_s or 0.0) + spoken_s(line.words) for line in lines), default=0.0)
     natural = natural_s(words_in(event.caption), lasting=lasting, spoken=spoken)
-    needed_s = max(natural, spoken + counted_s, shaped_s + 1.0)
+    needed_s = max(natural, spoken + counted_s, shaped_s + 1.0, said_s)
     return min(math.ceil(2 * needed_s) / 2, LONGEST_STORY_S)
 
 

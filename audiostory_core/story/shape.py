@@ -79,6 +79,14 @@ Start = Annotated[
     float | None,
     _seconds("Start (s)", "After the start of its scene; without it, sounds take turns."),
 ]
+LineStart = Annotated[
+    float | None,
+    _seconds(
+        "Start (s)",
+        "After the start of its scene, or right after the line before it if that is not over; "
+        "without it, lines take turns with sounds.",
+    ),
+]
 FadeIn = Annotated[float | None, _seconds("Fade in (s)", "From where the layer begins.")]
 FadeOut = Annotated[
     float | None, _seconds("Fade out (s)", "To the end of the sound or of its last scene.")

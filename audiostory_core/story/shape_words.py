@@ -52,7 +52,7 @@ def _named(layer: Layer) -> str:
 def _described(layer: Layer) -> list[str]:
     words = [_loudness(layer.gain_db), _side(layer.pan)]
     if isinstance(layer, SpeechLayer):
-        words.append(_exact(layer, "pause_before_s"))
+        words += [_exact(layer, name) for name in ("pause_before_s", "start_s")]
     else:
         words.append(_nearness(layer))
         words += [_exact(layer, name) for name in ("count", "start_s", "fade_in_s", "fade_out_s")]

@@ -89,7 +89,7 @@ def layers_of_parts(
     first: list[Layer] = []
     second: list[Layer] = []
     for layer in layers:
-        if isinstance(layer, SoundLayer) and (layer.start_s or 0.0) >= at_s:
+        if (layer.start_s or 0.0) >= at_s:
             second.append(_later(layer, -at_s))
         elif isinstance(layer, SpeechLayer) or not (_lasts(layer) or span_of(layer) > 1):
             first.append(layer)
@@ -162,7 +162,7 @@ def _lasts(layer: Layer) -> bool:
 
 def _later(layer: Layer, by_s: float) -> Layer:
     """Return a layer that starts so much later, if it starts at a time."""
-    if not isinstance(layer, SoundLayer) or layer.start_s is None:
+    if layer.start_s is None:
         return layer
     start_s = min(max(short_seconds(layer.start_s + by_s), 0.0), LONGEST_S)
     return layer.model_copy(update={"start_s": start_s})

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import (
     UNWATCHED,
     Capabilities,
@@ -50,12 +51,17 @@ class ToneEngine:
         return Capabilities("tone", self.revision, 33.0, True, False, False, True)
 
     def interleave(
-        self, plan: StoryPlan, places: Sequence[int], known: Mapping[int, Condition]
+        self,
+        plan: StoryPlan,
+        places: Sequence[int],
+        known: Mapping[int, Condition],
+        stem: Stem = Stem.COMPOSITE,
     ) -> Iterator[Mapping[int, Condition]]:
         made = dict(known)
         for place in places:
             before = made.get(place - 1)
             told = {"index": place, "before": before.id if before else None}
+            told |= {} if stem is Stem.COMPOSITE else {"stem": stem}
             made[place] = Condition(json.dumps(told, sort_keys=True).encode())
             yield {place: made[place]}
 

@@ -26,6 +26,7 @@ from typing import Any, Self
 import numpy as np
 
 from audiostory_core.engines.card import FILE as CARD
+from audiostory_core.engines.card import SEPARATE_STEMS, Stem
 from audiostory_core.engines.foley.engine import SOUND, Foley
 from audiostory_core.engines.foley.sound import Samples
 from audiostory_core.engines.protocol import ClipRequest
@@ -38,6 +39,8 @@ from audiostory_core.story.plan import (
     StoryPlan,
     SubEvent,
 )
+from audiostory_core.story.stems import stem_view, stems_of
+from audiostory_core.story.timing import starts_of
 from tests.support.sounds import FAMILIES, kinds, kinds_of, render
 
 PATH = Path(__file__).parent.parent / "data/sounds.json"
@@ -71,6 +74,20 @@ STORIES = {  # scenes by their language; each takes over from the one before
         ("夜", SpeechLayer(words="今日はいい天気ですね。", manner="angry")),
     ),
 }
+STEMS = (  # scenes that are heard as a clip a stem
+    (
+        "A door in the rain",
+        SoundLayer(kind=SoundKind.AMBIENCE, text="heavy rain"),
+        SoundLayer(kind=SoundKind.SFX, text="three knocks"),
+        SpeechLayer(words="Who is there?", speaker="ANNA"),
+        SoundLayer(kind=SoundKind.MUSIC, text="a sad piano"),
+    ),
+    ("Nobody, in a cave", SpeechLayer(words="Nobody.")),
+    (
+        "A truck leaves, sirens blaring",
+        SoundLayer(kind=SoundKind.SFX, text="a truck leaves with sirens blaring"),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -184,6 +201,12 @@ def draw_scenes() -> dict[str, Sketch]:
             for place, request in enumerate(_requests(engine, plan)):
                 (clip,) = engine.synthesize([request])
                 drawn[f"{language} {place + 1}: {request.caption}"] = Sketch.of(clip.waveform)
+        plan = _plan("en", STEMS, version=2)
+        for stem in SEPARATE_STEMS:
+            for place, request in enumerate(_requests(engine, plan, stem)):
+                if stem in _stems(engine, plan.sub_events[place]):
+                    (clip,) = engine.synthesize([request])
+                    drawn[f"en {stem} {place + 1}: {request.caption}"] = Sketch.of(clip.waveform)
     finally:
         engine.close()
     return drawn
@@ -209,11 +232,12 @@ def _pages(folder: Traversable) -> list[Traversable]:
     return pages
 
 
-def _plan(language: str, scenes: tuple[tuple[Any, ...], ...]) -> StoryPlan:
+def _plan(language: str, scenes: tuple[tuple[Any, ...], ...], version: int = 1) -> StoryPlan:
     events = tuple(
         SubEvent(caption=caption, duration_s=SCENE_S, layers=layers) for caption, *layers in scenes
     )
     return StoryPlan(
+        version=version,
         instruction="a story to pin",
         language=language,
         duration_s=SCENE_S * len(events),
@@ -222,21 +246,28 @@ def _plan(language: str, scenes: tuple[tuple[Any, ...], ...]) -> StoryPlan:
     )
 
 
-def _requests(engine: Foley, plan: StoryPlan) -> list[ClipRequest]:
+def _stems(engine: Foley, event: SubEvent) -> tuple[Stem, ...]:
+    return stems_of(event, 2, dict.fromkeys(SEPARATE_STEMS, engine.capabilities))
+
+
+def _requests(engine: Foley, plan: StoryPlan, stem: Stem = Stem.COMPOSITE) -> list[ClipRequest]:
     conditions: dict[int, Any] = {}
-    for part in engine.interleave(plan, range(len(plan.sub_events)), {}):
+    for part in engine.interleave(plan, range(len(plan.sub_events)), {}, stem):
         conditions |= part
     tail = round(TAIL_S * SAMPLE_RATE)
+    views = [stem_view(event, stem, starts_of(event), plan.version) for event in plan.sub_events]
     return [
         ClipRequest(
-            caption=event.caption,
-            layers=event.layers,
+            caption=views[place].caption,
+            layers=views[place].layers,
             samples=event.samples + tail,
             seed=place,
             language=plan.language,
             cast=plan.cast,
             condition=conditions[place],
             parameters={"tail_samples": tail, "story_seed": 1},
+            version=plan.version,
+            stem=stem,
         )
         for place, event in enumerate(plan.sub_events)
     ]
@@ -247,7 +278,8 @@ def main() -> None:
     now = Pins.now()
     if PATH.exists():
         pins = Pins.read()
-        changes = pins.changes(now.sketches)
+        pinned = {name: sketch for name, sketch in now.sketches.items() if name in pins.sketches}
+        changes = pins.changes(pinned)
         if now.tables != pins.tables:
             changes["tables"] = math.inf
         if changes and pins.sound == SOUND:

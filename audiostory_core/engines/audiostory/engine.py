@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from audiostory_core.engines.audiostory.conditioning import Conditioning
-from audiostory_core.engines.card import read_card
+from audiostory_core.engines.card import Stem, read_card
 from audiostory_core.engines.protocol import (
     UNWATCHED,
     Capabilities,
@@ -27,6 +27,7 @@ from audiostory_core.errors import BadInput, EngineFailed
 from audiostory_core.model.network import Network
 from audiostory_core.model.synthesizer import Synthesizer
 from audiostory_core.story.plan import SAMPLE_RATE, SpeechLayer, StoryPlan
+from audiostory_core.story.stems import stem_view
 
 CARD = read_card(Path(__file__).parent, "shipped", is_shipped=True)
 DENOISING = 0.95  # share of a clip's work; the rest is decoding
@@ -68,15 +69,35 @@ class AudioStory:
         return self._capabilities
 
     def interleave(
-        self, plan: StoryPlan, places: Sequence[int], known: Mapping[int, Condition]
+        self,
+        plan: StoryPlan,
+        places: Sequence[int],
+        known: Mapping[int, Condition],
+        stem: Stem = Stem.COMPOSITE,
     ) -> Iterator[Mapping[int, Condition]]:
         """Read the story window by window: captions as they are approved, no token is decoded.
+
+        Of a stem, the scenes that it is heard in are read, in the words of its layers; the others
+        get no condition.
 
         Raises:
             BadInput: if a sub-event is longer than a clip can be, the story too long for the
                 language model's context, or conditioned by other weights.
         """
-        yield from self._conditioning.conditions(plan, places, known)
+        if stem is Stem.COMPOSITE:
+            yield from self._conditioning.conditions(plan, places, known)
+            return
+        events = {
+            place: event.model_copy(update=stem_view(event, stem, None, plan.version)._asdict())
+            for place, event in enumerate(plan.sub_events)
+        }
+        heard = [place for place, event in events.items() if event.caption]
+        alone = plan.model_copy(update={"sub_events": tuple(events[place] for place in heard)})
+        at = {place: index for index, place in enumerate(heard)}
+        known_alone = {at[place]: known[place] for place in known if place in at}
+        wanted = [at[place] for place in places if place in at]
+        for part in self._conditioning.conditions(alone, wanted, known_alone):
+            yield {heard[index]: condition for index, condition in part.items()}
 
     def synthesize(
         self, requests: Sequence[ClipRequest], watch: ProgressListener = UNWATCHED

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from audiostory_core.engines.card import read_card
+from audiostory_core.engines.card import Stem, read_card
 from audiostory_core.engines.foley.catalog import load_kinds
 from audiostory_core.engines.foley.progress import followed
 from audiostory_core.engines.foley.scene.carryover import (
@@ -19,6 +19,7 @@ from audiostory_core.engines.foley.scene.carryover import (
 from audiostory_core.engines.foley.scene.dialogue import Speaks
 from audiostory_core.engines.foley.scene.scene import SceneOrder, SceneRenderer
 from audiostory_core.engines.foley.scene.script import ROOM_TONE, Cue, Reader, Script, write_script
+from audiostory_core.engines.foley.scene.stems import project, script_alone, script_of
 from audiostory_core.engines.foley.sound import Kind, Mention
 from audiostory_core.engines.foley.speech.manner import Manners
 from audiostory_core.engines.foley.speech.speech import Speech
@@ -32,6 +33,7 @@ from audiostory_core.engines.protocol import (
     ProgressListener,
 )
 from audiostory_core.story.plan import Layer, SpeechLayer, StoryPlan
+from audiostory_core.story.stems import StemView
 
 SOUND = 1  # raise it with any change that lets an equal request sound different; a test tells
 CARD = read_card(Path(__file__).parent, "shipped", is_shipped=True)
@@ -67,13 +69,24 @@ class Foley:
         return self._capabilities
 
     def interleave(
-        self, plan: StoryPlan, places: Sequence[int], known: Mapping[int, Condition]
+        self,
+        plan: StoryPlan,
+        places: Sequence[int],
+        known: Mapping[int, Condition],
+        stem: Stem = Stem.COMPOSITE,
     ) -> Iterator[Mapping[int, Condition]]:
         """Make conditions one by one: what each scene takes over from those before.
 
-        Reads of the plan only the sub-event, the one before it, and the parts that continue it.
+        Reads of the plan only the sub-event, the one before it, and the parts that continue it. A
+        stem is not heard in every scene: its conditions go on from the latest that is known, over
+        all sub-events between.
         """
         made = dict(known)
+        if stem is not Stem.COMPOSITE:
+            for place in places:
+                made[place] = Condition(encode(self._state_at(plan, place, made, stem)))
+                yield {place: made[place]}
+            return
         for place in places:
             before = made.get(place - 1)
             event = plan.sub_events[place]
@@ -101,8 +114,26 @@ class Foley:
         """End the helper process that speaks."""
         self._speech.close()
 
+    def _state_at(
+        self, plan: StoryPlan, place: int, made: Mapping[int, Condition], stem: Stem
+    ) -> Carryover:
+        """Return the state of a stem at a sub-event."""
+
+        def read(caption: str, layers: Sequence[Layer]) -> Script:
+            return self._script(caption, layers, plan.language, plan.version)
+
+        latest = max((at for at in made if at < place), default=None)
+        first = 0 if latest is None else latest + 1
+        state = None if latest is None else decode(made[latest].data)
+        for at in range(first, place + 1):
+            event = plan.sub_events[at]
+            script = script_of(plan, event, stem, read)
+            state = project(carry_over(plan, at, state, script, self._kinds), plan, event, stem)
+        assert state is not None
+        return state
+
     def _clip(self, request: ClipRequest) -> ClipResult:
-        script = self._script(request.caption, request.layers, request.language, request.version)
+        script = self._requested(request)
         state = self._state(request, script)
         tail = min(int(request.parameters.get("tail_samples", 0)), request.samples // 2)
         made = self._scenes.render(
@@ -114,17 +145,28 @@ class Foley:
                 tail=tail,
                 language=request.language,
                 cast=request.cast,
+                stem=request.stem,
             )
         )
-        is_lost = script.is_empty or (script.is_retelling and not state.subjects)
+        is_asked = bool(request.caption or request.layers)
+        is_lost = is_asked and (script.is_empty or (script.is_retelling and not state.subjects))
         not_made = [f"not made: {text}" for text in script.left_over]
         return ClipResult(
             waveform=made.waveform,
             matched=tuple(_matches(script, state)),
             unmatched=(script.left_over or (request.caption,)) if is_lost else (),
             warnings=tuple(made.warnings if is_lost else [*not_made, *made.warnings]),
-            is_silence=script.is_silence,
+            is_silence=script.is_silence or not is_asked,
         )
+
+    def _requested(self, request: ClipRequest) -> Script:
+        def read(caption: str, layers: Sequence[Layer]) -> Script:
+            return self._script(caption, layers, request.language, request.version)
+
+        if request.stem is Stem.COMPOSITE:
+            return read(request.caption, request.layers)
+        beside = decode(request.condition.data).beside if request.condition else ()
+        return script_alone(StemView(request.caption, request.layers), request.stem, beside, read)
 
     def _script(self, caption: str, layers: Sequence[Layer], language: str, version: int) -> Script:
         return write_script(caption, layers, language, self._reader, self._kinds, version)

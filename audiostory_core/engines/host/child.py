@@ -25,6 +25,7 @@ LENGTH_BYTES = 4
 CHANNELS = 2
 SAMPLE_BYTES = 4
 STEP_S = 0.05  # between two reports of progress
+COMPOSITE = "composite"  # not passed on: there are engines whose conditions are all of it
 
 
 class Cancelled(Exception):
@@ -151,7 +152,8 @@ def interleave(engine: Any, order: Frame, pipe: Pipe, orders: Orders) -> None:
     """Write a frame per part of the conditions; the next is made when the parent wants more."""
     header, parts = order
     known = {int(place): resolved(condition, parts) for place, condition in header["known"].items()}
-    for made in engine.interleave(header["plan"], header["places"], known):
+    stem = {} if header["stem"] == COMPOSITE else {"stem": header["stem"]}
+    for made in engine.interleave(header["plan"], header["places"], known, **stem):
         buffers: list[Any] = []
         described: dict[int, dict[str, int | None]] = {}
         for place, condition in made.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from audiostory_core.engines.card import Card, Environment
+from audiostory_core.engines.card import Card, Environment, Stem
 from audiostory_core.engines.host.child import CHANNELS, SAMPLE_BYTES
 from audiostory_core.engines.host.process import (
     LOOK_S,
@@ -79,7 +79,11 @@ class HostedEngine:
         return self._process.pid if self._process is not None else None
 
     def interleave(
-        self, plan: StoryPlan, places: Sequence[int], known: Mapping[int, Condition]
+        self,
+        plan: StoryPlan,
+        places: Sequence[int],
+        known: Mapping[int, Condition],
+        stem: Stem = Stem.COMPOSITE,
     ) -> Iterator[Mapping[int, Condition]]:
         """Make conditions in the host, a part at a time; none where the engine needs none.
 
@@ -91,7 +95,12 @@ class HostedEngine:
             return
         parts: list[bytes] = []
         described = {place: _describe(known[place], parts) for place in known}
-        order = {"plan": plan.model_dump(mode="json"), "places": list(places), "known": described}
+        order = {
+            "plan": plan.model_dump(mode="json"),
+            "places": list(places),
+            "known": described,
+            "stem": stem,
+        }
         with self._lock, self._batch("interleave", order, parts, UNWATCHED) as batch:
             for header in batch.answers():
                 yield batch.conditions(header, places)
@@ -348,6 +357,7 @@ def _as_json(request: ClipRequest, parts: list[bytes]) -> dict[str, Any]:
         "cast": [member.model_dump(mode="json") for member in request.cast],
         "parameters": dict(request.parameters),
         "condition": None if condition is None else _describe(condition, parts),
+        "stem": request.stem,
     }
 
 

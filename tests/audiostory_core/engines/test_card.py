@@ -45,6 +45,8 @@ def test_card_says_what_is_known_of_an_engine():
         ({"entry": None}, "", "entry", "is missing"),
         ({"stems": []}, "", "stems", "at least 1 item"),
         ({"stems": ["noise"]}, "", "stems.0", "'dialogue', 'music' or 'effects'"),
+        ({"stems": ["composite"]}, "", "stems.0", "'dialogue', 'music' or 'effects'"),
+        ({"continuous": ["music"]}, "", "continuous", "'music' is not among the stems"),
         ({"name": "../etc"}, "", "name", "match pattern"),
         ({"one_core": "yes"}, "", "one_core", "valid boolean"),
         ({"entry": "engine"}, "", "entry", "match pattern"),

@@ -40,3 +40,23 @@ def test_manners_are_known_elsewhere_as_they_are_to_the_engine(foley, text, is_k
 
     assert manners.names == foley.manners.names
     assert manners.knows(text) == foley.manners.knows(text) == is_known
+
+
+def test_stems_are_known_elsewhere(foley):
+    read = _through_a_table(foley)
+
+    assert read.stems == ("dialogue", "music", "effects")
+    assert (read.composite, read.continuous) == (True, ("effects",))
+
+
+@pytest.mark.parametrize(
+    ("speech", "music", "stems"),
+    [(True, True, ("dialogue", "music", "effects")), (False, True, ("music", "effects"))],
+)
+def test_offers_from_before_there_were_stems_are_read(foley, speech, music, stems):
+    card = card_of(foley) | {"speech": speech, "music": music}
+    older = {name: card[name] for name in card if name not in ("stems", "composite", "continuous")}
+
+    read = capabilities_of("foley", "1", older)
+
+    assert (read.stems, read.composite, read.continuous) == (stems, True, ())

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from audiostory_core.engines.audiostory.engine import AudioStory, Batch, Progress, Recipe
+from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, Condition
 from audiostory_core.errors import BadInput, Cancelled, EngineFailed
 from audiostory_core.model.network import Network
@@ -244,3 +245,27 @@ def test_special_tokens_written_in_a_caption_are_text(engine):
 
     assert len(spelled) == 2
     assert spelled[1].tensors != plain[1].tensors
+
+
+def test_stem_is_conditioned_by_its_own_layers_alone(engine):
+    def story(words, sound):
+        layers = (SoundLayer(kind="sfx", text=sound), SpeechLayer(words=words))
+        return plan_of("rain", "she speaks", "thunder", version=2).model_copy(
+            update={
+                "sub_events": tuple(
+                    SubEvent(caption=f"scene, {words}", duration_s=2.0, layers=heard)
+                    for heard in (layers, layers[1:], layers)
+                )
+            }
+        )
+
+    def made(plan):
+        [part] = engine.interleave(plan, [0, 1, 2], {}, stem=Stem.EFFECTS)
+        return {place: condition.id for place, condition in part.items()}
+
+    before = made(story("Who is there?", "a dog barks"))
+
+    assert list(before) == [0, 2]
+    assert made(story("Is it you?", "a dog barks")) == before
+    assert made(story("Who is there?", "a bell rings")).keys() == before.keys()
+    assert made(story("Who is there?", "a bell rings")) != before

@@ -49,6 +49,7 @@ def test_layer_that_reaches_over_the_end_or_starts_after_its_scene_is_noted():
         SoundLayer(kind="ambience", text="wind", scenes=2),
         SoundLayer(kind="sfx", text="a bell", start_s=2.5),
         SoundLayer(kind="sfx", text="a gong", start_s=1.5),
+        SpeechLayer(words="Late.", start_s=2),
     ]
     scenes = [SubEvent(caption="a scene", duration_s=2, layers=layers[:2])]
     scenes.append(SubEvent(caption="a scene", duration_s=2, layers=layers[2:]))
@@ -56,4 +57,5 @@ def test_layer_that_reaches_over_the_end_or_starts_after_its_scene_is_noted():
     assert list(notes_on_shapes(scenes)) == [
         "Scene 1: “rain” is to be heard in 3 scenes, but 2 are left; it ends with the story.",
         "Scene 2: “a bell” starts after 2.5 s, when its scene is over, and is not heard.",
+        "Scene 2: “Late.” starts after 2 s, when its scene is over; it is spoken earlier.",
     ]

@@ -162,6 +162,7 @@ def test_schema_that_a_plan_names_is_read_over(tmp_path):
         ({"caption": "雨が降る"}, 5.0),
         ({"caption": "a", "layers": [{"words": "Fourteen letters a second, and a breath."}]}, 5.5),
         ({"caption": "a", "layers": [{"words": "Hi.", "pause_before_s": 10}]}, 13.0),
+        ({"caption": "a", "layers": [{"words": "Fourteen letters.", "start_s": 10}]}, 12.0),
         ({"caption": "a", "layers": [{"kind": "sfx", "text": "knocks", "count": 20}]}, 10.0),
         ({"caption": "a", "layers": [RAIN | {"start_s": 9, "fade_in_s": 2.25}]}, 12.5),
     ],

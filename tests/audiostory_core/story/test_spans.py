@@ -100,6 +100,16 @@ def test_split_gives_each_part_the_ends_and_times_that_lie_in_it():
     )
 
 
+def test_line_with_a_start_moves_as_a_sound_does():
+    late = LINE.model_copy(update={"start_s": 3.0})
+
+    first, second = layers_of_parts((LINE, late), 2.0)
+    (draft,) = _edited(_plan((LINE, late)), Split(sub_event=1, at_s=2), Merge(sub_event=1))
+
+    assert (first, second) == ((LINE,), (LINE.model_copy(update={"start_s": 1.0}),))
+    assert draft.event.layers == (LINE, late)
+
+
 def test_merge_moves_what_starts_at_a_time_and_joins_what_was_split():
     bed = SoundLayer(kind="ambience", text="wind", fade_in_s=1, fade_out_s=1)
     late = BELL.model_copy(update={"start_s": 3.0})

@@ -122,3 +122,14 @@ class Troubled:
             [] if condition is None else [condition["data"].decode(), repr(condition["tensors"])]
         )
         return {"matched": read + parts, "warnings": ["noted"], "is_silence": True}
+
+    def stems(self, clip, watch, index, rest, request):
+        return {"matched": [request["stem"]]}
+
+
+class Stemmed(Troubled):
+    """Conditions a stem by its name."""
+
+    def interleave(self, plan, places, known, stem="composite"):
+        for place in places:
+            yield {place: {"data": stem.encode(), "tensors": None}}

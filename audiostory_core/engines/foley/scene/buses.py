@@ -37,18 +37,21 @@ class Bus:
             self._by_gain[gain_db] = np.zeros_like(self._by_gain[USUAL_DB])
         return self._by_gain[gain_db]
 
-    def leveled(self, *, is_hushed: bool) -> Single:
+    def leveled(self, *, is_hushed: bool, is_spoken_over: bool = False) -> Single:
         """Return the sum, [2, N], as loud as a scene has it, every sound at its own gain.
 
         Args:
             is_hushed: the scene is to stay as quiet as it is.
+            is_spoken_over: it is not all that happens, and not raised as if it were.
         """
         usual = self._by_gain[USUAL_DB]
+        most_db = 0.0 if is_spoken_over else levels.MAX_LIFT_DB
         if len(self._by_gain) == 1:
-            lift_db = 0.0 if is_hushed else levels.lift_db(usual)
+            lift_db = 0.0 if is_hushed else min(levels.lift_db(usual), most_db)
             usual *= np.float32(10 ** (lift_db / 20))
             return usual
-        lift_db = 0.0 if is_hushed else levels.lift_db(reduce(np.add, self._by_gain.values()))
+        happening = reduce(np.add, self._by_gain.values())
+        lift_db = 0.0 if is_hushed else min(levels.lift_db(happening), most_db)
         mixed = np.zeros_like(usual)
         for gain_db, canvas in self._by_gain.items():
             canvas *= np.float32(10 ** (lift_db / 20))

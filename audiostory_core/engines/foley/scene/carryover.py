@@ -48,6 +48,7 @@ class Carryover:
         companions: kinds of the scene before that sound together with what this one names.
         done: samples of a split scene before this part of it.
         whole: samples of that scene in all its parts.
+        beside: stems of the scene that are heard with the clip and are none of it.
     """
 
     world: int
@@ -64,6 +65,7 @@ class Carryover:
     fades_in: bool = False  # another scene's end lies over the opening
     done: int = 0
     whole: int = 1
+    beside: tuple[str, ...] = ()
 
     def voice_of(self, speaker: str) -> int:
         """Return the speaker's place among the voices of the story."""
@@ -177,6 +179,8 @@ def encode(state: Carryover) -> bytes:
         bed["trim"] = trim
         if not trim:  # as beds were written before layers had a shape
             del bed["trim"]
+    if not state.beside:  # as states were written before there were stems
+        del written["beside"]
     return json.dumps(written, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -187,8 +191,9 @@ def decode(written: bytes) -> Carryover:
         Bed(**{**bed, "shape": Shape(**bed["shape"]), "trim": Trim(**bed.get("trim", {}))})
         for bed in state["beds"]
     )
-    for name in ("voices", "positions", "elapsed", "subjects", "companions"):
-        state[name] = tuple(tuple(at) if isinstance(at, list) else at for at in state[name])
+    for name in ("voices", "positions", "elapsed", "subjects", "companions", "beside"):
+        listed = state.get(name, ())
+        state[name] = tuple(tuple(at) if isinstance(at, list) else at for at in listed)
     return Carryover(**state)
 
 

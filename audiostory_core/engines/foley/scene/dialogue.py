@@ -44,7 +44,9 @@ class Line:
 
     @property
     def pause(self) -> int:
-        """Samples of silence before it."""
+        """Samples of silence before it; it takes none where it has a start."""
+        if self.layer.start_s is not None:
+            return 0
         return round((self.layer.pause_before_s or 0.0) * SAMPLE_RATE)
 
 

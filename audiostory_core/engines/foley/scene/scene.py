@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from audiostory_core.engines.card import Stem
 from audiostory_core.engines.foley.progress import advance, checkpoint, expect
 from audiostory_core.engines.foley.scene import levels, work
 from audiostory_core.engines.foley.scene.beds import (
@@ -28,7 +29,14 @@ from audiostory_core.engines.foley.scene.space import (
     place_in_space,
     reverberate,
 )
-from audiostory_core.engines.foley.scene.timeline import GAP, LEAD, Item, Slot, schedule
+from audiostory_core.engines.foley.scene.timeline import (
+    GAP,
+    LEAD,
+    Item,
+    Slot,
+    in_sequence,
+    schedule,
+)
 from audiostory_core.engines.foley.sound import Kind, Mention, Role, Shape, Sound
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array
@@ -43,6 +51,7 @@ ENTRANCE_S = 0.05  # of a lasting sound that was not there before
 DROWNS_DB = 15.0  # how far a bed lies above another that it makes inaudible …
 TONE_DROWNS_DB = 8.0  # … and above the room tone
 SEAM_LEAD_S = 2.0  # before the first event where a seam lies over the opening: -1.2 dB of 3 s
+INAUDIBLE = 1e-6  # -120 dBFS
 END_S = 0.4  # fade at the very end of a story
 DUCK_DB, DEEPEST_DUCK_DB = 6.0, 18.0  # what beds and music lose under speech …
 CLEAR_DB = 12.0  # … so that it lies so far above them
@@ -67,6 +76,13 @@ class SceneOrder:
     tail: int  # samples at the end that only ring on; 0: the story ends here
     language: str
     cast: tuple[CastMember, ...] = ()
+    stem: Stem = Stem.COMPOSITE
+
+    @property
+    def ending(self) -> int:
+        """Samples before the tail in which nothing happens and all fades out."""
+        is_last = self.tail == 0 or self.stem is Stem.DIALOGUE  # no line fades under the next scene
+        return dsp.seconds(END_S) if is_last else 0
 
 
 @dataclass
@@ -97,7 +113,8 @@ class SceneRenderer:
             EngineFailed: if a line cannot be spoken.
         """
         performance = _Performance(order, self._kinds, self._speech)
-        beds = self._audible(order.state.beds)
+        has_beds = order.stem in (Stem.COMPOSITE, Stem.EFFECTS)
+        beds = self._audible(order.state.beds) if has_beds else []
         blocks = sum(len(blocks_of(bed, order.samples)) for bed in beds)
         expect(performance.total_work + work.BED_BLOCK * blocks)
         performance.play_turns()
@@ -106,15 +123,22 @@ class SceneRenderer:
         advance(work.of_mixing(order.samples) / 2)
         for bed in beds:
             heard = _muffled(bed, self._kinds[bed.kind], order.state.room)
-            heard = _nearer(heard, self._kinds[bed.kind], order.script)
+            if not order.state.beside:
+                heard = _nearer(heard, self._kinds[bed.kind], order.script)
             made = self._beds.render(heard, order.samples, performance.stretch)
             under += trimmed(made, bed.trim, order.samples - order.tail)
-        under *= performance.duck(events, under)
+        if order.stem is Stem.COMPOSITE:
+            under *= performance.duck(events, under)
         peak = performance.peak
         waveform = _below_full_scale(levels.under_one_ceiling(events, under, peak))
-        if order.tail == 0:
-            ending = min(dsp.seconds(END_S), order.samples)
-            waveform[:, -ending:] *= np.cos(np.linspace(0, np.pi / 2, ending, dtype=np.float32))
+        if order.ending:
+            end = order.samples - order.tail
+            ending = min(order.ending, end)
+            fade = np.cos(np.linspace(0, np.pi / 2, ending, dtype=np.float32))
+            waveform[:, end - ending : end] *= fade
+            waveform[:, end:] = 0
+        if order.stem is Stem.DIALOGUE:
+            waveform[np.abs(waveform) < INAUDIBLE] = 0  # rounding of the room's echo
         return Made(waveform, performance.warnings)
 
     def _audible(self, beds: Sequence[Bed]) -> list[Bed]:
@@ -158,8 +182,7 @@ class _Performance:
         self._sends: dict[tuple[RoomName, float], Single] = {}
         self._spoken: list[Slot] = []
         self._ordinal = 0
-        ending = dsp.seconds(END_S) if order.tail == 0 else 0
-        self._length = max(order.samples - order.tail - ending, order.samples // 2)
+        self._length = max(order.samples - order.tail - order.ending, order.samples // 2)
         self._dialogue = Dialogue(speech, order.state, order.cast, order.language, self._length)
         self._music = Bus(order.samples)
 
@@ -226,7 +249,14 @@ class _Performance:
         """Return when each group happens: at the time that its layer says, else in its turn."""
         items = [_item(group, self._length) for group in groups if _start_s(group) is None]
         in_turn = iter(schedule(items, self._length, lead))
-        return [(group, self._fixed(group) or next(in_turn)) for group in groups]
+        slots = [self._fixed(group) or next(in_turn) for group in groups]
+        lines = [at for at, group in enumerate(groups) if isinstance(group, Line)]
+        if any(_start_s(groups[at]) is not None for at in lines):
+            spoken = in_sequence([slots[at] for at in lines], self._length)
+            slots = [
+                dict(zip(lines, spoken, strict=True)).get(at, slot) for at, slot in enumerate(slots)
+            ]
+        return list(zip(groups, slots, strict=True))
 
     def _fixed(self, group: _Group) -> Slot | None:
         start_s = _start_s(group)
@@ -257,8 +287,9 @@ class _Performance:
             canvas += reverberate(send, room)
             checkpoint()
         is_hushed = self._is_hushed
-        events, music = (bus.leveled(is_hushed=is_hushed) for bus in (self._events, self._music))
-        return events, music
+        is_spoken_over = Stem.DIALOGUE in self._state.beside
+        events = self._events.leveled(is_hushed=is_hushed, is_spoken_over=is_spoken_over)
+        return events, self._music.leveled(is_hushed=is_hushed)
 
     @property
     def _is_hushed(self) -> bool:
@@ -419,6 +450,8 @@ def _item(group: _Group, longest: int) -> Item:
 
 def _start_s(group: _Group) -> float | None:
     """Return when a group starts that takes no turn."""
+    if isinstance(group, Line):
+        return group.layer.start_s
     return group[0].cue.start_s if isinstance(group, list) else None
 
 

@@ -58,6 +58,24 @@ def schedule(items: Sequence[Item], samples: int, lead: int = LEAD) -> list[Slot
     return _sequence(lengths, lead + min(pause, LEAD), GAP + pause)
 
 
+def in_sequence(slots: Sequence[Slot], samples: int) -> list[Slot]:
+    """Move slots so that none begins before the one before it ends.
+
+    Where that leads beyond the scene, of `samples`, they begin earlier; where they do not fit at
+    all, they overlap at its start.
+    """
+    starts: list[int] = []
+    end = 0
+    for slot in slots:
+        starts.append(max(slot.start, end))
+        end = starts[-1] + slot.samples
+    latest = samples
+    for at in reversed(range(len(slots))):
+        starts[at] = max(0, min(starts[at], latest - slots[at].samples))
+        latest = starts[at]
+    return [Slot(start, slot.samples) for start, slot in zip(starts, slots, strict=True)]
+
+
 def _sequence(lengths: Sequence[int], lead: int, gap: int) -> list[Slot]:
     starts = accumulate((length + gap for length in lengths[:-1]), initial=lead)
     return [Slot(start, length) for start, length in zip(starts, lengths, strict=True)]

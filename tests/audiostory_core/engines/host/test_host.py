@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from audiostory_core.engines.card import read_card
+from audiostory_core.engines.card import Stem, read_card
 from audiostory_core.engines.host import child
 from audiostory_core.engines.host.engine import HostedEngine
 from audiostory_core.engines.protocol import ClipRequest, Condition
@@ -37,11 +37,11 @@ def make(tmp_path):
     """Make hosted engines that are closed at the end."""
     made = []
 
-    def make_engine(python=BARE, *, patience_s=20.0, needs_condition=False):
+    def make_engine(python=BARE, *, patience_s=20.0, needs_condition=False, entry="Troubled"):
         folder = write_card(
             tmp_path / f"troubled{len(made)}",
             f"[environment]\npatience_s = {patience_s}\nstart_s = {max(patience_s, 5.0)}",
-            entry="engine:Troubled",
+            entry=f"engine:{entry}",
             revision="1",
             needs_condition=needs_condition,
         )
@@ -407,6 +407,26 @@ def test_conditions_pass_in_both_directions(make):
     ]
     (clip,) = engine.synthesize([request("tells", condition=parts[0][1])])
     assert clip.matched[-2:] == ("start rain sea", r"b'\x00'")
+
+
+@pytest.mark.parametrize("stem", Stem)
+def test_engine_in_a_host_knows_the_stem(make, stem):
+    engine = make(needs_condition=True, entry="Stemmed")
+
+    (part,) = engine.interleave(plan("rain"), [0], {}, stem=stem)
+    (clip,) = engine.synthesize([request("stems", stem=stem)])
+
+    assert part[0].data.decode() == stem
+    assert clip.matched == (stem,)
+
+
+def test_engine_older_than_stems_fails_in_words_where_it_is_to_make_one(make):
+    engine = make(needs_condition=True)
+
+    with pytest.raises(EngineFailed, match="unexpected keyword argument 'stem'"):
+        list(engine.interleave(plan("rain"), [0], {}, stem=Stem.MUSIC))
+
+    assert list(engine.interleave(plan("rain"), [0], {})) == [{0: Condition(b"start rain", b"")}]
 
 
 def test_caller_that_has_enough_conditions_stops_the_engine_there(make, caplog):
