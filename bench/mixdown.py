@@ -2,10 +2,12 @@
 
     python -m bench.mixdown [--minutes 10]
 
-Prints one line per operation, and the most memory that numpy and Python held meanwhile.
+Prints one line per operation, the most memory that numpy and Python held meanwhile, and what
+reading three stems costs beside reading one mix of the same length, by turns.
 """
 
 import argparse
+import statistics
 import tempfile
 import time
 import tracemalloc
@@ -15,12 +17,15 @@ from typing import TypeVar
 
 import numpy as np
 
+from audiostory_core.audio.balance import Balance, Ducking
 from audiostory_core.audio.crossfade import crossfade
 from audiostory_core.audio.export import export, wav_bytes
 from audiostory_core.audio.loudness import SegmentLoudness, measure_segment
 from audiostory_core.audio.mastering import choose_master_gain
-from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
-from audiostory_core.audio.pcm import FRAME_BYTES, Waveform, au_bytes, flac_bytes
+from audiostory_core.audio.mixdown import Chain, MasterGain, Mixdown, MixSegment, Source
+from audiostory_core.audio.pcm import SampleFormat, Waveform, au_bytes, flac_bytes
+from audiostory_core.audio.stems import StemSum
+from audiostory_core.engines.card import Stem
 from audiostory_core.story.plan import SAMPLE_RATE, seconds_of
 
 T = TypeVar("T")
@@ -28,6 +33,8 @@ T = TypeVar("T")
 SCENE = 10 * SAMPLE_RATE
 TAIL = 3 * SAMPLE_RATE
 RANGE_S = 1.0
+TURNS = 5  # of stems and composite beside each other
+LINE_EVERY = 6 * SAMPLE_RATE
 
 
 def clip(seed: int) -> Waveform:
@@ -67,20 +74,20 @@ def timed(name: str, heard_s: float, operation: Callable[[], T]) -> T:
     return outcome
 
 
-def read_through(segments: list[MixSegment], mastering: MasterGain | None) -> None:
+def read_through(source: Source | list[MixSegment], mastering: MasterGain | None) -> None:
     """Read a mix in blocks, forwards."""
-    with Mixdown(segments, mastering) as mix:
+    with Mixdown(source, mastering) as mix:
         for _ in mix.blocks():
             pass
 
 
 def read_ranges(segments: list[MixSegment], mastering: MasterGain, count: int) -> None:
     """Ask for one second at a time, each time anew, as a player that jumps about does."""
-    length = int(RANGE_S * SAMPLE_RATE) * FRAME_BYTES
+    length = int(RANGE_S * SAMPLE_RATE) * SampleFormat.PCM_24.frame_bytes
     rng = np.random.default_rng(0)
     for _ in range(count):
         with Mixdown(segments, mastering) as mix:
-            first = int(rng.integers(44, mix.samples * FRAME_BYTES - length))
+            first = int(rng.integers(44, mix.samples * SampleFormat.PCM_24.frame_bytes - length))
             for _ in wav_bytes(mix, first, first + length - 1):
                 pass
 
@@ -89,6 +96,38 @@ def export_to(path: Path, segments: list[MixSegment], mastering: MasterGain) -> 
     """Export a mix."""
     with Mixdown(segments, mastering) as mix:
         export(mix, path)
+
+
+def three_stems(segments: list[MixSegment]) -> StemSum:
+    """Hear a mix as three stems at once, two of them ducked under half the story."""
+    end = sum(segment.samples for segment in segments)
+    return StemSum(
+        {stem: Chain(segments) for stem in (Stem.DIALOGUE, Stem.EFFECTS, Stem.MUSIC)},
+        Balance(
+            gains={
+                Stem.DIALOGUE: ((0, -9.5),),  # what is three times the same
+                Stem.EFFECTS: ((0, -9.5),),
+                Stem.MUSIC: ((0, -9.5), (end, -12.0)),
+            },
+            ducking=Ducking(),
+            spoken=tuple((at, at + LINE_EVERY // 2) for at in range(0, end, LINE_EVERY)),
+        ),
+    )
+
+
+def compare(name: str, segments: list[MixSegment], mastering: MasterGain | None) -> None:
+    """Print how much processor time three stems take of what a composite takes."""
+    sources: tuple[Source, ...] = (Chain(segments), three_stems(segments))
+    spent: tuple[list[float], list[float]] = ([], [])
+    for turn in range(2 * TURNS):
+        started = time.process_time()
+        read_through(sources[turn % 2], mastering)
+        spent[turn % 2].append(time.process_time() - started)
+    composite_s, stems_s = (statistics.median(times) for times in spent)
+    print(
+        f"{name:<34}{stems_s / composite_s:>9.2f} × a composite "
+        f"({stems_s:.2f} s to {composite_s:.2f} s of processor time)"
+    )
 
 
 def main() -> None:
@@ -114,6 +153,8 @@ def main() -> None:
         timed("read 1 s ranges as WAV, limited", 50, lambda: read_ranges(segments, mastering, 50))
         timed("export WAV", length_s, lambda: export_to(folder / "a.wav", segments, mastering))
         timed("export FLAC", length_s, lambda: export_to(folder / "a.flac", segments, mastering))
+        compare("three stems, gain alone", segments, plain)
+        compare("three stems, limited", segments, mastering)
         tracemalloc.start()
         export_to(folder / "a.wav", segments, mastering)
         _, most = tracemalloc.get_traced_memory()

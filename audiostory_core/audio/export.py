@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from audiostory_core.audio.limiter import BLOCK
 from audiostory_core.audio.mixdown import Mixdown
 from audiostory_core.audio.pcm import (
-    FRAME_BYTES,
+    SampleFormat,
     pcm24,
-    pcm24_bytes,
     wav_header,
     wav_length,
 )
@@ -62,14 +61,16 @@ def export(
     destination: Path,
     on_progress: Progress | None = None,
     writers: Sequence[Writer] = (),
+    form: SampleFormat = SampleFormat.PCM_24,
 ) -> None:
-    """Write a mix as PCM-24 WAV (RF64 beyond 4 GiB) or FLAC, whichever the suffix says.
+    """Write a mix as WAV (RF64 beyond 4 GiB) or PCM-24 FLAC, whichever the suffix says.
 
     Args:
         mixdown: read from beginning to end.
         destination: ends in one of `SUFFIXES`; see `whole_file`.
         on_progress: called after every block.
-        writers: share the work of a WAV; what they cannot write is written here.
+        writers: share the work of a WAV of PCM-24; what they cannot write is written here.
+        form: of the samples of a WAV.
 
     Raises:
         BadInput: if it cannot be written: see `check_destination`; also a full disk.
@@ -80,17 +81,22 @@ def export(
         if destination.suffix.lower() == ".flac":
             _write_flac(mixdown, file, progress)
         else:
-            _write_wav(mixdown, file, progress, writers)
+            _write_wav(mixdown, file, progress, writers, form)
 
 
 def write_stretch(
-    mixdown: Mixdown, file: io.FileIO, start: int, stop: int, on_progress: Progress
+    mixdown: Mixdown,
+    file: io.FileIO,
+    start: int,
+    stop: int,
+    on_progress: Progress,
+    form: SampleFormat = SampleFormat.PCM_24,
 ) -> None:
     """Write samples `start` to `stop` of a mix where they belong in its WAV."""
-    file.seek(len(wav_header(mixdown.samples)) + start * FRAME_BYTES)
+    file.seek(len(wav_header(mixdown.samples, form)) + start * form.frame_bytes)
     for at in range(start, stop, BLOCK):
         until = min(at + BLOCK, stop)
-        write_all(file, pcm24_bytes(mixdown.read(at, until)))
+        write_all(file, form.encode(mixdown.read(at, until)))
         on_progress(until - start, stop - start)
 
 
@@ -116,27 +122,32 @@ def whole_file(destination: Path, suffixes: Sequence[str], field: str) -> Iterat
             raise
 
 
-def wav_bytes(mixdown: Mixdown, first_byte: int, last_byte: int) -> Iterator[bytes]:
+def wav_bytes(
+    mixdown: Mixdown,
+    first_byte: int,
+    last_byte: int,
+    form: SampleFormat = SampleFormat.PCM_24,
+) -> Iterator[bytes]:
     """Yield bytes `first_byte` to `last_byte` (inclusive) of the WAV that `export` would write.
 
     Raises:
         ValueError: if the range does not lie in the file.
         StudioError: if the mix cannot be read.
     """
-    if not 0 <= first_byte <= last_byte < wav_length(mixdown.samples):
+    if not 0 <= first_byte <= last_byte < wav_length(mixdown.samples, form):
         raise ValueError(f"bytes {first_byte} to {last_byte} are not within the file")
-    header = wav_header(mixdown.samples)
+    header = wav_header(mixdown.samples, form)
     if first_byte < len(header):
         yield header[first_byte : last_byte + 1]
     at, end = max(first_byte - len(header), 0), last_byte + 1 - len(header)
     while at < end:
-        start = at // FRAME_BYTES
+        start = at // form.frame_bytes
         grid = start - start % BLOCK + BLOCK
-        stop = min(grid, -(-end // FRAME_BYTES))
-        frames = pcm24_bytes(mixdown.read(start, stop))
-        origin = start * FRAME_BYTES
+        stop = min(grid, -(-end // form.frame_bytes))
+        frames = form.encode(mixdown.read(start, stop))
+        origin = start * form.frame_bytes
         yield frames[at - origin : end - origin]
-        at = stop * FRAME_BYTES
+        at = stop * form.frame_bytes
 
 
 class _FlacSink(io.RawIOBase):
@@ -184,19 +195,23 @@ def _write_flac(mixdown: Mixdown, file: io.FileIO, on_progress: Progress) -> Non
 
 
 def _write_wav(
-    mixdown: Mixdown, file: io.FileIO, on_progress: Progress, writers: Sequence[Writer]
+    mixdown: Mixdown,
+    file: io.FileIO,
+    on_progress: Progress,
+    writers: Sequence[Writer],
+    form: SampleFormat,
 ) -> None:
-    write_all(file, wav_header(mixdown.samples))
+    write_all(file, wav_header(mixdown.samples, form))
     blocks = -(-mixdown.samples // BLOCK)
     shares = len(writers) + 1
     borders = [min(blocks * share // shares * BLOCK, mixdown.samples) for share in range(shares)]
     stretches = list(pairwise([*borders, mixdown.samples]))
     for writer, stretch in zip(writers, stretches[1:], strict=True):
         writer.begin(Path(os.fsdecode(file.name)), *stretch)
-    write_stretch(mixdown, file, *stretches[0], on_progress)
+    write_stretch(mixdown, file, *stretches[0], on_progress, form)
     for writer, stretch in zip(writers, stretches[1:], strict=True):
         if not writer.finish():
-            write_stretch(mixdown, file, *stretch, on_progress)
+            write_stretch(mixdown, file, *stretch, on_progress, form)
 
 
 def _counted(mixdown: Mixdown, on_progress: Progress) -> Iterator[NDArray[np.float32]]:

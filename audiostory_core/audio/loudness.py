@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiostory_core.audio import filters
-from audiostory_core.audio.mixdown import Mixdown, MixSegment
+from audiostory_core.audio.mixdown import Mixdown, MixSegment, Source
 from audiostory_core.audio.pcm import Waveform
 from audiostory_core.audio.truepeak import REACH, leading_true_peaks
 from audiostory_core.story.plan import CHANNELS, SAMPLE_RATE
@@ -170,6 +170,18 @@ def measure_slice(clip: Waveform, offset: int, samples: int) -> SegmentLoudness:
     stop = offset + samples
     before, after = clip[:, max(offset - SETTLING, 0) : offset], clip[:, stop : stop + REACH]
     return measure_waveform(clip[:, offset:stop], before, after)
+
+
+def measure_range(source: Source, start: int, stop: int) -> SegmentLoudness:
+    """Measure samples `start` to `stop` of a source, streaming; what surrounds them is context.
+
+    Raises:
+        UnreadableAudio: if a file is missing, damaged or too short.
+    """
+    after = source.read(stop, min(stop + REACH, source.samples))
+    before = source.read(max(start - SETTLING, 0), start)
+    parts = (source.read(at, min(at + READ, stop)) for at in range(start, stop, READ))
+    return measure_blocks(parts, before, after)
 
 
 def bin_energies(loudness: Sequence[SegmentLoudness]) -> NDArray[np.float64]:

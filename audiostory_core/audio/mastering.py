@@ -32,7 +32,7 @@ from audiostory_core.audio.loudness import (
     integrated_lufs,
     measure_blocks,
 )
-from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
+from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment, Source
 from audiostory_core.audio.truepeak import REACH
 from audiostory_core.cores import count_cores
 
@@ -71,7 +71,7 @@ class MasteringReport:
 
 
 def choose_master_gain(
-    segments: Sequence[MixSegment],
+    source: Source | Sequence[MixSegment],
     loudness: Sequence[SegmentLoudness],
     *,
     may_raise: bool = True,
@@ -82,8 +82,8 @@ def choose_master_gain(
     to give back.
 
     Args:
-        segments: of the mix, in order.
-        loudness: of each segment, in the same order.
+        source: of the mix, or its segments in order; left closed.
+        loudness: of each segment, or of stretches that make up the source, in order.
         may_raise: False allows no gain above 0 dB: where nothing that was asked for is heard, a
             higher gain makes hiss of room tone.
 
@@ -109,7 +109,7 @@ def choose_master_gain(
         gain_db = min(gain_db + TARGET_LUFS - reached, most_gain_db)
         reached = _loudness_at(gain_db, energies) or ABSOLUTE_GATE_LUFS
     if gain_db + peak_dbtp > TARGET_DBTP:
-        return _limited(segments, loudness, gain_db, peak_dbtp, most_gain_db)
+        return _limited(source, loudness, gain_db, peak_dbtp, most_gain_db)
     is_left_quiet = not may_raise and reached < TARGET_LUFS - TOLERANCE_LU
     return _finished(
         gain_db, reached, peak_dbtp + gain_db, 0.0, LEFT_QUIET if is_left_quiet else None
@@ -117,7 +117,7 @@ def choose_master_gain(
 
 
 def _limited(
-    segments: Sequence[MixSegment],
+    source: Source | Sequence[MixSegment],
     loudness: Sequence[SegmentLoudness],
     gain_db: float,
     peak_dbtp: float,
@@ -126,7 +126,7 @@ def _limited(
     """Give back by gain what limiting takes away, until it is close or the limiter at its end."""
     tried: list[tuple[float, float]] = []  # gain in dB and the loudness it reached
     for again in reversed(range(PASSES)):
-        reached, true_peak = _measure_limited(segments, loudness, gain_db)
+        reached, true_peak = _measure_limited(source, loudness, gain_db)
         short_lu = TARGET_LUFS - reached
         at_the_end = short_lu > 0 and gain_db >= most_gain_db
         if abs(short_lu) <= CLOSE_LU or at_the_end or not again:
@@ -152,7 +152,7 @@ def _yield(tried: Sequence[tuple[float, float]]) -> float:
 
 
 def _measure_limited(
-    segments: Sequence[MixSegment], loudness: Sequence[SegmentLoudness], gain_db: float
+    source: Source | Sequence[MixSegment], loudness: Sequence[SegmentLoudness], gain_db: float
 ) -> tuple[float, float]:
     """Return loudness and linear true peak of the limited mix, reading only where limiting acts."""
     gain = 10 ** (gain_db / 20)
@@ -160,7 +160,7 @@ def _measure_limited(
     highest = 0.0
     stretches = _limited_stretches(loudness, gain, len(energies))
     with ThreadPoolExecutor(count_cores()) as pool:
-        all_measured = pool.map(partial(_measure_stretch, segments, gain_db), stretches)
+        all_measured = pool.map(partial(_measure_stretch, source, gain_db), stretches)
         for (first, last), measured in zip(stretches, all_measured, strict=True):
             energies[first:last] = bin_energies([measured])
             highest = max(highest, measured.true_peak)
@@ -169,11 +169,12 @@ def _measure_limited(
 
 
 def _measure_stretch(
-    segments: Sequence[MixSegment], gain_db: float, bins: tuple[int, int]
+    source: Source | Sequence[MixSegment], gain_db: float, bins: tuple[int, int]
 ) -> SegmentLoudness:
     """Measure the whole bins [first, last) of the limited mix."""
     start, stop = (at * BIN for at in bins)
-    with Mixdown(segments, MasterGain(gain_db, limiting=True)) as mix:
+    own = source if isinstance(source, Sequence) else source.copy()  # a thread's own files
+    with Mixdown(own, MasterGain(gain_db, limiting=True)) as mix:
         before = mix.read(max(start - SETTLING, 0), start)
         parts = (
             mix.read(at, min(at - at % BLOCK + BLOCK, stop))

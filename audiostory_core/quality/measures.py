@@ -42,6 +42,7 @@ class Measures:
         clipped_samples: in runs of at least `CUT_RUN` at full scale.
         silent_fraction: of 100 ms bins below `SILENT_DBFS`, 0 … 1.
         loudness_lufs: integrated; None where undefined.
+        spoken: of dialogue, where somebody speaks: [start, stop) in samples.
     """
 
     finite: bool | None = None
@@ -54,10 +55,14 @@ class Measures:
     clipped_samples: int | None = None
     silent_fraction: float | None = None
     loudness_lufs: float | None = None
+    spoken: tuple[tuple[int, int], ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the measures for JSON; `from_stored` reads them."""
-        return asdict(self)
+        measures = asdict(self)
+        if self.spoken is None:  # as measures were before there were stems
+            del measures["spoken"]
+        return measures
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any]) -> Self:

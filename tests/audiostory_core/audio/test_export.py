@@ -12,7 +12,7 @@ import soundfile
 from audiostory_core.audio.export import check_destination, export, wav_bytes, write_stretch
 from audiostory_core.audio.limiter import BLOCK
 from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
-from audiostory_core.audio.pcm import FRAME_BYTES, au_bytes, flac_bytes, wav_header, wav_length
+from audiostory_core.audio.pcm import SampleFormat, au_bytes, flac_bytes, wav_header, wav_length
 from audiostory_core.errors import BadInput, StudioError
 from tests.support.permissions import respect_permissions
 from tests.support.signals import kept, noise, spiky, stitched
@@ -139,13 +139,13 @@ def test_wav_bytes_refuses_a_range_outside(segments) -> None:
 
 
 def test_wav_header_beyond_4_gib_is_rf64() -> None:
-    most = (0xFFFF_FFFF - 36) // FRAME_BYTES
+    most = (0xFFFF_FFFF - 36) // SampleFormat.PCM_24.frame_bytes
     day = 24 * 3600 * 44_100
 
     assert wav_header(most)[:4] == b"RIFF"
     assert wav_header(most + 1)[:4] == b"RF64"
     riff, data, samples = struct.unpack("<QQQ", wav_header(day)[20:44])
-    assert (data, samples) == (day * FRAME_BYTES, day)
+    assert (data, samples) == (day * SampleFormat.PCM_24.frame_bytes, day)
     assert riff == wav_length(day) - 8
 
 
