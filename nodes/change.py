@@ -5,23 +5,43 @@ cannot be made is refused in an event and leaves everything as it is.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from audiostory_core.engines.card import Stem
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.plan_notes import notes_on_lines, notes_on_shapes
-from audiostory_core.story.changes import CHANGE, ChooseTake, Edits, MoreTakes, Remark, summary_of
+from audiostory_core.story.changes import (
+    CHANGE,
+    ChooseTake,
+    Edits,
+    MoreTakes,
+    Remark,
+    stem_of_order,
+    summary_of,
+)
 from audiostory_core.story.editing import Draft, Reason, marked, preview
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import SubEvent
 from audiostory_core.story.resolving import resolve
+from audiostory_core.story.spans import spread
+from audiostory_core.story.stems import stem_view
 from audiostory_core.story.stored import scene_from_row
+from audiostory_core.story.timing import inherit
 from nodes.clip_request import has_tail, key_of, seed_of, with_seed
 from nodes.errors import RunStopped
 from nodes.offers import Offers, list_offers, need
 from nodes.planning import event_notifier, make_plan, planner_of, scene_limits
-from nodes.rows import MAX_REROLLS, derive_seed, new_revision, scene_columns
+from nodes.rows import (
+    MAX_REROLLS,
+    derive_seed,
+    makers_of,
+    new_revision,
+    scene_columns,
+    stem_columns,
+)
 from nodes.services import LoadedRevision, Services
 from nodes.state import StateUpdate, StoryState
 from nodes.waits import load_run, turn_to
@@ -30,6 +50,7 @@ from storage.errors import NotFound
 from storage.models import (
     Json,
     Run,
+    SceneStem,
     SceneVersion,
     Story,
     TakeOrigin,
@@ -38,8 +59,28 @@ from storage.models import (
 )
 from storage.revisions import NewRevision, Scene
 
-KEPT = ("engine", "cast", "condition_id", "clip_key", "rerolls", "is_judged", "flags")
-WORDING = ("caption", "tone", "samples", "continues", "layers", "engine", "cast", "condition_id")
+KEPT = ("seed", "condition_id", "clip_key", "rerolls", "is_judged", "flags")  # of a stem
+WORDING = (
+    "caption",
+    "tone",
+    "samples",
+    "continues",
+    "layers",
+    "engine",
+    "cast",
+    "starts_s",
+    "stem_gain_db",
+)
+
+
+@dataclass(frozen=True)
+class Before:
+    """A scene version that a new one comes from, and what is heard of it."""
+
+    version: SceneVersion
+    stems: Mapping[str, SceneStem]
+    heard: SubEvent
+    is_last: bool
 
 
 async def change(state: StoryState, services: Services) -> StateUpdate:
@@ -87,7 +128,7 @@ async def _replan(story: Story, run: Run, rejection: Remark, services: Services)
     remarks = [*revision.plan.get("remarks", []), rejection.remark]
     notify = event_notifier(run, services)
     planned = await asyncio.to_thread(make_plan, story, services, offers, remarks, notify)
-    return new_revision(planned, story, remarks)
+    return new_revision(planned, story, offers, remarks)
 
 
 async def _edit(story: Story, run: Run, edits: Edits, services: Services) -> NewRevision:
@@ -107,11 +148,17 @@ async def _edit(story: Story, run: Run, edits: Edits, services: Services) -> New
     async with services.database.read() as session:
         revision = await revisions.get(session, planned.revision_id)
         before = await _list_before(session, planned, [drafts[place] for place in changed])
+    after = [draft.event for draft in drafts]
+    heard = spread(planned.plan.model_copy(update={"sub_events": tuple(after)})).sub_events
     scenes: list[Scene] = [planned.scene_ids[draft.origin or 0] for draft in drafts]
     born = 0
     for place in changed:
         draft = drafts[place]
         scene = _new_version(draft, before, reasons[place])
+        makers = makers_of(story, offers, scene.get("engine"))
+        columns = stem_columns(heard[place], planned.plan.version, makers)
+        is_last = place == len(drafts) - 1
+        scene |= _stems(draft, before, reasons[place], heard[place], columns, is_last=is_last)
         if draft.origin is None:
             scene["seed"] = derive_seed(story.seed, story.next_ordinal + born)
             born += 1
@@ -175,27 +222,68 @@ def _draft(
 
 async def _list_before(
     session: AsyncSession, planned: LoadedRevision, drafts: Sequence[Draft]
-) -> dict[int, SceneVersion]:
-    """Return the scene versions that drafts come from, by their place."""
+) -> dict[int, Before]:
+    """Return what drafts come from, by its place."""
     places = sorted(
         {place for draft in drafts for place in (draft.origin, draft.inherits) if place is not None}
     )
     ids = [planned.scene_ids[place] for place in places]
     versions = await revisions.list_scenes_by_id(session, ids)
-    return dict(zip(places, versions, strict=True))
+    stems = await revisions.list_stems(session, ids)
+    last = len(planned.scene_ids) - 1
+    return {
+        place: Before(
+            version, stems[version.id], planned.heard.sub_events[place], is_last=place == last
+        )
+        for place, version in zip(places, versions, strict=True)
+    }
 
 
-def _new_version(draft: Draft, before: dict[int, SceneVersion], reason: Reason | None) -> Json:
+def _stems(
+    draft: Draft,
+    before: Mapping[int, Before],
+    reason: Reason | None,
+    heard: SubEvent,
+    columns: Json,
+    *,
+    is_last: bool,
+) -> Json:
+    """Return the columns of a new version's stems; what sounds as before keeps its clip."""
+    if draft.origin is None:
+        return columns
+    was = before[draft.origin]
+    starts_s = columns["starts_s"]
+    if starts_s is not None and was.version.starts_s is not None:
+        starts_s = inherit(tuple(was.version.starts_s), was.heard, heard)
+    is_recast = draft.seed is not None or draft.engine is not None or draft.cast is not None
+    is_elsewhere = is_recast or is_last != was.is_last or heard.samples != was.heard.samples
+    stems = []
+    for stem in columns["stems"]:
+        name = stem["stem"]
+        kept: Sequence[str] = ("seed",) if draft.seed is None else ()
+        if reason is None:
+            kept = KEPT
+        elif reason in (Reason.BECOMES_LAST, Reason.STOPS_BEING_LAST):
+            kept = ("seed", "condition_id")
+        elif reason is Reason.REWORDED and name != Stem.COMPOSITE and not is_elsewhere:
+            earlier = stem_view(was.heard, name, was.version.starts_s)
+            if earlier == stem_view(heard, name, starts_s):
+                kept = KEPT
+        old = was.stems.get(name)
+        stems.append(stem if old is None else stem | {part: getattr(old, part) for part in kept})
+    return {"stems": stems, "starts_s": starts_s}
+
+
+def _new_version(draft: Draft, before: Mapping[int, Before], reason: Reason | None) -> Json:
     scene = scene_columns(draft.event)
     if draft.inherits is not None:
-        scene["engine"], scene["cast"] = before[draft.inherits].engine, before[draft.inherits].cast
+        inherited = before[draft.inherits].version
+        scene["engine"], scene["cast"] = inherited.engine, inherited.cast
     if draft.origin is not None:
-        version = before[draft.origin]
+        version = before[draft.origin].version
         scene |= {"sub_event_id": version.sub_event_id, "seed": version.seed}
-        if reason is None:
-            scene |= {name: getattr(version, name) for name in KEPT}
-        elif reason in (Reason.BECOMES_LAST, Reason.STOPS_BEING_LAST):
-            scene |= {name: getattr(version, name) for name in ("engine", "cast", "condition_id")}
+        if reason in (None, Reason.BECOMES_LAST, Reason.STOPS_BEING_LAST):
+            scene |= {"engine": version.engine, "cast": version.cast}
     if draft.engine is not None:
         scene["engine"] = draft.engine
     if draft.cast is not None:
@@ -206,7 +294,8 @@ def _new_version(draft: Draft, before: dict[int, SceneVersion], reason: Reason |
 async def _choose(run: Run, choice: ChooseTake, services: Services) -> NewRevision:
     """Hear a sub-event as a take; made again only if the take has a tail where none may be.
 
-    So are others, where a layer of the sub-event reaches them as it is not worded in the take.
+    So are others, where a layer of the sub-event reaches them as it is not worded in the take, and
+    other stems of it that sounded otherwise then.
     """
     planned = await services.planned(run.story_id, run.revision_id or 0)
     index = _index(choice.sub_event, planned)
@@ -215,20 +304,42 @@ async def _choose(run: Run, choice: ChooseTake, services: Services) -> NewRevisi
         current = await revisions.get_scene(session, planned.scene_ids[index])
         take = await takes.get(session, current.sub_event_id, choice.take)
         version = await revisions.get_scene(session, take.scene_id)
+        stems = await revisions.list_stems(session, [current.id, version.id])
+        offers = await list_offers(session)
+        story = await stories.get(session, run.story_id)
         clip = (await clips.list_by_key(session, [take.clip_key]))[take.clip_key]
         reached = _reached(planned, index, version)
         before = await _list_before(session, planned, list(reached.values()))
         queued = (await work.list_by_key(session, WorkKind.CLIP, [clip.key]))[clip.key]
     if queued.state != WorkState.FINISHED:
         raise BadInput("take", choice.take, f"is {queued.state}", "Choose one that is finished.")
+    is_last = index == len(planned.scene_ids) - 1
     worded = {name: getattr(version, name) for name in WORDING}
-    scene = worded | {"sub_event_id": current.sub_event_id, "seed": seed_of(clip.request)}
-    if has_tail(clip.request) == (index < len(planned.scene_ids) - 1):
-        scene |= {"clip_key": clip.key, "is_judged": True}
+    scene = worded | {"sub_event_id": current.sub_event_id, "seed": current.seed}
+    chosen: Json = {"stem": take.stem, "seed": seed_of(clip.request)}
+    if take.stem == Stem.COMPOSITE:
+        scene["seed"], chosen["seed"] = chosen["seed"], None
+    chosen["condition_id"] = stems[version.id][take.stem].condition_id
+    if take.stem == Stem.DIALOGUE or has_tail(clip.request) != is_last:
+        chosen |= {"clip_key": clip.key, "is_judged": True}
+    events = list(planned.plan.sub_events)
+    events[index] = scene_from_row(version)
+    heard = spread(planned.plan.model_copy(update={"sub_events": tuple(events)})).sub_events
+    was = planned.heard.sub_events[index]
+    scene["stems"] = [chosen] + [
+        _beside(heard[index], was, version, current, stems[current.id].get(name), name)
+        for name in stems[version.id]
+        if name != take.stem
+    ]
     scenes: list[Scene] = list(planned.scene_ids)
     scenes[index] = scene
     for place, draft in reached.items():
-        scenes[place] = _new_version(draft, before, Reason.REWORDED)
+        other = _new_version(draft, before, Reason.REWORDED)
+        makers = makers_of(story, offers, other.get("engine"))
+        columns = stem_columns(heard[place], planned.plan.version, makers)
+        ends = place == len(planned.scene_ids) - 1
+        other |= _stems(draft, before, Reason.REWORDED, heard[place], columns, is_last=ends)
+        scenes[place] = other
     return NewRevision(
         language=revision.language,
         samples=revision.samples - current.samples + version.samples,
@@ -236,6 +347,23 @@ async def _choose(run: Run, choice: ChooseTake, services: Services) -> NewRevisi
         scenes=scenes,
         summary=summary_of(choice),
     )
+
+
+def _beside(
+    heard: SubEvent,
+    was: SubEvent,
+    version: SceneVersion,
+    current: SceneVersion,
+    stem: SceneStem | None,
+    name: str,
+) -> Json:
+    """Return a stem that is not chosen: as it is heard now, if it sounds so in the take's wording."""
+    if stem is None or heard.samples != was.samples:
+        return {"stem": name}
+    as_now = stem_view(was, Stem(name), current.starts_s)
+    if stem_view(heard, Stem(name), version.starts_s) != as_now:
+        return {"stem": name}
+    return {"stem": name} | {part: getattr(stem, part) for part in KEPT}
 
 
 def _reached(planned: LoadedRevision, index: int, version: SceneVersion) -> dict[int, Draft]:
@@ -252,21 +380,24 @@ async def _queue_takes(run: Run, order: MoreTakes, services: Services) -> None:
     scene_id = planned.scene_ids[_index(order.sub_event, planned)]
     async with services.database.write() as session:
         scene = await revisions.get_scene(session, scene_id)
-        if scene.clip_key is None:
+        stems = (await revisions.list_stems(session, [scene_id]))[scene_id]
+        heard = stems[stem_of_order(order.sub_event, order.stem, list(stems))]
+        if heard.clip_key is None:
             raise BadInput(
                 "sub_event", order.sub_event, "has no take yet", "Wait until its clip is queued."
             )
-        current = (await clips.list_by_key(session, [scene.clip_key]))[scene.clip_key]
+        current = (await clips.list_by_key(session, [heard.clip_key]))[heard.clip_key]
+        seed = scene.seed if heard.seed is None else heard.seed
         number, queued = 0, 0
         while queued < order.count:
             number += 1
-            request = with_seed(current.request, derive_seed(scene.seed, MAX_REROLLS + number))
+            request = with_seed(current.request, derive_seed(seed, MAX_REROLLS + number))
             key = key_of(request)
             if await takes.find_by_clip(session, scene.sub_event_id, key) is not None:
                 continue
             queued += 1
             wanted = await clips.want(session, run, key, current.engine, request)
-            take = await takes.add(session, scene, key, TakeOrigin.REQUESTED)
+            take = await takes.add(session, scene, heard.stem, key, TakeOrigin.REQUESTED)
             kind = "clip.finished" if wanted.state == WorkState.FINISHED else "clip.queued"
             await events.append(
                 session,
@@ -274,6 +405,7 @@ async def _queue_takes(run: Run, order: MoreTakes, services: Services) -> None:
                 kind,
                 scene=scene.sub_event_id,
                 take=take.number,
+                stem=heard.stem,
                 clip=key,
             )
         if not runs.drop_edit(await runs.lock(session, run.id), run.pending_changes[0]):

@@ -15,32 +15,32 @@ from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
 from nodes.waits import load_run, wait_for
 from storage import clips, events, revisions, takes
-from storage.models import Clip, RunState, SceneVersion, TakeOrigin, Wait
+from storage.models import Clip, RunState, SceneStem, TakeOrigin, Wait
 
 
 async def check(state: StoryState, services: Services) -> StateUpdate:
     """Accept, re-roll or flag every clip of the revision that was not judged before."""
     planned = await services.planned(state["story_id"], state["revision_id"])
     async with services.database.read() as session:
-        scenes = await revisions.list_unjudged(session, planned.scene_ids)
-        keys = [scene.clip_key for scene in scenes if scene.clip_key is not None]
+        stems = await revisions.list_unjudged(session, planned.scene_ids)
+        keys = [heard.clip_key for heard in stems if heard.clip_key is not None]
         made = await clips.list_by_key(session, keys)
 
-    good: list[int] = []
-    failing: list[tuple[SceneVersion, Clip, tuple[Finding, ...]]] = []
-    for scene in scenes:
-        clip = made[scene.clip_key or ""]
+    good: list[SceneStem] = []
+    failing: list[tuple[SceneStem, Clip, tuple[Finding, ...]]] = []
+    for heard in stems:
+        clip = made[heard.clip_key or ""]
         findings = judge(clip)
         if findings:
-            failing.append((scene, clip, findings))
+            failing.append((heard, clip, findings))
         else:
-            good.append(scene.id)
+            good.append(heard)
     if good:
         async with services.database.write() as session:
-            await revisions.touch_scenes(session, good, is_judged=True)
+            await revisions.accept_clips(session, good)
     is_waiting = False
-    for scene, clip, findings in failing:
-        is_waiting |= await _settle(state, scene.id, clip, findings, services)
+    for heard, clip, findings in failing:
+        is_waiting |= await _settle(state, heard, clip, findings, services)
     return wait_for(Wait.CLIPS if is_waiting else None)
 
 
@@ -53,7 +53,11 @@ def judge(clip: Clip) -> tuple[Finding, ...]:
 
 
 async def _settle(
-    state: StoryState, scene_id: int, clip: Clip, findings: Sequence[Finding], services: Services
+    state: StoryState,
+    failing: SceneStem,
+    clip: Clip,
+    findings: Sequence[Finding],
+    services: Services,
 ) -> bool:
     """Have a clip made again, or flag it; whether there is a clip to wait for."""
     reasons = [finding.sentence for finding in findings]
@@ -61,24 +65,27 @@ async def _settle(
         run = await load_run(session, state)
         if run.state != RunState.RUNNING:
             raise RunStopped
-        scene = await revisions.get_scene(session, scene_id)
-        if scene.clip_key != clip.key:
+        scene = await revisions.get_scene(session, failing.scene_id)
+        heard = await revisions.get_stem(session, failing.scene_id, failing.stem)
+        if heard.clip_key != clip.key:
             return True
-        if scene.rerolls >= MAX_REROLLS:
-            scene.flags, scene.is_judged = reasons, True
+        if heard.rerolls >= MAX_REROLLS:
+            heard.flags, heard.is_judged = reasons, True
             kind, key = "scene.flagged", clip.key
         else:
-            scene.rerolls += 1
-            request = with_seed(clip.request, derive_seed(scene.seed, scene.rerolls))
+            heard.rerolls += 1
+            seed = scene.seed if heard.seed is None else heard.seed
+            request = with_seed(clip.request, derive_seed(seed, heard.rerolls))
             kind, key = "clip.rerolled", key_of(request)
-            scene.clip_key = key
+            heard.clip_key = key
             await clips.want(session, run, key, clip.engine, request)
-            await takes.add(session, scene, key, TakeOrigin.REROLLED)
+            await takes.add(session, scene, heard.stem, key, TakeOrigin.REROLLED)
         await events.append(
             session,
             state["story_id"],
             kind,
             scene=scene.sub_event_id,
+            stem=heard.stem,
             clip=key,
             reasons=reasons,
             codes=[finding.code for finding in findings],

@@ -5,10 +5,12 @@ import json
 
 from pydantic import TypeAdapter
 
+from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import Capabilities, ClipRequest, Condition
 from audiostory_core.story.plan import SAMPLE_RATE, CastMember, Layer, SpeechLayer
+from audiostory_core.story.stems import stem_view
 from nodes.services import LoadedRevision
-from storage.models import Json, SceneVersion
+from storage.models import Json, SceneStem, SceneVersion
 
 LAYERS: TypeAdapter[tuple[Layer, ...]] = TypeAdapter(tuple[Layer, ...])
 
@@ -17,17 +19,20 @@ def describe(
     planned: LoadedRevision,
     index: int,
     scene: SceneVersion,
+    heard: SceneStem,
     capabilities: Capabilities,
 ) -> str:
-    """Return everything the engine will read of sub-event `index`, as canonical JSON.
+    """Return everything the engine will read of a stem of sub-event `index`, as canonical JSON.
 
     Neither the story, nor the position, nor the take is in it: equal requests share a clip. Only
-    the last scene has no tail, so that it ends as it is written. Of a plan of version 1 the version
-    is not in it either: such requests are older than versions.
+    the last scene has no tail, so that it ends as it is written, nor has dialogue. Of a plan of
+    version 1 the version is not in it either, nor is the stem of a composite clip: such requests
+    are older than versions and stems.
     """
-    event = planned.heard.sub_events[index]
+    stem = Stem(heard.stem)
+    event = stem_view(planned.heard.sub_events[index], stem, scene.starts_s, planned.plan.version)
     is_last = index == len(planned.scene_ids) - 1
-    tail = 0 if is_last else planned.tail_samples
+    tail = 0 if is_last or stem is Stem.DIALOGUE else planned.tail_samples
     cast = {member.name: member for member in planned.plan.cast}
     cast |= {member["name"]: CastMember.model_validate(member) for member in scene.cast or []}
     speakers = {layer.speaker for layer in event.layers if isinstance(layer, SpeechLayer)}
@@ -41,17 +46,18 @@ def describe(
                 member.model_dump(mode="json") for name, member in cast.items() if name in speakers
             ],
             "language": planned.plan.language,
-            "samples": event.samples + tail,
+            "samples": planned.heard.sub_events[index].samples + tail,
             "sample_rate": SAMPLE_RATE,
-            "seed": scene.seed,
+            "seed": scene.seed if heard.seed is None else heard.seed,
             "parameters": {"tail_samples": tail, "story_seed": planned.seed}
             | {
                 name: planned.parameters.get(name, default)
                 for name, default in capabilities.parameters.items()
             },
-            "condition": scene.condition_id,
+            "condition": heard.condition_id,
         }
         | ({} if planned.plan.version == 1 else {"version": planned.plan.version})
+        | ({} if stem is Stem.COMPOSITE else {"stem": stem})
     )
 
 
@@ -88,6 +94,7 @@ def build(request: str, condition: Condition) -> ClipRequest:
         condition=condition,
         parameters=parsed["parameters"],
         version=parsed.get("version", 1),
+        stem=Stem(parsed.get("stem", Stem.COMPOSITE)),
     )
 
 

@@ -1,5 +1,6 @@
 """interleave: in order, each sub-event's condition is made from what came before; then its clip.
 
+Stems are conditioned apart from each other, and a clip is made of each.
 The conditions are made by workers, a window of sub-events at a time; see nodes/jobs/condition.py.
 A turn queues the clips of those that have theirs, and the next windows, in one transaction: so
 workers are at the first clips while later sub-events are still being conditioned. Scenes whose
@@ -8,9 +9,11 @@ clips are made, as most are when one is revised, are passed over at once.
 
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from audiostory_core.engines.card import Stem
 from nodes.clip_request import canonical, describe, key_of
 from nodes.errors import EngineAway, RunStopped, StepFailed
 from nodes.offers import Offers, list_offers, need
@@ -40,44 +43,54 @@ async def interleave(state: StoryState, services: Services) -> StateUpdate:
         offers = await list_offers(session)
     if not unmade:
         return done
-    ready = [cursor + scene.place for scene in takewhile(is_conditioned, unmade)]
+    ready = list(takewhile(is_conditioned, unmade))
     queued = ready[:MAX_A_TURN]
     lacking = unmade[len(ready) :] if queued == ready else ()
     windows = _windows(lacking, cursor, planned)
-    offered = {name: places for name, places in windows.items() if name in offers}
-    if not await _queue(state, planned, queued, offered, offers, services):
+    offered = {window: places for window, places in windows.items() if window.engine in offers}
+    if not await _queue(state, planned, cursor, queued, offered, offers, services):
         return done
     if windows and not offered:
-        raise EngineAway(next(iter(windows)))
-    passed = cursor + unmade[len(queued)].place if len(queued) < len(unmade) else queued[-1] + 1
+        raise EngineAway(next(iter(windows)).engine)
+    following = unmade[len(queued)].place if len(queued) < len(unmade) else queued[-1].place + 1
+    passed = cursor + following
     is_there = not windows or await is_soon_done(run.id, WorkKind.CONDITION, services)
     return {"cursor": passed, **wait_for(None if is_there else Wait.CONDITIONS)}
 
 
 def is_conditioned(scene: Unmade) -> bool:
-    """Tell whether a scene's clip may be queued."""
+    """Tell whether a clip may be queued."""
     return scene.condition_id is not None
+
+
+class Window(NamedTuple):
+    """What conditions are made of at once, beside the places of scenes."""
+
+    engine: str
+    stem: Stem  # whose chain of conditions they are in
 
 
 def _windows(
     unmade: Sequence[Unmade], cursor: int, planned: LoadedRevision
-) -> dict[str, list[int]]:
-    """Return the places that are to be conditioned next, by engine.
+) -> dict[Window, list[int]]:
+    """Return the places that are to be conditioned next.
 
     They follow from what is stored alone: taken twice, the step wants the same work.
     """
-    windows: dict[str, list[int]] = {}
+    windows: dict[Window, list[int]] = {}
     lacking = [scene for scene in unmade if not is_conditioned(scene)]
     for scene in lacking[:MAX_A_WINDOW]:
-        windows.setdefault(scene.engine or planned.engine, []).append(cursor + scene.place)
+        window = Window(planned.engine_of(scene.stem, scene.engine), planned.chain_of(scene.stem))
+        windows.setdefault(window, []).append(cursor + scene.place)
     return windows
 
 
 async def _queue(
     state: StoryState,
     planned: LoadedRevision,
-    ready: Sequence[int],
-    windows: Mapping[str, Sequence[int]],
+    cursor: int,
+    ready: Sequence[Unmade],
+    windows: Mapping[Window, Sequence[int]],
     offers: Offers,
     services: Services,
 ) -> bool:
@@ -89,7 +102,8 @@ async def _queue(
         if is_changed(state, run):
             return False
         await _want_windows(session, run, planned, windows)
-        await _want_clips(session, run, planned, ready, offers)
+        listed = [(cursor + scene.place, scene.stem) for scene in ready]
+        await _want_clips(session, run, planned, listed, offers)
         return True
 
 
@@ -97,7 +111,7 @@ async def _want_windows(
     session: AsyncSession,
     run: Run,
     planned: LoadedRevision,
-    windows: Mapping[str, Sequence[int]],
+    windows: Mapping[Window, Sequence[int]],
 ) -> None:
     """Queue the conditioning of sub-events.
 
@@ -105,43 +119,47 @@ async def _want_windows(
         StepFailed: if it was attempted in vain.
     """
     wanted = []
-    for name, places in windows.items():
-        request = canonical(
-            {"story": run.story_id, "revision": planned.revision_id, "places": places}
-        )
-        wanted.append(Wanted(key_of(request), name, request))
+    for window, places in windows.items():
+        named = {"story": run.story_id, "revision": planned.revision_id, "places": places}
+        of_stem = {} if window.stem == Stem.COMPOSITE else {"stem": window.stem}
+        request = canonical(named | of_stem)
+        wanted.append(Wanted(key_of(request), window.engine, request))
     if not wanted:
         return
-    for window in (await wants.want_all(session, run, WorkKind.CONDITION, wanted)).values():
-        if window.state == WorkState.FAILED:
-            raise StepFailed(window.error or "", is_bad_input=window.is_bad_input)
+    for work in (await wants.want_all(session, run, WorkKind.CONDITION, wanted)).values():
+        if work.state == WorkState.FAILED:
+            raise StepFailed(work.error or "", is_bad_input=work.is_bad_input)
 
 
 async def _want_clips(
     session: AsyncSession,
     run: Run,
     planned: LoadedRevision,
-    places: Sequence[int],
+    ready: Sequence[tuple[int, str]],
     offers: Offers,
 ) -> None:
-    if not places:
+    """Queue the clips of stems, given the place of the scene of each."""
+    if not ready:
         return
-    ids = [planned.scene_ids[place] for place in places]
-    scenes = await revisions.list_scenes_by_id(session, ids)
-    queued = [scene.clip_key for scene in scenes if scene.clip_key is not None]
-    before = await clips.list_by_key(session, queued)
+    ids = list(dict.fromkeys(planned.scene_ids[place] for place, _ in ready))
+    scenes = {scene.id: scene for scene in await revisions.list_scenes_by_id(session, ids)}
+    stems = await revisions.list_stems(session, ids)
+    queued = [heard.clip_key for by_name in stems.values() for heard in by_name.values()]
+    before = await clips.list_by_key(session, [key for key in queued if key is not None])
     wanted: list[Wanted] = []
-    fresh: list[tuple[SceneVersion, str]] = []
-    for place, scene in zip(places, scenes, strict=True):
-        if scene.clip_key is not None:
-            clip = before[scene.clip_key]
+    fresh: list[tuple[SceneVersion, str, str]] = []
+    for place, stem in ready:
+        scene = scenes[planned.scene_ids[place]]
+        heard = stems[scene.id][stem]
+        if heard.clip_key is not None:
+            clip = before[heard.clip_key]
             wanted.append(Wanted(clip.key, clip.engine, clip.request))
             continue
-        name = scene.engine or planned.engine
-        request = describe(planned, place, scene, need(offers, name))
-        scene.clip_key = key_of(request)
-        wanted.append(Wanted(scene.clip_key, name, request))
-        fresh.append((scene, scene.clip_key))
+        name = planned.engine_of(stem, scene.engine)
+        request = describe(planned, place, scene, heard, need(offers, name))
+        heard.clip_key = key_of(request)
+        wanted.append(Wanted(heard.clip_key, name, request))
+        fresh.append((scene, stem, heard.clip_key))
     await session.flush()
     queue = await clips.want_all(session, run, wanted)
     if not fresh:
@@ -150,8 +168,13 @@ async def _want_clips(
     happened = [
         (
             "clip.finished" if queue[key].state == WorkState.FINISHED else "clip.queued",
-            {"scene": scene.sub_event_id, "take": taken[scene.id].number, "clip": key},
+            {
+                "scene": scene.sub_event_id,
+                "take": taken[scene.id, stem].number,
+                "stem": stem,
+                "clip": key,
+            },
         )
-        for scene, key in fresh
+        for scene, stem, key in fresh
     ]
     await events.append_all(session, run.story_id, happened)

@@ -2,36 +2,69 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from audiostory_core.audio.limiter import TARGET_DBTP
 from audiostory_core.audio.loudness import SegmentLoudness
 from audiostory_core.audio.mastering import choose_master_gain
-from audiostory_core.audio.mixdown import MixSegment
+from audiostory_core.audio.stems import open_source
 from nodes.services import Services
-from storage import clips
+from storage import clips, mixes
 from storage import models as rows
 from storage.models import Json
 
 
-async def choose_for_revision(
-    ordered: Sequence[rows.SegmentRow], revision: int, services: Services
-) -> Json:
+@dataclass(frozen=True)
+class NewMix:
+    """What a mix is made of.
+
+    Args:
+        chains: ids of segments by stem; the first chain is of all that is heard.
+        balance: of the stems, where there are several.
+        files: of its clips.
+    """
+
+    chains: Mapping[str, Sequence[int]]
+    balance: Json | None
+    files: Sequence[str]
+
+
+async def choose_for_revision(content: NewMix, revision: int, services: Services) -> Json:
     """Choose the mastering of a mix that is a revision's own."""
-    files = sorted({row.file for row in ordered if row.seam is None})
     async with services.database.read() as session:
-        may_raise = await clips.is_any_audible(session, files)
-    return await asyncio.to_thread(_choose, ordered, revision, services, may_raise=may_raise)
+        may_raise = await clips.is_any_audible(session, sorted(set(content.files)))
+        named = list(dict.fromkeys(at for chain in content.chains.values() for at in chain))
+        by_id = {row.id: row for row in await mixes.list_some(session, named)}
+    chains = {name: [by_id[at] for at in chain] for name, chain in content.chains.items()}
+    return await asyncio.to_thread(
+        _choose, chains, content.balance, revision, services, may_raise=may_raise
+    )
 
 
 def _choose(
-    ordered: Sequence[rows.SegmentRow], revision: int, services: Services, *, may_raise: bool
+    chains: Mapping[str, Sequence[rows.SegmentRow]],
+    balance: Json | None,
+    revision: int,
+    services: Services,
+    *,
+    may_raise: bool,
 ) -> Json:
-    segments = [
-        MixSegment(services.audio.path(row.file), row.offset, row.samples) for row in ordered
-    ]
-    loudness = [SegmentLoudness.from_bytes(row.samples, row.loudness) for row in ordered]
-    mastering, report = choose_master_gain(segments, loudness, may_raise=may_raise)
+    heard = next(iter(chains.values()))
+    loudness = [SegmentLoudness.from_bytes(row.samples, row.loudness) for row in heard]
+    places = {
+        name: [
+            (
+                None if row.file is None else services.audio.path(row.file),
+                row.offset,
+                row.samples,
+            )
+            for row in chain
+        ]
+        for name, chain in chains.items()
+    }
+    source = open_source(places, balance)
+    mastering, report = choose_master_gain(source, loudness, may_raise=may_raise)
     return {"limiting": mastering.limiting, "of_revision": revision} | report.as_dict()
 
 

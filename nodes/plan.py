@@ -21,7 +21,7 @@ async def plan(state: StoryState, services: Services) -> StateUpdate:
     if run.revision_id is None:
         notify = event_notifier(run, services)
         planned = await asyncio.to_thread(make_plan, story, services, offers, on_sub_event=notify)
-        content = await asyncio.to_thread(new_revision, planned, story)
+        content = await asyncio.to_thread(new_revision, planned, story, offers)
         scenes = await revisions.store_scenes(services.database, story.id, content.scenes)
         async with services.database.write() as session:
             await revisions.add(session, run.id, None, replace(content, scenes=scenes))

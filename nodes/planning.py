@@ -114,8 +114,9 @@ def scene_limits(story: Story, offers: Offers, engines: Sequence[str | None]) ->
 
 
 def longest_scene_s(story: Story, offers: Offers) -> float:
-    """Return the longest scene that the story's engine makes at once, its tail excluded."""
-    return need(offers, story.engine).longest_clip_s - story.tail_s
+    """Return the longest scene that the story's engines make at once, its tail excluded."""
+    names = {story.engine, *(story.engines or {}).values()}
+    return min(need(offers, name).longest_clip_s for name in names) - story.tail_s
 
 
 def check_lengths(sub_events: Sequence[SubEvent], longest_s: float, engine: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.planners.protocol import Planner
 from audiostory_core.story.plan import StoryPlan, SubEvent, samples_of
@@ -30,11 +31,26 @@ class LoadedRevision:
     seed: int  # of the story, for what recurs through all its scenes
     tail_samples: int
     parameters: Mapping[str, Any] = field(default_factory=dict)  # of the story's engine
+    engines: Mapping[str, str] = field(default_factory=dict)  # by stem; empty: scenes are composite
 
     @cached_property
     def heard(self) -> StoryPlan:
         """The plan as engines get it: every scene with all layers that are heard in it."""
         return spread(self.plan)
+
+    def engine_of(self, stem: str, own: str | None) -> str:
+        """Return the engine that makes a stem of a scene.
+
+        Args:
+            stem: of the scene.
+            own: the scene's, if it has one of its own.
+        """
+        return own or self.engines.get(self.chain_of(stem)) or self.engine
+
+    def chain_of(self, stem: str) -> Stem:
+        """Return the stem whose conditions a stem's follow: a composite scene is among effects."""
+        is_among = self.engines and stem == Stem.COMPOSITE
+        return Stem.EFFECTS if is_among else Stem(stem)
 
 
 @dataclass
@@ -101,6 +117,7 @@ class Services:
                 plan=plan_of(story, revision, sub_events),
                 scene_ids=tuple(revision.scenes),
                 engine=story.engine,
+                engines=story.engines or {},
                 seed=story.seed,
                 tail_samples=samples_of(story.tail_s),
                 parameters=story.parameters,

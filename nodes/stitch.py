@@ -7,15 +7,17 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from audiostory_core.audio.loudness import SegmentLoudness
+from audiostory_core.engines.card import Stem
 from audiostory_core.errors import UnreadableAudio
 from nodes.errors import RunStopped
-from nodes.mastering import choose_for_revision, keep_master_gain
-from nodes.segments import Piece, Values, lay_out, render
+from nodes.mastering import NewMix, choose_for_revision, keep_master_gain
+from nodes.segments import Lacking, Values, balance_of, lay_out, render, stems_in
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
 from nodes.waits import load_run, wait_for
 from storage import clips, mixes, revisions
 from storage import models as rows
+from storage.mixes import SUM, Heard
 from storage.models import Json, Wait
 
 CHUNK = 32  # segments measured between two commits
@@ -45,28 +47,30 @@ async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
     async with services.database.read() as session:
         revision = await revisions.get(session, planned.revision_id)
         made = await revisions.find_mix(session, revision.id)
-        heard = await revisions.list_clip_files(session, revision.scenes)
+        scenes = await mixes.list_heard(session, revision.scenes)
         revised = await revisions.find_revised_mix(session, revision)
         near = made or revised
         known = await mixes.list_segment_files(session, near) if near else {}
-    files = [file for file, _ in heard]
-    named = {*files, *(file for _, file in known.values())}
+    files = [file or "" for scene in scenes for file in scene.files.values()]
+    named = {*files, *(file for _, file in known.values() if file is not None)}
     look = services.audio.find_damaged if made else services.audio.find_missing
     bad = await asyncio.to_thread(look, named)
     lost = {file: bad[file] for file in files if file in bad}
     if lost:
         return lost
-    pieces = list(lay_out(files, [length for _, length in heard], planned.tail_samples))
-    fresh = [piece for piece in pieces if piece.key not in known or known[piece.key][1] in bad]
+    chains, balance = _chains(scenes, revision.plan.get("mix") or {}, planned.tail_samples)
+    needed = {lacking.piece.key: lacking for chain in chains.values() for lacking in chain}
+    fresh = [key for key in needed if key not in known or known[key][1] in bad]
     async with services.database.read() as session:
-        found = await mixes.find_segments(session, [piece.key for piece in fresh])
+        found = await mixes.find_segments(session, fresh)
     rendered = {
         key: row
         for key, row in found.items()
-        if row.file not in bad and services.audio.path(row.file).exists()
+        if row.file is None or (row.file not in bad and services.audio.path(row.file).exists())
     }
-    missing = [piece for piece in fresh if piece.key not in rendered]
-    lost = await asyncio.to_thread(_find_damaged, fresh, services)
+    missing = [needed[key] for key in fresh if key not in rendered]
+    read = {file for key in fresh for file in needed[key].files}
+    lost = await asyncio.to_thread(services.audio.find_damaged, read)
     if lost:
         return lost
     for at in range(0, len(missing), CHUNK):
@@ -75,19 +79,41 @@ async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
         chunk = missing[at : at + CHUNK]
         values = await asyncio.to_thread(_render_all, chunk, services)
         async with services.database.write() as session:
-            for piece, row in zip(chunk, values, strict=True):
-                rendered[piece.key] = await mixes.add_segment(session, piece.key, **row)
-    ids = [
-        rendered[key].id if key in rendered else known[key][0] for key in (p.key for p in pieces)
-    ]
-    if made is not None and made.segments == ids:
+            for lacking, row in zip(chunk, values, strict=True):
+                key = lacking.piece.key
+                rendered[key] = await mixes.add_segment(session, key, **row)
+    ids = {
+        name: [
+            rendered[key].id if key in rendered else known[key][0]
+            for key in (lacking.piece.key for lacking in chain)
+        ]
+        for name, chain in chains.items()
+    }
+    if made is not None and mixes.chains_of(made) == ids and made.balance == balance:
         return {}
-    mastering = await _mastering(revision, revised, list(rendered.values()), ids, services)
+    heard = next(iter(ids.values()))
+    new = [row for row in rendered.values() if row.id in set(heard)]
+    content = NewMix(ids, balance, files)
+    mastering = await _mastering(revision, revised, new, content, services)
     async with services.database.write() as session:
         if made is not None:  # of clips that another version of their engine has made again
             await mixes.remove(session, revision)
-        await mixes.add(session, revision, ids, mastering)
+        await mixes.add(session, revision, ids, balance, mastering)
     return {}
+
+
+def _chains(
+    scenes: Sequence[Heard], settings: Json, tail: int
+) -> tuple[dict[str, list[Lacking]], Json | None]:
+    """Return the segments of each chain in order, the sum first, and the balance of the stems."""
+    stems = stems_in(scenes)
+    cells = list(lay_out(scenes, stems, tail))
+    chains = {stem.value: [Lacking(cell.pieces[stem]) for cell in cells] for stem in stems}
+    if stems == (Stem.COMPOSITE,):
+        return chains, None
+    balance = balance_of(scenes, settings, tail)
+    sums = [Lacking(cell.sum_of(balance), cell, balance) for cell in cells]
+    return {SUM: sums, **chains}, balance.as_json()
 
 
 def _set_aside(files: Iterable[str], services: Services) -> None:
@@ -95,27 +121,19 @@ def _set_aside(files: Iterable[str], services: Services) -> None:
         services.audio.set_aside(file)
 
 
-def _find_damaged(pieces: Sequence[Piece], services: Services) -> dict[str, str]:
-    """Compare the files that are about to be read with their names, which are their hashes."""
-    files = {piece.file for piece in pieces} | {piece.left[0] for piece in pieces if piece.left}
-    return services.audio.find_damaged(files)
-
-
 async def _mastering(
     revision: rows.Revision,
     revised: rows.Mix | None,
     fresh: Sequence[rows.SegmentRow],
-    segment_ids: Sequence[int],
+    content: NewMix,
     services: Services,
 ) -> Json:
     """Return the gain of the mix that is revised, so that only what changed sounds different."""
     if revised is None:
-        async with services.database.read() as session:
-            ordered = await mixes.list_some(session, segment_ids)
-        return await choose_for_revision(ordered, revision.number, services)
+        return await choose_for_revision(content, revision.number, services)
     peaks = [SegmentLoudness.from_bytes(row.samples, row.loudness).true_peak for row in fresh]
     return keep_master_gain(revised.mastering, max(peaks, default=0.0))
 
 
-def _render_all(pieces: Sequence[Piece], services: Services) -> list[Values]:
-    return [render(piece, services) for piece in pieces]
+def _render_all(missing: Sequence[Lacking], services: Services) -> list[Values]:
+    return [render(lacking, services) for lacking in missing]

@@ -10,11 +10,11 @@ from storage.models import SceneVersion, Take
 async def tell_of_clip(session: AsyncSession, key: str, kind: str, **data: str) -> None:
     """Append an event to every story that has a clip as a take."""
     heard = await session.execute(
-        select(SceneVersion.story_id, Take.sub_event_id, Take.number)
+        select(SceneVersion.story_id, Take.sub_event_id, Take.number, Take.stem)
         .join(SceneVersion, SceneVersion.id == Take.scene_id)
         .where(Take.clip_key == key)
         .order_by(SceneVersion.story_id, Take.id)
     )
-    for story_id, sub_event_id, number in heard.all():
-        labels = {"scene": sub_event_id, "take": number, "clip": key}
+    for story_id, sub_event_id, number, stem in heard.all():
+        labels = {"scene": sub_event_id, "take": number, "stem": stem, "clip": key}
         await events.append(session, story_id, kind, **labels, **data)

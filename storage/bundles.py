@@ -24,6 +24,7 @@ from storage.models import (
     Revision,
     Run,
     RunState,
+    SceneStem,
     SceneVersion,
     SegmentRow,
     Story,
@@ -41,6 +42,7 @@ TABLES: Final[dict[str, type[Table]]] = {
     "revision": Revision,
     "sub_event": SubEvent,
     "scene": SceneVersion,
+    "scene_stem": SceneStem,
     "take": Take,
     "clip": Clip,
     "condition": Condition,  # those whose tensors are in a file
@@ -93,6 +95,9 @@ async def gather(session: AsyncSession, story_id: str) -> StoryRows:
     sub_events = await ownership.list_sub_events(session, story_id)
     scenes = await list_by(session, SceneVersion, SceneVersion.sub_event_id, sub_events)
     scenes.sort(key=lambda scene: scene.id)
+    scene_ids = [scene.id for scene in scenes]
+    stems = await list_by(session, SceneStem, SceneStem.scene_id, scene_ids)
+    stems.sort(key=lambda stem: (stem.scene_id, stem.stem))
     takes = await list_by(session, Take, Take.sub_event_id, sub_events)
     takes.sort(key=lambda take: take.id)
     clips = await list_by(session, Clip, Clip.key, await ownership.list_clips(session, story_id))
@@ -104,7 +109,7 @@ async def gather(session: AsyncSession, story_id: str) -> StoryRows:
     segment_ids = sorted({segment_id for mix in mixes for segment_id in mix.segments})
     segments = await list_by(session, SegmentRow, SegmentRow.id, segment_ids)
     segments.sort(key=lambda segment: segment.id)
-    conditions = {scene.condition_id for scene in scenes if scene.condition_id is not None}
+    conditions = {stem.condition_id for stem in stems if stem.condition_id is not None}
     conditions |= set(await _conditions_of(session, clips))
     large = await _list_large(session, sorted(conditions))
     by_table: dict[str, Sequence[Table]] = {
@@ -112,6 +117,7 @@ async def gather(session: AsyncSession, story_id: str) -> StoryRows:
         "revision": revisions,
         "sub_event": await list_by(session, SubEvent, SubEvent.id, sub_events),
         "scene": scenes,
+        "scene_stem": stems,
         "take": takes,
         "clip": clips,
         "condition": large,
@@ -236,6 +242,10 @@ async def _put_scenes(
         for old in bundle.rows["scene"]
     ]
     new.scenes = await _add_counted(session, SceneVersion, scenes)
+    session.add_all(
+        SceneStem(**old | {"scene_id": new.scenes[old["scene_id"]]})
+        for old in bundle.rows["scene_stem"]
+    )
     takes = [
         old
         | {

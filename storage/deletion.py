@@ -18,6 +18,7 @@ from storage.models import (
     Mix,
     Revision,
     Run,
+    SceneStem,
     SceneVersion,
     Story,
     SubEvent,
@@ -157,6 +158,7 @@ async def _delete_scenes(session: AsyncSession, story_id: str) -> None:
         )
     )
     await session.execute(delete(Take).where(Take.scene_id.in_(own)))
+    await session.execute(delete(SceneStem).where(SceneStem.scene_id.in_(own)))
     await session.execute(delete(SceneVersion).where(SceneVersion.story_id == story_id))
     for some in in_parts(sorted(sub_events)):
         has_wording = select(SceneVersion.id).where(SceneVersion.sub_event_id == SubEvent.id)

@@ -25,7 +25,7 @@ from storage.models import (
     Mix,
     Run,
     RunState,
-    SceneVersion,
+    SceneStem,
     SegmentRow,
     Take,
     Work,
@@ -183,7 +183,7 @@ def _is_loose_clip(min_age_s: float) -> ColumnElement[bool]:
     return and_(
         *_is_at_rest(min_age_s),
         func.coalesce(Clip.finished_at, 0.0) < now_s() - min_age_s,
-        ~exists().where(SceneVersion.clip_key == Clip.key),
+        ~exists().where(SceneStem.clip_key == Clip.key),
         ~exists().where(Take.clip_key == Clip.key),
     )
 
@@ -217,11 +217,13 @@ async def _loose_segments(session: AsyncSession, audio: AudioFiles, min_age_s: f
 
 
 def _not_fresh(
-    segments: Sequence[tuple[int, str]], audio: AudioFiles, min_age_s: float
+    segments: Sequence[tuple[int, str | None]], audio: AudioFiles, min_age_s: float
 ) -> list[int]:
     fresh_since = time.time() - min_age_s
     fresh = set()
     for segment_id, file in segments:
+        if file is None:
+            continue
         with suppress(FileNotFoundError):
             if audio.path(file).stat().st_mtime >= fresh_since:
                 fresh.add(segment_id)
@@ -230,7 +232,7 @@ def _not_fresh(
 
 async def _loose_conditions(session: AsyncSession, leaving: Sequence[str] = ()) -> list[str]:
     """List the conditions that no scene names, nor any clip but those that leave with them."""
-    unnamed = select(Condition.id).where(~exists().where(SceneVersion.condition_id == Condition.id))
+    unnamed = select(Condition.id).where(~exists().where(SceneStem.condition_id == Condition.id))
     loose = set(await session.scalars(unnamed))
     if loose:
         leaves = frozenset(leaving)
@@ -252,7 +254,7 @@ async def _named_files(
         if file is not None and key not in leaving_clips
     }
     async for segment_id, file in await session.stream(select(SegmentRow.id, SegmentRow.file)):
-        if segment_id not in leaving_segments:
+        if file is not None and segment_id not in leaving_segments:
             named.add(file)
     large = select(Condition.id, Condition.file).where(Condition.file.is_not(None))
     async for condition_id, tensors in await session.stream(large):

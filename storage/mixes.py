@@ -1,10 +1,11 @@
 """Mixes and their segments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import BigInteger, cast, delete, select, true, update
+from sqlalchemy import BigInteger, case, cast, delete, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events
@@ -14,6 +15,7 @@ from storage.models import (
     Mix,
     Revision,
     Run,
+    SceneStem,
     SceneVersion,
     SegmentRow,
     Story,
@@ -21,6 +23,9 @@ from storage.models import (
     WorkWant,
 )
 from storage.upsert import expand, in_parts, insert_new, list_by
+
+SUM = "sum"  # names the chain of figures of all stems, where there are several
+SPOKEN = case((SceneStem.stem == "dialogue", Clip.measures))  # of other stems it is not read
 
 
 async def find_segments(session: AsyncSession, keys: Sequence[str]) -> dict[str, SegmentRow]:
@@ -42,44 +47,79 @@ async def add_segment(session: AsyncSession, key: str, **values: Any) -> Segment
     return segment
 
 
-async def list_waiting(session: AsyncSession, clip_key: str) -> list[tuple[list[int], int, float]]:
+async def list_waiting(
+    session: AsyncSession, clip_key: str
+) -> list[tuple[Revision, int, str, float]]:
     """List where runs wait for a clip.
 
     Returns:
-        The scene versions of the run's revision in order, one that is heard as the clip (perhaps
-        not of this revision), and the seconds that clips of the story last beyond their scenes.
+        The run's revision, a scene version that is heard as the clip (perhaps not of this
+        revision), which of its stems, and the seconds that clips of the story last beyond their
+        scenes.
     """
     rows = await session.execute(
-        select(Revision.scenes, SceneVersion.id, Story.tail_s)
+        select(Revision, SceneVersion.id, SceneStem.stem, Story.tail_s)
         .select_from(WorkWant)
         .join(Run, Run.id == WorkWant.run_id)
         .join(Revision, Revision.id == Run.revision_id)
         .join(Story, Story.id == Run.story_id)
-        .join(SceneVersion, SceneVersion.clip_key == WorkWant.work_key)
+        .join(SceneStem, SceneStem.clip_key == WorkWant.work_key)
+        .join(SceneVersion, SceneVersion.id == SceneStem.scene_id)
         .where(
             WorkWant.work_key == clip_key,
             WorkWant.work_kind == WorkKind.CLIP,
             SceneVersion.story_id == Run.story_id,
         )
     )
-    return [(scenes, scene_id, tail_s) for scenes, scene_id, tail_s in rows]
+    return [(revision, scene_id, stem, tail_s) for revision, scene_id, stem, tail_s in rows]
 
 
-async def list_heard(
-    session: AsyncSession, scene_ids: Sequence[int]
-) -> dict[int, tuple[int, str | None]]:
-    """Return samples and clip file of a few scene versions, None where it is not made yet."""
-    rows = await session.execute(
-        select(SceneVersion.id, SceneVersion.samples, Clip.file)
-        .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
-        .where(SceneVersion.id.in_(scene_ids))
-    )
-    return {scene_id: (samples, file) for scene_id, samples, file in rows}
+@dataclass(frozen=True)
+class Heard:
+    """What is heard of a scene version."""
+
+    samples: int  # of the scene, tails excluded
+    files: dict[str, str | None] = field(default_factory=dict)  # by stem; None: not made yet
+    spoken: list[list[int]] = field(default_factory=list)  # when its dialogue speaks, in samples
+    gain_db: dict[str, float] = field(default_factory=dict)  # of stems, where they have one here
+
+
+async def list_heard(session: AsyncSession, scene_ids: Sequence[int]) -> list[Heard]:
+    """Return what is heard of scene versions, in the order of the ids."""
+    heard: dict[int, Heard] = {}
+    for some in in_parts(scene_ids):
+        rows = await session.execute(
+            select(
+                SceneVersion.id,
+                SceneVersion.samples,
+                SceneStem.stem,
+                Clip.file,
+                SPOKEN,
+                SceneVersion.stem_gain_db,
+            )
+            .join(SceneStem, SceneStem.scene_id == SceneVersion.id)
+            .outerjoin(Clip, Clip.key == SceneStem.clip_key)
+            .where(SceneVersion.id.in_(some))
+        )
+        for scene_id, samples, stem, file, measures, gain_db in rows:
+            scene = heard.setdefault(scene_id, Heard(samples, gain_db=gain_db or {}))
+            scene.files[stem] = file
+            if measures is not None:
+                scene.spoken.extend(measures.get("spoken", ()))
+    return [heard[scene_id] for scene_id in scene_ids]
+
+
+def chains_of(mix: Mix) -> dict[str, list[int]]:
+    """Return the ids of a mix's segments in the order they are heard, by stem."""
+    length = len(mix.segments) // len(mix.stems)
+    return {
+        stem: mix.segments[at * length : (at + 1) * length] for at, stem in enumerate(mix.stems)
+    }
 
 
 async def list_segments(session: AsyncSession, mix: Mix) -> list[SegmentRow]:
-    """List the segments of a mix in the order they are heard."""
-    return await list_some(session, mix.segments)
+    """List the segments of all that is heard, in order: of the sum, where there are stems."""
+    return await list_some(session, chains_of(mix)[mix.stems[0]])
 
 
 async def list_some(session: AsyncSession, segment_ids: Sequence[int]) -> list[SegmentRow]:
@@ -92,7 +132,8 @@ async def list_some(session: AsyncSession, segment_ids: Sequence[int]) -> list[S
 async def add(
     session: AsyncSession,
     revision: Revision,
-    segments: Sequence[int],
+    chains: Mapping[str, Sequence[int]],
+    balance: Json | None,
     mastering: Json,
 ) -> None:
     """Store the mix of a revision, unless it is there; it is not accepted yet.
@@ -100,14 +141,18 @@ async def add(
     Args:
         session: a writing session.
         revision: whose mix it is.
-        segments: ids in the order they are heard.
+        chains: ids of segments in the order they are heard, by stem; where there are several
+            stems, the first one is their sum.
+        balance: of the stems, where there are several.
         mastering: gain, limiter, what was reached, and the number of the revision whose it is.
     """
     is_new = await insert_new(
         session,
         Mix,
         revision_id=revision.id,
-        segments=list(segments),
+        stems=list(chains),
+        segments=[segment_id for chain in chains.values() for segment_id in chain],
+        balance=balance,
         samples=revision.samples,
         mastering=mastering,
         is_accepted=False,
@@ -134,9 +179,9 @@ async def accept(session: AsyncSession, revision: Revision, mastering: Json) -> 
         await events.append(session, revision.story_id, "mix.accepted", revision=revision.number)
 
 
-async def list_segment_files(session: AsyncSession, mix: Mix) -> dict[str, tuple[int, str]]:
+async def list_segment_files(session: AsyncSession, mix: Mix) -> dict[str, tuple[int, str | None]]:
     """Return id and file of each segment of a mix by key, without its loudness."""
-    by_key: dict[str, tuple[int, str]] = {}
+    by_key: dict[str, tuple[int, str | None]] = {}
     for some in in_parts(mix.segments):
         rows = await session.execute(
             select(SegmentRow.key, SegmentRow.id, SegmentRow.file).where(SegmentRow.id.in_(some))
@@ -145,9 +190,11 @@ async def list_segment_files(session: AsyncSession, mix: Mix) -> dict[str, tuple
     return by_key
 
 
-async def list_places(session: AsyncSession, mix: Mix) -> list[tuple[str, int, int]]:
-    """Return file, offset and samples of each segment of a mix in order, without its loudness."""
-    by_id: dict[int, tuple[str, int, int]] = {}
+async def list_places(
+    session: AsyncSession, mix: Mix
+) -> dict[str, list[tuple[str | None, int, int]]]:
+    """Return file, offset and samples of the segments of each chain, without their loudness."""
+    by_id: dict[int, tuple[str | None, int, int]] = {}
     for some in in_parts(mix.segments):
         rows = await session.execute(
             select(SegmentRow.id, SegmentRow.file, SegmentRow.offset, SegmentRow.samples).where(
@@ -155,7 +202,9 @@ async def list_places(session: AsyncSession, mix: Mix) -> list[tuple[str, int, i
             )
         )
         by_id |= {row[0]: (row[1], row[2], row[3]) for row in rows}
-    return [by_id[segment_id] for segment_id in mix.segments]
+    return {
+        stem: [by_id[segment_id] for segment_id in chain] for stem, chain in chains_of(mix).items()
+    }
 
 
 async def find_around(
@@ -176,10 +225,11 @@ async def find_around(
     )
     if mix is None:
         return None
-    for (before, at), (_, after) in pairwise(pairwise(mix.segments)):
-        if at in named:
-            left, seam, right = await list_some(session, [before, at, after])
-            return left, seam, right
+    for chain in chains_of(mix).values():
+        for (before, at), (_, after) in pairwise(pairwise(chain)):
+            if at in named:
+                left, seam, right = await list_some(session, [before, at, after])
+                return left, seam, right
     return None
 
 
@@ -198,7 +248,9 @@ async def copy(session: AsyncSession, mix: Mix, revision: Revision) -> None:
     session.add(
         Mix(
             revision_id=revision.id,
+            stems=mix.stems,
             segments=mix.segments,
+            balance=mix.balance,
             samples=mix.samples,
             mastering=mix.mastering | {"of_revision": revision.number},
             is_accepted=mix.is_accepted,

@@ -1,8 +1,8 @@
 """The tables.
 
-A story has immutable revisions; a revision lists scene versions in order; a scene version names
-the clip it is heard as, and the sub-event it is a wording of. Every clip ever wanted for a
-sub-event is one of its takes. Clips, conditions and segments are content-addressed and shared by
+A story has immutable revisions; a revision lists scene versions in order; a scene version is a
+wording of a sub-event, and is heard as a clip for each of its stems, or as one that is composite.
+Every clip ever wanted for a sub-event is one of its takes. Clips, conditions and segments are content-addressed and shared by
 all stories. Every time is in seconds since 1970 on the database's own clock.
 """
 
@@ -136,6 +136,7 @@ class Table(DeclarativeBase):
         list[int]: JSON,
         list[str]: JSON,
         list[Json]: JSON,
+        list[float | None]: JSON,
         str: StoredText(),
         float: Double(),
         int: BigInteger().with_variant(Integer, "sqlite"),  # SQLite numbers only INTEGER keys
@@ -189,6 +190,7 @@ class Story(Table):
     language: Mapped[str | None]
     seed: Mapped[int]
     engine: Mapped[str]
+    engines: Mapped[Json | None]  # by stem; None: scenes are composite, and made by `engine`
     planner: Mapped[str]
     parameters: Mapped[Json] = mapped_column(
         server_default=text("'{}'")
@@ -255,6 +257,18 @@ class SceneVersion(Table):
     seed: Mapped[int]
     engine: Mapped[str | None]  # instead of the story's
     cast: Mapped[list[Json] | None]  # members that are other people in this scene
+    starts_s: Mapped[list[float | None] | None]  # of its layers, where stems keep in step
+    stem_gain_db: Mapped[Json | None]  # in the mix, of stems with a gain of their own here
+
+
+class SceneStem(Table):
+    """What is heard of a stem in a scene version: one clip."""
+
+    __tablename__ = "scene_stem"
+
+    scene_id: Mapped[int] = mapped_column(ForeignKey("scene_version.id"), primary_key=True)
+    stem: Mapped[str] = mapped_column(primary_key=True)  # an engines.card.Stem
+    seed: Mapped[int | None]  # of the take that was chosen; None: the scene's
     condition_id: Mapped[str | None] = mapped_column(ForeignKey("condition.id"))
     clip_key: Mapped[str | None] = mapped_column(index=True)  # set once with the queued clip
     rerolls: Mapped[int]  # other seeds that the check has drawn
@@ -273,7 +287,8 @@ class Take(Table):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     sub_event_id: Mapped[int] = mapped_column(ForeignKey("sub_event.id"))
-    number: Mapped[int]  # counts the takes of this sub-event from 1
+    number: Mapped[int]  # counts the takes of this sub-event from 1, whatever their stem
+    stem: Mapped[str] = mapped_column(server_default="composite")
     scene_id: Mapped[int] = mapped_column(ForeignKey("scene_version.id"), index=True)
     clip_key: Mapped[str] = mapped_column(ForeignKey("clip.key"), index=True)
     origin: Mapped[str]  # a TakeOrigin
@@ -397,13 +412,13 @@ class Run(Table):
 
 
 class SegmentRow(Table):
-    """A piece of a mix before master gain: a scene's body, or the seam of two scenes."""
+    """A piece of a stem's chain, a scene's body or the seam of two scenes, or of their sum."""
 
     __tablename__ = "segment"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(unique=True)  # sha256 of what it is made from
-    file: Mapped[str]  # a body is a slice of its clip's file; a seam has a file of its own
+    file: Mapped[str | None]  # a body is a slice of its clip's, a seam has its own; None: no sound
     offset: Mapped[int]  # first sample within the file
     samples: Mapped[int]
     loudness: Mapped[bytes] = mapped_column(LargeBinary)  # SegmentLoudness.as_bytes
@@ -416,7 +431,11 @@ class Mix(Table):
     __tablename__ = "mix"
 
     revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"), primary_key=True)
-    segments: Mapped[list[int]]
+    stems: Mapped[list[str]] = mapped_column(
+        server_default=text("'[\"composite\"]'")
+    )  # the chains, all cut at the same places; where there are several, "sum" is the first
+    segments: Mapped[list[int]]  # ids in the order they are heard, chain after chain
+    balance: Mapped[Json | None]  # audio.balance.Balance of the stems; None: there is one chain
     samples: Mapped[int]
     mastering: Mapped[Json]  # gain, limiter, what was reached, and of which revision they are
     is_accepted: Mapped[bool]  # by the author; until then it has the gain of the mix it revises

@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.models import Revision, SceneVersion, Story, Take
+from storage.models import Revision, SceneStem, SceneVersion, Story, Take
 from storage.upsert import in_parts
 
 CONDITION = '"condition":"'  # in a request, which is canonical JSON: quotes in texts are escaped
@@ -34,8 +34,10 @@ async def list_clips(session: AsyncSession, story_id: str) -> list[str]:
     """List the keys of every clip that the story is, was or may be heard as."""
     keys: set[str] = set()
     for some in in_parts(await list_sub_events(session, story_id)):
-        heard = select(SceneVersion.clip_key).where(
-            SceneVersion.sub_event_id.in_(some), SceneVersion.clip_key.is_not(None)
+        heard = (
+            select(SceneStem.clip_key)
+            .join(SceneVersion, SceneVersion.id == SceneStem.scene_id)
+            .where(SceneVersion.sub_event_id.in_(some), SceneStem.clip_key.is_not(None))
         )
         keys.update(key for key in await session.scalars(heard) if key is not None)
         keys.update(await session.scalars(select(Take.clip_key).where(Take.sub_event_id.in_(some))))
@@ -46,7 +48,9 @@ async def list_listening_stories(session: AsyncSession, clip_key: str) -> list[t
     """List the stories that a clip belongs to, each with the sub-event it is a take of."""
     sub_events = set(
         await session.scalars(
-            select(SceneVersion.sub_event_id).where(SceneVersion.clip_key == clip_key)
+            select(SceneVersion.sub_event_id)
+            .join(SceneStem, SceneStem.scene_id == SceneVersion.id)
+            .where(SceneStem.clip_key == clip_key)
         )
     )
     sub_events |= set(

@@ -36,6 +36,7 @@ from storage.models import (
     Revision,
     Run,
     RunState,
+    SceneStem,
     SceneVersion,
     Story,
     Take,
@@ -171,20 +172,21 @@ async def _count(session: AsyncSession, story: Story) -> _Clips:
 
 
 def _heard(session: AsyncSession, story: Story) -> Select[int]:
-    """Select from the scenes of the current revision, each with its clip and take if it has one."""
+    """Select from the stems of the current revision, each with its clip and take if it has one."""
     listed = expand(session, Revision.scenes)
     return (
         select(SceneVersion.id)
         .select_from(Revision)
         .join(listed, true())
         .join(SceneVersion, SceneVersion.id == cast(listed.c.value, BigInteger))
-        .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
+        .join(SceneStem, SceneStem.scene_id == SceneVersion.id)
+        .outerjoin(Clip, Clip.key == SceneStem.clip_key)
         .outerjoin(Work, WORK)
         .outerjoin(
             Take,
             and_(
                 Take.sub_event_id == SceneVersion.sub_event_id,
-                Take.clip_key == SceneVersion.clip_key,
+                Take.clip_key == SceneStem.clip_key,
             ),
         )
         .where(Revision.id == story.revision_id)
@@ -274,7 +276,8 @@ async def _mixing_measured(session: AsyncSession, story: Story, run: Run) -> tup
         .select_from(newest)
         .join(Story, Story.id == newest.c.story_id)
         .join(SceneVersion, SceneVersion.story_id == newest.c.story_id)
-        .join(Clip, Clip.key == SceneVersion.clip_key)
+        .join(SceneStem, SceneStem.scene_id == SceneVersion.id)
+        .join(Clip, Clip.key == SceneStem.clip_key)
         .join(Work, WORK)
         .where(Clip.finished_at <= newest.c.created_at, Work.queued_at >= Story.created_at)
         .group_by(newest.c.revision_id, newest.c.samples, newest.c.created_at)

@@ -19,6 +19,7 @@ from storage.models import (
     Mix,
     Revision,
     Run,
+    SceneStem,
     SceneVersion,
     Story,
     SubEvent,
@@ -31,21 +32,30 @@ from storage.models import (
 )
 from storage.upsert import in_parts, insert_all_new, list_by
 
-FRESH: Json = {
-    "engine": None,
-    "cast": None,
+FRESH: Json = {"engine": None, "cast": None, "starts_s": None, "stem_gain_db": None}
+FRESH_STEM: Json = {
+    "seed": None,
     "condition_id": None,
     "clip_key": None,
     "rerolls": 0,
     "is_judged": False,
     "flags": [],
 }
-Scene = int | Json  # a scene version that stays, or the columns of a new one
+Scene = int | Json  # a scene version that stays, or the columns of a new one; `stems` has theirs
+HEARD = SceneStem.scene_id == SceneVersion.id  # joins a scene version to its stems
 _REMARKS = (  # built once, not for every request
-    select(SceneVersion.id, SceneVersion.flags, Work.state, Clip.engine_report, Work.error)
-    .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
+    select(
+        SceneStem.scene_id,
+        SceneStem.stem,
+        SceneStem.flags,
+        Work.state,
+        Clip.engine_report,
+        Work.error,
+    )
+    .outerjoin(Clip, Clip.key == SceneStem.clip_key)
     .outerjoin(Work, WORK)
-    .where(SceneVersion.id.in_(bindparam("scene_ids", expanding=True)))
+    .where(SceneStem.scene_id.in_(bindparam("scene_ids", expanding=True)))
+    .order_by(SceneStem.scene_id, SceneStem.stem)
 )
 
 
@@ -259,6 +269,7 @@ async def list_wordings(session: AsyncSession, scene_ids: Sequence[int]) -> list
                 SceneVersion.samples,
                 SceneVersion.continues,
                 SceneVersion.layers,
+                SceneVersion.stem_gain_db,
             ).where(SceneVersion.id.in_(some))
         )
         by_id |= {row.id: row for row in rows}
@@ -278,25 +289,37 @@ async def list_engines(session: AsyncSession, scene_ids: Sequence[int]) -> list[
     return [own.get(scene_id) for scene_id in scene_ids]
 
 
-async def list_remarks(session: AsyncSession, scene_ids: Sequence[int]) -> list[Row[Any]]:
-    """List what is to be said of scene versions and their clips, in the order of the ids.
+async def list_remarks(session: AsyncSession, scene_ids: Sequence[int]) -> list[list[Row[Any]]]:
+    """List what is to be said of the stems of scene versions, in the order of the ids.
 
     Much less than all of them: it is read with every status of a story.
     """
-    by_id: dict[int, Row[Any]] = {}
+    by_id: dict[int, list[Any]] = {scene_id: [] for scene_id in scene_ids}  # rows
     for some in in_parts(scene_ids):
-        rows = await session.execute(_REMARKS, {"scene_ids": some})
-        by_id |= {row.id: row for row in rows}
+        for row in await session.execute(_REMARKS, {"scene_ids": some}):
+            by_id[row.scene_id].append(row)
         await asyncio.sleep(0)  # a story may be long, and others wait
     return [by_id[scene_id] for scene_id in scene_ids]
 
 
-async def list_unjudged(session: AsyncSession, scene_ids: Sequence[int]) -> list[SceneVersion]:
-    """List those of the scene versions whose clip was not checked yet."""
-    unjudged: list[SceneVersion] = []
+async def list_stems(
+    session: AsyncSession, scene_ids: Sequence[int]
+) -> dict[int, dict[str, SceneStem]]:
+    """Return the stems of scene versions by their ids and names."""
+    by_id: dict[int, dict[str, SceneStem]] = {scene_id: {} for scene_id in scene_ids}
+    for stem in await list_by(session, SceneStem, SceneStem.scene_id, scene_ids):
+        by_id[stem.scene_id][stem.stem] = stem
+    return by_id
+
+
+async def list_unjudged(session: AsyncSession, scene_ids: Sequence[int]) -> list[SceneStem]:
+    """List those stems of scene versions whose clip was not checked yet."""
+    unjudged: list[SceneStem] = []
     for some in in_parts(scene_ids):
         unjudged += await session.scalars(
-            select(SceneVersion).where(SceneVersion.id.in_(some), SceneVersion.is_judged.is_(False))
+            select(SceneStem)
+            .where(SceneStem.scene_id.in_(some), SceneStem.is_judged.is_(False))
+            .order_by(SceneStem.scene_id, SceneStem.stem)
         )
     return unjudged
 
@@ -308,27 +331,31 @@ async def find_unmade(session: AsyncSession, scene_ids: Sequence[int]) -> int | 
 
 
 class Unmade(NamedTuple):
-    """A scene version whose clip is not finished."""
+    """A stem of a scene version whose clip is not finished."""
 
-    place: int  # from 0
+    place: int  # of the scene, from 0
+    stem: str
     engine: str | None  # instead of the story's
     condition_id: str | None  # None: it is not conditioned yet
 
 
 async def list_unmade(session: AsyncSession, scene_ids: Sequence[int], most: int) -> list[Unmade]:
-    """List the first scene versions whose clips are not finished, in order."""
+    """List the first stems of scene versions whose clips are not finished, in order."""
     listed: list[Unmade] = []
     passed = 0
     for some in in_parts(scene_ids):
         rows = await session.execute(
-            select(SceneVersion.id, SceneVersion.engine, SceneVersion.condition_id)
-            .outerjoin(Clip, Clip.key == SceneVersion.clip_key)
+            select(SceneVersion.id, SceneStem.stem, SceneVersion.engine, SceneStem.condition_id)
+            .join(SceneStem, HEARD)
+            .outerjoin(Clip, Clip.key == SceneStem.clip_key)
             .where(SceneVersion.id.in_(some), Clip.file.is_(None))
+            .order_by(SceneStem.stem)
         )
-        unmade = {row[0]: (row[1], row[2]) for row in rows}
+        unmade: dict[int, list[tuple[str, str | None, str | None]]] = {}
+        for scene_id, stem, engine, condition_id in rows:
+            unmade.setdefault(scene_id, []).append((stem, engine, condition_id))
         for place, scene_id in enumerate(some, passed):
-            if scene_id in unmade:
-                listed.append(Unmade(place, *unmade[scene_id]))
+            listed += [Unmade(place, *stem) for stem in unmade.get(scene_id, ())]
         passed += len(some)
         if len(listed) >= most:
             break
@@ -336,51 +363,54 @@ async def list_unmade(session: AsyncSession, scene_ids: Sequence[int], most: int
 
 
 async def list_conditions(
-    session: AsyncSession, scene_ids: Sequence[int]
+    session: AsyncSession, scene_ids: Sequence[int], stems: Sequence[str]
 ) -> dict[int, tuple[str | None, bytes]]:
-    """Return engine and condition of those scene versions that have one, by the version's id."""
+    """Return engine and condition of scene versions that have one of these stems, by their ids."""
     rows = await session.execute(
         select(SceneVersion.id, SceneVersion.engine, Condition.data)
-        .join(Condition, Condition.id == SceneVersion.condition_id)
-        .where(SceneVersion.id.in_(scene_ids))
+        .join(SceneStem, HEARD)
+        .join(Condition, Condition.id == SceneStem.condition_id)
+        .where(SceneVersion.id.in_(scene_ids), SceneStem.stem.in_(stems))
     )
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-async def set_conditions(session: AsyncSession, conditions: Mapping[int, str]) -> None:
-    """Let scene versions be made on conditions that are stored; one that has its own keeps it.
+async def set_conditions(
+    session: AsyncSession, stems: Sequence[str], conditions: Mapping[int, str]
+) -> None:
+    """Let stems be made on conditions that are stored; one that has its own keeps it.
 
     Args:
         session: a writing session.
+        stems: of which a scene version has one; those that have none are passed over.
         conditions: ids of conditions by those of scene versions.
     """
-    lacking = await session.scalars(
-        select(SceneVersion.id)
-        .where(SceneVersion.id.in_(conditions), SceneVersion.condition_id.is_(None))
-        .order_by(SceneVersion.id)
+    lacking = await session.execute(
+        select(SceneStem.scene_id, SceneStem.stem)
+        .where(
+            SceneStem.scene_id.in_(conditions),
+            SceneStem.stem.in_(stems),
+            SceneStem.condition_id.is_(None),
+        )
+        .order_by(SceneStem.scene_id)
         .with_for_update()
     )
-    values = [{"id": scene_id, "condition_id": conditions[scene_id]} for scene_id in lacking]
+    values = [
+        {"scene_id": scene_id, "stem": stem, "condition_id": conditions[scene_id]}
+        for scene_id, stem in lacking.all()
+    ]
     if values:
-        await session.execute(update(SceneVersion), values)
-
-
-async def list_clip_files(session: AsyncSession, scene_ids: Sequence[int]) -> list[tuple[str, int]]:
-    """Return the file that each scene version is heard from and the scene's samples, in order."""
-    heard: dict[int, tuple[str, int]] = {}
-    for some in in_parts(scene_ids):
-        rows = await session.execute(
-            select(SceneVersion.id, Clip.file, SceneVersion.samples)
-            .join(Clip, Clip.key == SceneVersion.clip_key)
-            .where(SceneVersion.id.in_(some))
-        )
-        heard |= {scene_id: (file or "", samples) for scene_id, file, samples in rows}
-    return [heard[scene_id] for scene_id in scene_ids]
+        await session.execute(update(SceneStem), values)
 
 
 async def get_scene(session: AsyncSession, scene_id: int) -> SceneVersion:
     """Get a scene version that is known to exist."""
     return await session.get_one(SceneVersion, scene_id)
+
+
+async def get_stem(session: AsyncSession, scene_id: int, stem: str) -> SceneStem:
+    """Get a stem of a scene version that is known to exist."""
+    return await session.get_one(SceneStem, (scene_id, stem))
 
 
 async def list_lineage(session: AsyncSession, scene_ids: Sequence[int]) -> list[int]:
@@ -442,10 +472,19 @@ async def _store_scenes(session: AsyncSession, story_id: str, scenes: Sequence[S
     rows: list[Json] = []
     for scene in fresh:
         row: Json = FRESH | scene | {"story_id": story_id}
+        del row["stems"]
         if row.get("sub_event_id") is None:
             row["sub_event_id"] = next(born)
         rows.append(row)
-    stored = iter(await _insert(session, SceneVersion, rows))
+    ids = await _insert(session, SceneVersion, rows)
+    stems = [
+        FRESH_STEM | stem | {"scene_id": scene_id}
+        for scene_id, scene in zip(ids, fresh, strict=True)
+        for stem in scene["stems"]
+    ]
+    if stems:
+        await session.execute(insert(SceneStem), stems)
+    stored = iter(ids)
     return [scene if isinstance(scene, int) else next(stored) for scene in scenes]
 
 
@@ -471,8 +510,8 @@ async def _drop_wants(session: AsyncSession, run: Run, revision: Revision) -> No
         return
     for some in in_parts(revision.scenes):
         heard = await session.scalars(
-            select(SceneVersion.clip_key).where(
-                SceneVersion.id.in_(some), SceneVersion.clip_key.is_not(None)
+            select(SceneStem.clip_key).where(
+                SceneStem.scene_id.in_(some), SceneStem.clip_key.is_not(None)
             )
         )
         wanted -= set(heard)
@@ -486,12 +525,8 @@ async def _drop_wants(session: AsyncSession, run: Run, revision: Revision) -> No
     await wants.drop_wants(session, run.id, WorkKind.CLIP, sorted(wanted))
 
 
-async def touch_scenes(session: AsyncSession, scene_ids: Sequence[int], **values: Any) -> None:
-    """Set columns that say where scene versions stand, such as `is_judged`."""
-    for some in in_parts(scene_ids):
-        await session.execute(
-            update(SceneVersion)
-            .where(SceneVersion.id.in_(some))
-            .values(**values)
-            .execution_options(synchronize_session=False)
-        )
+async def accept_clips(session: AsyncSession, stems: Sequence[SceneStem]) -> None:
+    """Note that the clips of these stems were checked and are good."""
+    if stems:
+        values = [{"scene_id": s.scene_id, "stem": s.stem, "is_judged": True} for s in stems]
+        await session.execute(update(SceneStem), values)

@@ -1,6 +1,7 @@
 """Takes: every clip that was ever wanted for a sub-event, numbered, kept with its recipe."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,45 +12,63 @@ from storage.models import Clip, SceneVersion, SubEvent, Take, TakeOrigin, Work
 
 
 async def add(
-    session: AsyncSession, scene: SceneVersion, clip_key: str, origin: TakeOrigin
+    session: AsyncSession, scene: SceneVersion, stem: str, clip_key: str, origin: TakeOrigin
 ) -> Take:
     """Note that a clip was wanted for a scene; a clip is one take of a sub-event, however often."""
-    return (await add_all(session, [(scene, clip_key)], origin))[scene.id]
+    return (await add_all(session, [(scene, stem, clip_key)], origin))[scene.id, stem]
 
 
 async def add_all(
-    session: AsyncSession, wanted: Sequence[tuple[SceneVersion, str]], origin: TakeOrigin
-) -> dict[int, Take]:
-    """Note that clips were wanted for scenes of different sub-events.
+    session: AsyncSession, wanted: Sequence[tuple[SceneVersion, str, str]], origin: TakeOrigin
+) -> dict[tuple[int, str], Take]:
+    """Note that clips were wanted for stems of scenes.
+
+    Args:
+        session: a writing session.
+        wanted: scene versions, each with the name of a stem and the clip's key.
+        origin: why.
 
     Returns:
-        The take of each scene version, by its id.
+        The takes by the ids of the scene versions and stems.
     """
-    sub_events = [scene.sub_event_id for scene, _ in wanted]
-    keys = [key for _, key in wanted]
+    sub_events = [scene.sub_event_id for scene, _, _ in wanted]
+    keys = [key for _, _, key in wanted]
     listed = select(Take).where(Take.sub_event_id.in_(sub_events), Take.clip_key.in_(keys))
     known = {(take.sub_event_id, take.clip_key): take for take in await session.scalars(listed)}
-    fresh = [pair for pair in wanted if (pair[0].sub_event_id, pair[1]) not in known]
-    numbered = await session.execute(
-        update(SubEvent)
-        .where(SubEvent.id.in_([scene.sub_event_id for scene, _ in fresh]))
-        .values(next_take=SubEvent.next_take + 1)
-        .returning(SubEvent.id, SubEvent.next_take)
-        .execution_options(synchronize_session=False)
-    )
-    following = {row[0]: row[1] for row in numbered}
-    for scene, key in fresh:
+    fresh = {
+        (scene.sub_event_id, key): (scene, stem)
+        for scene, stem, key in wanted
+        if (scene.sub_event_id, key) not in known
+    }
+    following = await _number(session, Counter(sub_event_id for sub_event_id, _ in fresh))
+    for (sub_event_id, key), (scene, stem) in fresh.items():
         take = Take(
-            sub_event_id=scene.sub_event_id,
-            number=following[scene.sub_event_id] - 1,
+            sub_event_id=sub_event_id,
+            number=next(following[sub_event_id]),
+            stem=stem,
             scene_id=scene.id,
             clip_key=key,
             origin=origin,
         )
         session.add(take)
-        known[scene.sub_event_id, key] = take
+        known[sub_event_id, key] = take
     await session.flush()
-    return {scene.id: known[scene.sub_event_id, key] for scene, key in wanted}
+    return {(scene.id, stem): known[scene.sub_event_id, key] for scene, stem, key in wanted}
+
+
+async def _number(session: AsyncSession, counts: Counter[int]) -> dict[int, Iterator[int]]:
+    """Take as many numbers of takes as are given for each sub-event."""
+    following: dict[int, Iterator[int]] = {}
+    for count in sorted(set(counts.values())):
+        numbered = await session.execute(
+            update(SubEvent)
+            .where(SubEvent.id.in_([key for key, needs in counts.items() if needs == count]))
+            .values(next_take=SubEvent.next_take + count)
+            .returning(SubEvent.id, SubEvent.next_take)
+            .execution_options(synchronize_session=False)
+        )
+        following |= {row[0]: iter(range(row[1] - count, row[1])) for row in numbered}
+    return following
 
 
 async def find_by_clip(session: AsyncSession, sub_event_id: int, clip_key: str) -> Take | None:

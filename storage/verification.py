@@ -16,6 +16,7 @@ from storage.models import (
     Condition,
     Mix,
     Revision,
+    SceneStem,
     SceneVersion,
     SegmentRow,
     WorkKind,
@@ -107,7 +108,9 @@ async def _tensor_files(session: AsyncSession, story_id: str | None) -> set[str]
         return {file for file in await session.scalars(large) if file is not None}
     files: set[str | None] = set()
     for some in in_parts(await ownership.list_sub_events(session, story_id)):
-        worded = large.join(SceneVersion, SceneVersion.condition_id == Condition.id)
+        worded = large.join(SceneStem, SceneStem.condition_id == Condition.id).join(
+            SceneVersion, SceneVersion.id == SceneStem.scene_id
+        )
         files.update(await session.scalars(worded.where(SceneVersion.sub_event_id.in_(some))))
     return {file for file in files if file is not None}
 
@@ -122,7 +125,8 @@ async def _segment_files(session: AsyncSession, story_id: str | None) -> set[str
         named.update(segments)
     files: set[str] = set()
     for some in in_parts(sorted(named)):
-        files.update(await session.scalars(select(SegmentRow.file).where(SegmentRow.id.in_(some))))
+        of_some = select(SegmentRow.file).where(SegmentRow.id.in_(some))
+        files.update(file for file in await session.scalars(of_some) if file is not None)
     return files
 
 

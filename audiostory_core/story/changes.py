@@ -4,10 +4,13 @@ A change is validated where it is requested, stored with the story's run, and ma
 step, which alone may ask a planner what plain words mean.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from audiostory_core.engines.card import Stem
+from audiostory_core.errors import BadInput
 from audiostory_core.story.editing import Total
 from audiostory_core.story.edits import Edit, Number, Text
 from audiostory_core.story.plan import Frozen
@@ -40,6 +43,7 @@ class MoreTakes(Frozen):
     kind: Literal["takes"] = "takes"
     sub_event: Number
     count: Annotated[int, Field(ge=1, le=MAX_TAKES)] = 1
+    stem: Stem | None = None  # None: the scene's only one
 
 
 class ChooseTake(Frozen):
@@ -52,6 +56,35 @@ class ChooseTake(Frozen):
 
 Change = Annotated[Edits | Remark | MoreTakes | ChooseTake, Field(discriminator="kind")]
 CHANGE: TypeAdapter[Edits | Remark | MoreTakes | ChooseTake] = TypeAdapter(Change)
+
+
+def read_stem(name: str | None) -> Stem | None:
+    """Return the stem of a name, None of none.
+
+    Raises:
+        BadInput: if there is no such stem.
+    """
+    try:
+        return None if name is None else Stem(name)
+    except ValueError:
+        remedy = f"Give one of: {', '.join(Stem)}."
+        raise BadInput("stem", name, "is no stem", remedy) from None
+
+
+def stem_of_order(sub_event: int, stem: Stem | None, stems: Sequence[str]) -> Stem:
+    """Return which stem of a scene further takes are wanted of.
+
+    Raises:
+        BadInput: if the scene has not the stem, or has several and none is named.
+    """
+    names = ", ".join(sorted(stems))
+    if stem is None and len(stems) > 1:
+        problem = f"is needed: scene {sub_event} is heard as {names}"
+        raise BadInput("stem", None, problem, "Say which of them.")
+    if stem is not None and stem not in stems:
+        problem = f"is none of scene {sub_event}, which is heard as {names}"
+        raise BadInput("stem", stem.value, problem, f"Give one of: {names}.")
+    return stem or Stem(stems[0])
 
 
 def summary_of(change: Edits | Remark | MoreTakes | ChooseTake) -> str:

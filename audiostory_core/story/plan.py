@@ -25,6 +25,7 @@ from pydantic import (
 
 from audiostory_core.errors import BadInput
 from audiostory_core.story.lengths import natural_s, spoken_s, words_in
+from audiostory_core.story.mix import MixSettings, StemGains
 from audiostory_core.story.shape import (
     Count,
     Distance,
@@ -196,6 +197,7 @@ class SubEvent(Frozen):
     continues: Annotated[
         bool, _says("Carries on the sub-event before it, split only for its length.")
     ] = False
+    stem_gain_db: Annotated[StemGains, Field(exclude_if=lambda gains: not gains)] = {}
 
     @model_validator(mode="wrap")
     @classmethod
@@ -315,6 +317,13 @@ class StoryPlan(Frozen):
     ] = ()
     written: Annotated[
         WrittenTokens | None, _says("By the language model that conditions the clips, too.")
+    ] = None
+    mix: Annotated[
+        MixSettings | None,
+        Field(
+            description="How the stems are mixed, where there are several.",
+            exclude_if=lambda mix: mix is None,
+        ),
     ] = None
 
     @field_validator("version", mode="before")

@@ -17,7 +17,7 @@ class StoredRevision(Protocol):
 
     language: Any
     samples: Any
-    plan: Any  # version, reasoning, cast, directions, notes, written
+    plan: Any  # version, reasoning, cast, directions, notes, written, mix
 
 
 class StoredScene(Protocol):
@@ -28,6 +28,7 @@ class StoredScene(Protocol):
     samples: Any
     layers: Any
     continues: Any
+    stem_gain_db: Any  # None: no stem has a gain of its own here
 
 
 def plan_of(
@@ -46,6 +47,7 @@ def plan_of(
         directions=tuple(content["directions"]),
         notes=tuple(content["notes"]),
         written=content.get("written"),
+        mix=content.get("mix"),
     )
 
 
@@ -58,5 +60,6 @@ def scene_from_row(scene: StoredScene) -> SubEvent:
             "tone": scene.tone,
             "layers": scene.layers,
             "continues": scene.continues,
+            "stem_gain_db": scene.stem_gain_db or {},
         }
     )

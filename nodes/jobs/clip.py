@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from audiostory_core.audio.activity import speech_activity
 from audiostory_core.audio.pcm import Waveform, flac_bytes, rounded
+from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import Capabilities, ClipRequest, ClipResult, Condition
 from audiostory_core.errors import Cancelled, EngineFailed
 from audiostory_core.quality.measures import measure
@@ -165,6 +167,9 @@ async def _store(order: Order, result: ClipResult, render_s: float, services: Se
     clip, request = order.work, order.request
     measures = await asyncio.to_thread(measure, result.waveform, request.samples)
     playable = make_playable(result.waveform, request.samples)
+    if request.stem is Stem.DIALOGUE:
+        spoken = await asyncio.to_thread(speech_activity, playable)
+        measures = replace(measures, spoken=spoken)
     encoded = await asyncio.to_thread(flac_bytes, playable)
     file = await asyncio.to_thread(services.audio.add, ".flac", encoded)
     stored = await asyncio.to_thread(rounded, playable)
@@ -180,7 +185,10 @@ async def _store(order: Order, result: ClipResult, render_s: float, services: Se
         "engine_report": report,
         "render_s": render_s,
     }
-    segments = await patiently(lambda: render_around(clip.key, file, stored, services), services)
+    spoken = measures.spoken or ()
+    segments = await patiently(
+        lambda: render_around(clip.key, file, stored, spoken, services), services
+    )
     return await patiently(lambda: _complete(clip, kept, segments, services), services)
 
 

@@ -9,6 +9,9 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import Condition, Engine
 from audiostory_core.errors import BadInput, EngineFailed
 from audiostory_core.story.plan import StoryPlan
@@ -18,6 +21,7 @@ from nodes.services import LoadedRevision, Services
 from storage import revisions, wants, work
 from storage.models import Work
 
+LOOK_BACK = 100  # scenes that are looked through at once for a condition
 FIRST_S = 0.1  # no further part of a story's first window is begun after so long
 TURN_S = 1.0  # nor of a later one: there are clips to make meanwhile
 
@@ -45,16 +49,21 @@ async def make_conditions(claimed: Sequence[Work], services: Services) -> int:
         await patiently(lambda: _give_back(window, services), services)
         return 0
     places = wanted["places"]
-    known = await patiently(lambda: _list_known(window, planned, places, services), services)
+    stem = Stem(wanted.get("stem", Stem.COMPOSITE))
+    known = await patiently(lambda: _list_known(window, planned, places, stem, services), services)
     engine = services.engines[window.needs]
     try:
-        made = await asyncio.to_thread(_condition, engine, planned.heard, places, known, services)
+        made = await asyncio.to_thread(
+            _condition, engine, planned.heard, places, known, stem, services
+        )
     except (BadInput, EngineFailed) as error:
         reason, is_bad_input = str(error), isinstance(error, BadInput)
         await patiently(lambda: _fail(window, reason, is_bad_input, services), services)
         return 0
     files = await asyncio.to_thread(_keep_tensors, made, services)
-    return await patiently(lambda: _complete(window, planned, made, files, services), services)
+    return await patiently(
+        lambda: _complete(window, planned, stem, made, files, services), services
+    )
 
 
 async def _is_wanted(window: Work, services: Services) -> bool:
@@ -71,19 +80,41 @@ async def _give_back(window: Work, services: Services) -> None:
 
 
 async def _list_known(
-    window: Work, planned: LoadedRevision, places: Sequence[int], services: Services
+    window: Work, planned: LoadedRevision, places: Sequence[int], stem: Stem, services: Services
 ) -> dict[int, Condition]:
-    """Return the conditions of this engine that scenes here and beside have already, by place."""
+    """Return the stem's conditions by this engine that scenes here and beside have, by place."""
     near = sorted({at for place in places for at in (place - 1, place, place + 1)})
     here = [at for at in near if 0 <= at < len(planned.scene_ids)]
     async with services.database.read() as session:
-        stored = await revisions.list_conditions(session, [planned.scene_ids[at] for at in here])
+        known = await _load_known(session, window, planned, here, stem)
+        before = places[0]  # of which a chain with gaps is carried on
+        while stem is not Stem.COMPOSITE and before > 0 and not any(at < places[0] for at in known):
+            earlier = range(max(before - LOOK_BACK, 0), before)
+            known |= await _load_known(session, window, planned, earlier, stem)
+            before = earlier[0]
+    return known
+
+
+async def _load_known(
+    session: AsyncSession,
+    window: Work,
+    planned: LoadedRevision,
+    places: Sequence[int],
+    stem: Stem,
+) -> dict[int, Condition]:
+    ids = [planned.scene_ids[at] for at in places]
+    stored = await revisions.list_conditions(session, ids, stems_of_chain(stem))
     known = {}
-    for at in here:
+    for at in places:
         engine, data = stored.get(planned.scene_ids[at], (None, None))
-        if data is not None and (engine or planned.engine) == window.needs:
+        if data is not None and planned.engine_of(stem, engine) == window.needs:
             known[at] = Condition(data)
     return known
+
+
+def stems_of_chain(stem: Stem) -> tuple[Stem, ...]:
+    """Return the stems whose conditions are one chain: a composite scene is among effects."""
+    return (stem, Stem.COMPOSITE) if stem is Stem.EFFECTS else (stem,)
 
 
 def _condition(
@@ -91,13 +122,15 @@ def _condition(
     plan: StoryPlan,
     places: Sequence[int],
     known: Mapping[int, Condition],
+    stem: Stem,
     services: Services,
 ) -> dict[int, Condition]:
     made: dict[int, Condition] = {}
     started = time.monotonic()
     turn_s = TURN_S if places[0] else FIRST_S
     lacking = [place for place in places if place not in known]
-    for part in engine.interleave(plan, lacking, known) if lacking else ():
+    of_stem = () if stem is Stem.COMPOSITE else (stem,)  # engines may be older than stems
+    for part in engine.interleave(plan, lacking, known, *of_stem) if lacking else ():
         made |= part
         if services.is_stopping or time.monotonic() - started > turn_s:
             break
@@ -118,6 +151,7 @@ def _keep_tensors(made: Mapping[int, Condition], services: Services) -> dict[str
 async def _complete(
     window: Work,
     planned: LoadedRevision,
+    stem: Stem,
     made: Mapping[int, Condition],
     files: Mapping[str, str],
     services: Services,
@@ -132,7 +166,7 @@ async def _complete(
         data = {condition.id: condition.data for condition in made.values()}
         await revisions.add_conditions(session, data, files)
         ids = {planned.scene_ids[place]: condition.id for place, condition in made.items()}
-        await revisions.set_conditions(session, ids)
+        await revisions.set_conditions(session, stems_of_chain(stem), ids)
         return True
 
 

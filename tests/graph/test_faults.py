@@ -129,7 +129,8 @@ async def test_driver_that_wakes_late_queues_nothing(studio):
     assert (await studio.run(story.id)).state == RunState.FINISHED
     async with studio.store.database.write() as session:
         [scene] = await revisions.list_scenes(session, await _revision(session, story.id))
-        (await session.get_one(Clip, scene.clip_key)).file = None
+        heard = await revisions.get_stem(session, scene.id, "composite")
+        (await session.get_one(Clip, heard.clip_key)).file = None
 
     with pytest.raises(RunStopped):
         await interleave(state, studio.services)
@@ -147,7 +148,9 @@ async def _revision(session, story_id):
 async def _scenes(studio, story_id):
     async with studio.store.database.read() as session:
         story = await stories.get(session, story_id)
-        return await revisions.list_scenes(session, await revisions.get(session, story.revision_id))
+        revision = await revisions.get(session, story.revision_id)
+        stems = await revisions.list_stems(session, revision.scenes)
+    return [stems[scene_id]["composite"] for scene_id in revision.scenes]
 
 
 @pytest.mark.parametrize("harm", ["deleted", "garbage", "truncated", "torn"])

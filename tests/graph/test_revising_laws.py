@@ -57,19 +57,21 @@ class Walk:
         studio, revision = self.author.studio, await self.author.revision()
         async with studio.store.database.read() as session:
             versions = await revisions.list_scenes(session, revision)
-            keys = [version.clip_key for version in versions]
+            stems = await revisions.list_stems(session, revision.scenes)
+            heard = [stems[version.id]["composite"] for version in versions]
+            keys = [stem.clip_key for stem in heard]
             made = await clips.list_by_key(session, keys)
         requests = [json.loads(made[key].request) for key in keys]
         assert sum(version.samples for version in versions) == revision.samples
-        for version, told in zip(versions, requests, strict=True):
+        for version, stem, told in zip(versions, heard, requests, strict=True):
             tail = 0 if version is versions[-1] else TAIL
             assert told["samples"] == version.samples + tail
             assert told["parameters"]["tail_samples"] == tail
-            assert made[version.clip_key].file is not None
-            assert version.is_judged
+            assert made[stem.clip_key].file is not None
+            assert stem.is_judged
             assert version.caption == told["caption"]
-        heard = await self.author.heard()
-        assert heard.shape == (2, revision.samples)
+        sound = await self.author.heard()
+        assert sound.shape == (2, revision.samples)
 
     async def _check_history(self) -> None:
         now = await self.author.kept()

@@ -10,7 +10,7 @@ from audiostory_core.engines.protocol import Condition
 from audiostory_core.story.plan import SoundLayer, StoryPlan, SubEvent
 from nodes.clip_request import build, describe, key_of
 from nodes.services import LoadedRevision
-from storage.models import SceneVersion
+from storage.models import SceneStem, SceneVersion
 
 OLD = json.loads((Path(__file__).parents[1] / "data/plans_of_version_1.json").read_text("utf-8"))
 
@@ -32,7 +32,8 @@ def _requests(foley, plan):
         describe(
             loaded,
             at,
-            SceneVersion(seed=100 + at, cast=None, condition_id=conditions[at].id),
+            SceneVersion(seed=100 + at, cast=None, starts_s=None),
+            SceneStem(stem="composite", condition_id=conditions[at].id),
             foley.capabilities,
         )
         for at in range(count)

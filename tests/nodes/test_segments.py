@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from audiostory_core.audio.pcm import flac_bytes, rounded
-from nodes.segments import lay_out, lay_out_around, render
+from audiostory_core.engines.card import Stem
+from nodes.segments import Lacking, lacking_around, lay_out, render
 from nodes.services import Services
 from storage.audio_files import AudioFiles
 from storage.database import Database
+from storage.mixes import Heard
 from tests.support.signals import noise
 
 FILES = ["a", "b", "c", "d", "e"]
@@ -16,11 +18,20 @@ LENGTHS = [90_000, 80_001, 5, 1, 70_000]  # the seam between 5 and 1 has no samp
 TAIL = 30_000
 
 
+def _scenes(made: set[int]) -> list[Heard]:
+    return [
+        Heard(length, {"composite": FILES[at] if at in made else None})
+        for at, length in enumerate(LENGTHS)
+    ]
+
+
+def _all() -> list[str]:
+    cells = lay_out(_scenes(set(range(len(FILES)))), [Stem.COMPOSITE], TAIL)
+    return [cell.pieces[Stem.COMPOSITE].key for cell in cells]
+
+
 def _around(place: int, made: set[int]) -> list[str]:
-    near = range(max(place - 1, 0), min(place + 2, len(FILES)))
-    files = [FILES[at] if at in made else None for at in near]
-    lengths = [LENGTHS[at] for at in near]
-    return [piece.key for piece in lay_out_around(near.index(place), files, lengths, TAIL)]
+    return list(lacking_around(_scenes(made), place, Stem.COMPOSITE, {}, TAIL))
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]])
@@ -31,13 +42,13 @@ def test_each_segment_is_rendered_once_when_the_last_clip_it_needs_is_made(order
         made.add(place)
         rendered += _around(place, made)
 
-    assert sorted(rendered) == sorted(piece.key for piece in lay_out(FILES, LENGTHS, TAIL))
+    assert sorted(rendered) == sorted(_all())
 
 
 def test_clip_whose_neighbors_are_not_made_has_its_body():
     [body] = _around(1, {1})
 
-    assert body in [piece.key for piece in lay_out(FILES, LENGTHS, TAIL)]
+    assert body in _all()
 
 
 def test_segments_of_a_clip_at_hand_are_those_of_its_file_to_the_bit(tmp_path: Path):
@@ -45,7 +56,9 @@ def test_segments_of_a_clip_at_hand_are_those_of_its_file_to_the_bit(tmp_path: P
     services = Services(Database(tmp_path / "studio.db"), audio, {}, {})
     clips = [noise(seed, LENGTHS[seed] + TAIL, 0.2) for seed in (0, 1)]
     files = [audio.add(".flac", flac_bytes(clip)) for clip in clips]
-    pieces = list(lay_out(files, LENGTHS[:2], TAIL))
+    scenes = [Heard(LENGTHS[at], {"composite": file}) for at, file in enumerate(files)]
+    cells = lay_out(scenes, [Stem.COMPOSITE], TAIL)
+    pieces = [Lacking(cell.pieces[Stem.COMPOSITE]) for cell in cells]
     from_files = [render(piece, services) for piece in pieces]
 
     for file, clip in zip(files, clips, strict=True):

@@ -22,6 +22,7 @@ from storage.models import (
     Revision,
     Run,
     RunState,
+    SceneStem,
     SceneVersion,
     SegmentRow,
     Story,
@@ -128,10 +129,12 @@ async def test_restored_story_has_its_scenes_takes_revisions_and_events(
     for table in (Revision, SceneVersion, Take, Run, Event):
         assert await count(elsewhere, table) >= await count(store, table)
     of_story = SceneVersion.story_id == story.id
-    before = await scalars(store, select(SceneVersion).where(of_story).order_by(SceneVersion.id))
-    after = await scalars(elsewhere, select(SceneVersion).where(of_story).order_by(SceneVersion.id))
-    told = [(scene.caption, scene.clip_key, scene.condition_id) for scene in before]
-    assert [(scene.caption, scene.clip_key, scene.condition_id) for scene in after] == told
+    worded = select(SceneVersion.caption).where(of_story).order_by(SceneVersion.id)
+    assert await scalars(elsewhere, worded) == await scalars(store, worded)
+    heard = select(SceneStem).join(SceneVersion, SceneVersion.id == SceneStem.scene_id)
+    heard = heard.where(of_story).order_by(SceneVersion.id)
+    told = [(stem.clip_key, stem.condition_id) for stem in await scalars(store, heard)]
+    assert [(stem.clip_key, stem.condition_id) for stem in await scalars(elsewhere, heard)] == told
     async with elsewhere.database.read() as session:
         kinds = [event.kind for event in await events.list_after(session, story.id, 0)]
     assert kinds == ["story.created", "story.restored"]
@@ -317,7 +320,7 @@ async def test_bundle_with_a_foreign_member_is_refused(elsewhere, bundle, name):
 
 async def test_bundle_of_another_version_is_refused(elsewhere, bundle):
     await refused(
-        elsewhere, rewritten(bundle, format=3), "is of format 3; this version reads up to 2"
+        elsewhere, rewritten(bundle, format=4), "is of format 4; this version reads up to 3"
     )
 
 
@@ -389,7 +392,14 @@ def set_to(table, column, value):
         ("scene", "caption", "a\0b"),
         ("scene", "layers", [{"kind": "bomb"}]),
         ("scene", "sub_event_id", 99),
-        ("scene", "condition_id", "0" * 64),
+        ("scene_stem", "condition_id", "0" * 64),
+        ("scene_stem", "clip_key", "0" * 64),
+        ("scene_stem", "stem", "drums"),
+        ("scene_stem", "scene_id", 99),
+        ("scene", "starts_s", ["soon"]),
+        ("take", "stem", "drums"),
+        ("mix", "stems", ["sum", "composite"]),
+        ("mix", "balance", {"gains": 1}),
         ("take", "clip_key", "0" * 64),
         ("take", "number", 2),
         ("clip", "request", "{}"),

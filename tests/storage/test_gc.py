@@ -13,6 +13,7 @@ from storage.models import (
     Revision,
     Run,
     RunState,
+    SceneStem,
     SceneVersion,
     SegmentRow,
     Story,
@@ -111,8 +112,8 @@ async def test_survey_changes_nothing(store):
 async def test_clip_that_only_an_old_take_names_is_kept(store):
     story = await shelve(store, "rain", "thunder")
     async with store.database.write() as session:
-        scene = await session.get_one(SceneVersion, story.scene_ids[0])
-        scene.clip_key = story.clip_keys[1]
+        stem = await session.get_one(SceneStem, (story.scene_ids[0], "composite"))
+        stem.clip_key = story.clip_keys[1]
     age_files(store)
 
     removed = await sweep_all(store)

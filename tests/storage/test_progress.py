@@ -5,7 +5,18 @@ from sqlalchemy import delete, select, update
 
 from storage import progress
 from storage.errors import NotFound
-from storage.models import Clip, Mix, Run, RunState, SceneVersion, Story, Work, WorkState, now_s
+from storage.models import (
+    Clip,
+    Mix,
+    Run,
+    RunState,
+    SceneStem,
+    SceneVersion,
+    Story,
+    Work,
+    WorkState,
+    now_s,
+)
 from tests.support.postgres import ON_BOTH_DATABASES
 
 SCENE_S = 2.0
@@ -23,7 +34,8 @@ async def _made(studio, scenes=4):
     await studio.run(story.id)
     async with studio.store.database.read() as session:
         keys = await session.scalars(
-            select(SceneVersion.clip_key)
+            select(SceneStem.clip_key)
+            .join(SceneVersion, SceneVersion.id == SceneStem.scene_id)
             .where(SceneVersion.story_id == story.id)
             .order_by(SceneVersion.id)
         )
@@ -171,7 +183,9 @@ async def test_mixing_counts_as_it_was_measured_of_earlier_stories(studio):
     async with studio.store.database.write() as session:
         keys = list(
             await session.scalars(
-                select(SceneVersion.clip_key).where(SceneVersion.story_id == story.id)
+                select(SceneStem.clip_key)
+                .join(SceneVersion, SceneVersion.id == SceneStem.scene_id)
+                .where(SceneVersion.story_id == story.id)
             )
         )
         await session.execute(delete(Mix).where(Mix.created_at > began + 100.0))

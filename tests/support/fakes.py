@@ -81,7 +81,8 @@ class ToneEngine:
         self._pause(at, watch)
         if "fails" in request.caption:
             raise EngineFailed(f"cannot make {request.caption!r}")
-        rng = np.random.default_rng(request.seed)
+        words = "" if request.stem is Stem.COMPOSITE else repr((request.stem, request.layers))
+        rng = np.random.default_rng([request.seed, *words.encode()])
         waveform = 0.1 * rng.standard_normal((2, request.samples)).astype(np.float32)
         is_bad = self.bad_seeds is None or request.seed in self.bad_seeds
         if is_bad and "nan" in request.caption:

@@ -179,14 +179,20 @@ async def _add_scene(session, story_id, caption, clip):
         continues=False,
         layers=[],
         seed=1,
-        condition_id=json.loads(clip.request)["condition"],
-        clip_key=clip.key,
-        rerolls=0,
-        is_judged=True,
-        flags=[],
     )
     session.add(scene)
     await session.flush()
+    session.add(
+        rows.SceneStem(
+            scene_id=scene.id,
+            stem="composite",
+            condition_id=json.loads(clip.request)["condition"],
+            clip_key=clip.key,
+            rerolls=0,
+            is_judged=True,
+            flags=[],
+        )
+    )
     session.add(
         rows.Take(
             sub_event_id=sub_event.id,

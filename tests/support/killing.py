@@ -24,7 +24,17 @@ from api.revisions.service import ask, resume
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.edits import Reword
 from storage import stories
-from storage.models import Clip, Mix, Revision, RunState, SceneVersion, SegmentRow, Take, Wait
+from storage.models import (
+    Clip,
+    Mix,
+    Revision,
+    RunState,
+    SceneStem,
+    SceneVersion,
+    SegmentRow,
+    Take,
+    Wait,
+)
 from tests.support import tone_process
 from tests.support.cards import ENGINES, VARIABLE
 from tests.support.studio import Studio
@@ -257,9 +267,9 @@ async def _read(studio: Studio, story_id: str) -> Heard:
         story = await stories.get(session, story_id)
         revision = await session.get_one(Revision, story.revision_id)
         rows = await session.execute(
-            select(SceneVersion.id, Clip.file)
-            .join(Clip, Clip.key == SceneVersion.clip_key)
-            .where(SceneVersion.id.in_(revision.scenes))
+            select(SceneStem.scene_id, Clip.file)
+            .join(Clip, Clip.key == SceneStem.clip_key)
+            .where(SceneStem.scene_id.in_(revision.scenes))
         )
         files = {scene_id: file or "" for scene_id, file in rows}
         mix = await open_mix(session, studio.store.audio, story_id)
@@ -301,7 +311,8 @@ async def list_clips(studio: Studio, story_id: str) -> dict[str, Clip]:
     async with studio.store.database.read() as session:
         rows = await session.scalars(
             select(Clip)
-            .join(SceneVersion, SceneVersion.clip_key == Clip.key)
+            .join(SceneStem, SceneStem.clip_key == Clip.key)
+            .join(SceneVersion, SceneVersion.id == SceneStem.scene_id)
             .where(SceneVersion.story_id == story_id, Clip.file.is_not(None))
         )
         return {tone_process.name_of_request(clip.request): clip for clip in rows}

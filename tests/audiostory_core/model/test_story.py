@@ -18,7 +18,7 @@ from audiostory_core.model.generation import windows_of
 from audiostory_core.model.network import Network
 from audiostory_core.model.tiny.checkpoint import write_tiny
 from audiostory_core.story.plan import StoryPlan, SubEvent, WrittenTokens
-from storage.models import Condition, RunState, SceneVersion, WorkKind
+from storage.models import Condition, RunState, SceneStem, WorkKind
 from storage.verification import verify
 from tests.support.author import Author, tone_in_catalog
 from tests.support.studio import Studio
@@ -71,9 +71,9 @@ async def conditions(author: Author) -> list[dict]:
     revision = await author.revision()
     async with author.studio.store.database.read() as session:
         rows = await session.execute(
-            select(SceneVersion.id, Condition.data)
-            .join(Condition, Condition.id == SceneVersion.condition_id)
-            .where(SceneVersion.id.in_(revision.scenes))
+            select(SceneStem.scene_id, Condition.data)
+            .join(Condition, Condition.id == SceneStem.condition_id)
+            .where(SceneStem.scene_id.in_(revision.scenes))
         )
         found = {row[0]: json.loads(row[1]) for row in rows}
     return [found[scene_id] for scene_id in revision.scenes]

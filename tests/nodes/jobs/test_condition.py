@@ -17,7 +17,7 @@ from nodes.plan import plan
 from nodes.state import fresh_state
 from storage import revisions, runs, stories, work
 from storage.models import Condition as Row
-from storage.models import RunState, SceneVersion, Wait, Work, WorkKind, WorkState
+from storage.models import RunState, SceneStem, Wait, Work, WorkKind, WorkState
 from tests.support.author import tone_in_catalog
 from tests.support.fakes import ToneEngine
 from tests.support.postgres import ON_BOTH_DATABASES
@@ -77,11 +77,12 @@ async def _claim(studio, owner: str = "a", lease_s: float = 60.0) -> list[Work]:
         return await work.claim(session, owner, lease_s, WorkKind.CONDITION, ["tone"])
 
 
-async def _scenes(studio, story_id: str) -> list[SceneVersion]:
+async def _scenes(studio, story_id: str) -> list[SceneStem]:
     async with studio.store.database.read() as session:
         story = await stories.get(session, story_id)
         revision = await revisions.get(session, story.revision_id)
-        return await revisions.list_scenes(session, revision)
+        stems = await revisions.list_stems(session, revision.scenes)
+    return [stems[scene_id]["composite"] for scene_id in revision.scenes]
 
 
 async def _windows(studio) -> list[Work]:
