@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Union, get_args, get_type_hints
 
 from pydantic import (
@@ -18,13 +18,17 @@ from pydantic import (
 )
 
 from api.engines.catalog import engines
+from audiostory_core.audio.balance import Balance
 from audiostory_core.audio.loudness import SegmentLoudness
 from audiostory_core.audio.seams import SeamFigures
-from audiostory_core.engines.card import Name, Value
+from audiostory_core.audio.stems import SUM
+from audiostory_core.engines.card import Name, Stem, Value
 from audiostory_core.errors import BadInput
 from audiostory_core.manuscript.detection import check_manuscript
 from audiostory_core.quality.measures import Measures
+from audiostory_core.story.mix import MixSettings
 from audiostory_core.story.plan import (
+    LONGEST_STORY_S,
     CastMember,
     SubEvent,
     WrittenTokens,
@@ -55,8 +59,18 @@ RENAMED: dict[str, dict[str, str]] = {  # columns of format 1 and their names si
     "clip": {"figures": "measures", "report": "engine_report", "took_s": "render_s"},
     "mix": {"programme": "mastering"},
 }
+OF_STEM = ("condition_id", "clip_key", "rerolls", "is_judged", "flags")  # of a scene up to 2
+ADDED: dict[str, Json] = {  # by format 3
+    "story": {"engines": None},
+    "scene": {"starts_s": None, "stem_gain_db": None},
+    "take": {"stem": Stem.COMPOSITE.value},
+    "mix": {"stems": [Stem.COMPOSITE.value], "balance": None},
+}
 CAST: TypeAdapter[tuple[CastMember, ...]] = TypeAdapter(tuple[CastMember, ...])
 Rows = dict[str, list[Json]]
+STARTS: TypeAdapter[list[float | None]] = TypeAdapter(
+    list[Annotated[float, Field(ge=0, le=LONGEST_STORY_S)] | None]
+)
 PARAMETERS: TypeAdapter[dict[str, Value]] = TypeAdapter(
     Annotated[dict[Name, Annotated[Value, AllowInfNan(False)]], Field(max_length=100)]
 )
@@ -90,6 +104,7 @@ class PlanParts(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     version: int = 1
+    mix: MixSettings | None = None
     reasoning: str
     cast: list[CastMember]
     directions: list[str]
@@ -174,10 +189,9 @@ def read_rows(
         json.loads(line, parse_constant=_finite, parse_float=_finite)
         if parsed.table not in rows or NUL.search(line):
             raise Problem(f"line {number} of its rows cannot be read")
-        names = RENAMED.get(parsed.table, {}) if version == 1 else {}
-        values = {names.get(name, name): value for name, value in parsed.row.items()}
-        row = MODELS[parsed.table].model_validate_json(json.dumps(values))
-        rows[parsed.table].append(dict(row))
+        for table, values in _current(parsed, version):
+            row = MODELS[table].model_validate_json(json.dumps(values))
+            rows[table].append(dict(row))
     if len(rows["story"]) != 1:
         raise Problem("it does not hold exactly one story")
     _check_story(rows)
@@ -188,6 +202,20 @@ def read_rows(
     _check_clips(rows, files)
     _check_mixes(rows, files)
     return rows
+
+
+def _current(line: Line, version: int) -> Iterator[tuple[str, Json]]:
+    """Yield a row as this version has it, with its table: what once was one may be two."""
+    names = RENAMED.get(line.table, {}) if version == 1 else {}
+    values = {names.get(name, name): value for name, value in line.row.items()}
+    if version > 2:
+        yield line.table, values
+        return
+    if line.table == "scene":
+        moved = {name: values.pop(name) for name in OF_STEM if name in values}
+        of_scene = {"scene_id": values.get("id"), "stem": Stem.COMPOSITE.value, "seed": None}
+        yield "scene_stem", of_scene | moved
+    yield line.table, values | ADDED.get(line.table, {})
 
 
 def _model_of(table: str) -> type[BaseModel]:
@@ -265,12 +293,21 @@ def _check_scenes(rows: Rows, conditions: Collection[str]) -> None:
     clips = {clip["key"] for clip in rows["clip"]}
     for scene in rows["scene"]:
         _need(scene["sub_event_id"] in sub_events, "sub-event")
-        _need(scene["condition_id"] is None or scene["condition_id"] in conditions, "condition")
-        _need(scene["clip_key"] is None or scene["clip_key"] in clips, "clip")
+        if scene["starts_s"] is not None:
+            STARTS.validate_python(scene["starts_s"], strict=True)
         words = {name: scene[name] for name in ("caption", "tone", "layers", "continues")}
+        words["stem_gain_db"] = scene["stem_gain_db"] or {}
         SubEvent.model_validate(words | {"duration_s": seconds_of(scene["samples"])})
         CAST.validate_python(scene["cast"] or [])
+    for heard in rows["scene_stem"]:
+        _need(heard["scene_id"] in scenes, "scene")
+        _need(heard["stem"] in set(Stem), "stem")
+        _need(heard["condition_id"] is None or heard["condition_id"] in conditions, "condition")
+        _need(heard["clip_key"] is None or heard["clip_key"] in clips, "clip")
+    _distinct((heard["scene_id"], heard["stem"]) for heard in rows["scene_stem"])
+    _need({heard["scene_id"] for heard in rows["scene_stem"]} == set(scenes), "stem of a scene")
     for take in rows["take"]:
+        _need(take["stem"] in set(Stem), "stem")
         _need(take["sub_event_id"] in sub_events, "sub-event")
         _need(take["scene_id"] in scenes, "scene")
         _need(take["clip_key"] in clips, "clip")
@@ -304,10 +341,11 @@ def _check_mixes(rows: Rows, files: Mapping[str, int]) -> None:
     _distinct(segment["key"] for segment in rows["segment"])
     for segment in rows["segment"]:
         _need(bool(DIGEST.fullmatch(segment["key"])), "key of a segment")
-        _need(segment["file"] in files, "file of a segment")
         _need(segment["offset"] >= 0 and segment["samples"] >= 0, "range of a segment")
-        end = segment["offset"] + segment["samples"]
-        _need(end <= files[segment["file"]], "range of a segment")
+        if segment["file"] is not None:
+            _need(segment["file"] in files, "file of a segment")
+            end = segment["offset"] + segment["samples"]
+            _need(end <= files[segment["file"]], "range of a segment")
         SegmentLoudness.from_bytes(segment["samples"], segment["loudness"])
         if segment["seam"] is not None:
             SEAM.validate_json(json.dumps(segment["seam"]), strict=True)
@@ -315,9 +353,27 @@ def _check_mixes(rows: Rows, files: Mapping[str, int]) -> None:
     for mix in rows["mix"]:
         _need(mix["revision_id"] in revisions, "revision")
         _need(set(mix["segments"]) <= segments.keys(), "segment")
-        whole = sum(segments[segment_id]["samples"] for segment_id in mix["segments"])
-        _need(whole == mix["samples"] == revisions[mix["revision_id"]]["samples"], "mix length")
+        _check_chains(mix, segments)
+        _need(mix["samples"] == revisions[mix["revision_id"]]["samples"], "mix length")
         MasterGain.model_validate(mix["mastering"])
+
+
+def _check_chains(mix: Json, segments: Mapping[int, Json]) -> None:
+    """Check that all chains of a mix are cut alike, and are as long as it is."""
+    stems, listed = mix["stems"], mix["segments"]
+    separate = stems[:1] == [SUM] and len(stems) > 1 and set(stems[1:]) <= set(Stem)
+    is_one = mix["balance"] is None
+    _need(stems == [Stem.COMPOSITE] if is_one else separate, "stem of a mix")
+    _distinct(stems)
+    _need(len(listed) > 0 and len(listed) % len(stems) == 0, "segment")
+    length = len(listed) // len(stems)
+    for at in range(0, len(listed), length):
+        samples = [segments[segment_id]["samples"] for segment_id in listed[at : at + length]]
+        _need(sum(samples) == mix["samples"], "mix length")
+        for first, here in zip(listed[:length], samples, strict=True):
+            _need(segments[first]["samples"] == here, "mix length")
+    if not is_one:
+        Balance.from_json(mix["balance"])
 
 
 def _numbered(rows: Rows, table: str) -> dict[int, Json]:

@@ -30,8 +30,8 @@ from storage.errors import StoreUnusable
 from storage.models import Condition
 from storage.verification import verify
 
-FORMAT: Final = 2
-READABLE: Final = (1, FORMAT)
+FORMAT: Final = 3
+READABLE: Final = (1, 2, FORMAT)
 SUFFIXES = (".audiostory",)
 MEDIA_TYPE = "application/zip"
 MANIFEST, ROWS, CONDITIONS, AUDIO = "manifest.json", "rows.jsonl", "conditions/", "audio/"

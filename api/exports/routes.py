@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,8 +23,11 @@ from api.revisions.schemas import TakeView
 from api.store import OpenStore
 from audiostory_core.audio.export import export, wav_bytes
 from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
-from audiostory_core.audio.pcm import wav_length
+from audiostory_core.audio.pcm import SampleFormat, wav_length
+from audiostory_core.audio.stems import StemSum
+from audiostory_core.engines.card import Stem
 from audiostory_core.errors import BadInput, UnreadableAudio
+from audiostory_core.story.changes import stem_of_order
 from storage import clips, revisions, stories
 from storage.audio_files import AudioFiles
 from storage.errors import NotFound, StoreUnusable
@@ -43,43 +46,68 @@ AUDIO: dict[int | str, dict[str, Any]] = {
 Accept = Annotated[str, Header(description="Which of audio/wav and audio/flac; WAV if both.")]
 Place = Annotated[int, PathParameter(ge=1, le=1_000_000, description="Counts from 1.")]
 Index = Annotated[str, PathParameter(description="Counts from 1, perhaps with .wav or .flac.")]
+StemOfMix = Annotated[
+    Stem | None, Query(description="Only what this stem adds to the mix, before the master gain.")
+]
+StemOfScene = Annotated[
+    Stem | None, Query(description="Which clip, where the sub-event is heard as several.")
+]
 Suffix = Annotated[str, PathParameter(json_schema_extra={"enum": list(AudioKind)})]
 
 
 @router.get("/{story_id}/mix", responses=AUDIO, summary="Get the mix")
 @router.head("/{story_id}/mix", include_in_schema=False)
 async def get_mix(
-    story_id: str, request: Request, state: AppStateDep, accept: Accept = "*/*"
+    story_id: str,
+    request: Request,
+    state: AppStateDep,
+    accept: Accept = "*/*",
+    stem: StemOfMix = None,
 ) -> Response:
-    """Return the mix as WAV, or as FLAC where Accept prefers it; 404 until it is made."""
-    return await _mix(story_id, choose_kind(accept), request, state)
+    """Return the mix as WAV, or as FLAC where Accept prefers it; 404 until it is made.
+
+    Or one stem of it, with its gains and ducking and before the master gain: the sum of the stems
+    is the mix before that gain. A stem is a WAV of 32-bit floats, for it may exceed full scale.
+    """
+    return await _mix(story_id, choose_kind(accept), request, state, stem)
 
 
 @router.get("/{story_id}/mix.{suffix}", responses=AUDIO, summary="Get the mix in a format")
 @router.head("/{story_id}/mix.{suffix}", include_in_schema=False)
 async def get_mix_file(
-    story_id: str, suffix: Suffix, request: Request, state: AppStateDep
+    story_id: str,
+    suffix: Suffix,
+    request: Request,
+    state: AppStateDep,
+    stem: StemOfMix = None,
 ) -> Response:
     """Return the mix in the format its suffix names: `mix.wav` or `mix.flac`."""
-    return await _mix(story_id, _known(suffix), request, state)
+    return await _mix(story_id, _known(suffix), request, state, stem)
 
 
 @router.get("/{story_id}/clips/{index}", responses=AUDIO, summary="Get a clip")
 @router.head("/{story_id}/clips/{index}", include_in_schema=False)
 async def get_clip(
-    story_id: str, index: Index, request: Request, state: AppStateDep, accept: Accept = "*/*"
+    story_id: str,
+    index: Index,
+    request: Request,
+    state: AppStateDep,
+    accept: Accept = "*/*",
+    stem: StemOfScene = None,
 ) -> Response:
     """Return the clip of a sub-event, its tail included; 404 until it is made.
 
-    A clip is as the engine made it, before the master gain.
+    A clip is as the engine made it, before the master gain. Where a sub-event is heard as several,
+    `stem` names one of them.
     """
     match = CLIP_NAME.fullmatch(index)
     if match is None:
         raise NotFound(f"sub-event of story {story_id[:20]}", index)
     kind = _known(match[2]) if match[2] else choose_kind(accept)
     async with state.store.database.read() as session:
-        path = await _find_clip(session, state.store.audio, story_id, int(match[1]))
-    etag, name = f'"{path.stem}-{kind}"', f"{story_id}-{match[1]}.{kind}"
+        path = await _find_clip(session, state.store.audio, story_id, int(match[1]), stem)
+    of_stem = f"-{stem}" if stem else ""
+    etag, name = f'"{path.stem}-{kind}"', f"{story_id}-{match[1]}{of_stem}.{kind}"
     if kind is AudioKind.FLAC:
         await asyncio.to_thread(_check, path, state.store.audio)
         return await respond(request, _file_body(path, etag, name))
@@ -123,32 +151,43 @@ async def get_take(
     return await respond(request, _wav_body(mix, etag, f"{story_id}-{index}-take-{take}.wav"))
 
 
-async def _mix(story_id: str, kind: AudioKind, request: Request, state: AppState) -> Response:
+async def _mix(
+    story_id: str, kind: AudioKind, request: Request, state: AppState, stem: Stem | None
+) -> Response:
     """Answer with the mix; a damaged seam that is met before the answer begins is mended first."""
-    return await read_mended(state.store, lambda: _answer_with_mix(story_id, kind, request, state))
+    return await read_mended(
+        state.store, lambda: _answer_with_mix(story_id, kind, request, state, stem)
+    )
 
 
 async def _answer_with_mix(
-    story_id: str, kind: AudioKind, request: Request, state: AppState
+    story_id: str, kind: AudioKind, request: Request, state: AppState, stem: Stem | None
 ) -> Response:
     async with state.store.database.read() as session:
-        mix = await open_mix(session, state.store.audio, story_id)
+        mix = await open_mix(session, state.store.audio, story_id, stem)
     parts = [f"{part.path.name}:{part.offset}:{part.samples}" for part in mix.segments]
-    digest = hashlib.sha256(f"{parts}{mix.mastering}".encode()).hexdigest()
-    etag, name = f'"{digest[:32]}-{kind}"', f"{story_id}.{kind}"
+    balanced = isinstance(mix.source, StemSum) and mix.source.balance.as_json()
+    made_from = f"{parts}{mix.mastering}" + (f"{stem}{balanced}" if balanced else "")
+    digest = hashlib.sha256(made_from.encode()).hexdigest()
+    of_stem = f"-{stem}" if stem else ""
+    etag, name = f'"{digest[:32]}-{kind}"', f"{story_id}{of_stem}.{kind}"
+    if stem is not None and kind is not AudioKind.WAV:
+        problem = f"is not to be had as {kind}, which ends at full scale"
+        raise BadInput("stem", stem.value, problem, "Ask for mix.wav, of 32-bit floats.")
     if kind is AudioKind.WAV:
-        return await respond(request, _wav_body(mix, etag, name))
+        form = SampleFormat.PCM_24 if stem is None else SampleFormat.FLOAT_32
+        return await respond(request, _wav_body(mix, etag, name, form))
     async with state.exporting:
         path = await asyncio.to_thread(_export_once, mix, state.store, digest)
     return await respond(request, _file_body(path, etag, name))
 
 
-def _wav_body(mix: Mixdown, etag: str, name: str) -> Body:
+def _wav_body(mix: Mixdown, etag: str, name: str, form: SampleFormat = SampleFormat.PCM_24) -> Body:
     def read(first: int, last: int) -> Iterator[bytes]:
         with mix:
-            yield from wav_bytes(mix, first, last)
+            yield from wav_bytes(mix, first, last, form)
 
-    return Body(AudioKind.WAV.media_type, etag, name, wav_length(mix.samples), read)
+    return Body(AudioKind.WAV.media_type, etag, name, wav_length(mix.samples, form), read)
 
 
 def _file_body(path: Path, etag: str, name: str) -> Body:
@@ -219,12 +258,16 @@ def _check(path: Path, audio: AudioFiles) -> None:
         raise UnreadableAudio(path, "is missing or damaged")
 
 
-async def _find_clip(session: AsyncSession, audio: AudioFiles, story_id: str, index: int) -> Path:
+async def _find_clip(
+    session: AsyncSession, audio: AudioFiles, story_id: str, index: int, stem: Stem | None
+) -> Path:
     _, _, revision = await stories.load(session, story_id)
     if revision is None or index > len(revision.scenes):
         raise NotFound(f"sub-event of story {story_id}", index)
-    scene = await revisions.get_scene(session, revision.scenes[index - 1])
-    keys = [scene.clip_key] if scene.clip_key else []
+    scene_id = revision.scenes[index - 1]
+    stems = (await revisions.list_stems(session, [scene_id]))[scene_id]
+    heard = stems[stem_of_order(index, stem, list(stems))]
+    keys = [heard.clip_key] if heard.clip_key else []
     made = await clips.list_by_key(session, keys)
     file = next((clip.file for clip in made.values()), None)
     if file is None:

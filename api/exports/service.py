@@ -13,19 +13,28 @@ if TYPE_CHECKING:
     from audiostory_core.audio.mixdown import Mixdown
 
 
-async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> "Mixdown":
-    """Open the mix of a story's current revision with its mastering.
+async def open_mix(
+    session: AsyncSession, audio: AudioFiles, story_id: str, stem: str | None = None
+) -> "Mixdown":
+    """Open the mix of a story's current revision with its mastering, or one stem before it.
+
+    Args:
+        session: a reading session.
+        audio: where the files are.
+        story_id: of the story.
+        stem: what it adds to the mix, its gain and ducking included; None is the mix.
 
     Raises:
-        NotFound: if there is no such story, or its mix is not made yet.
+        NotFound: if there is no such story, its mix is not made yet, or has no such stem.
         UnreadableAudio: if a file is missing, or known to be damaged; that it is, is otherwise
             found out by reading.
     """
     from audiostory_core.audio.mixdown import (  # noqa: PLC0415 - numpy takes a moment
         MasterGain,
         Mixdown,
-        MixSegment,
     )
+    from audiostory_core.audio.stems import StemSum, open_source  # noqa: PLC0415
+    from audiostory_core.engines.card import Stem  # noqa: PLC0415
 
     story = await stories.get(session, story_id)
     mix = None
@@ -33,13 +42,20 @@ async def open_mix(session: AsyncSession, audio: AudioFiles, story_id: str) -> "
         mix = await revisions.find_mix(session, story.revision_id)
     if mix is None:
         raise NotFound("mix of story", story_id)
-    segments = [
-        MixSegment(audio.path(file), offset, samples)
-        for file, offset, samples in await mixes.list_places(session, mix)
-    ]
-    for segment in segments:
+    if stem is not None and (mix.balance is None or stem not in mix.stems):
+        raise NotFound(f"stem of the mix of story {story_id}", stem)
+    places = {
+        name: [
+            (None if file is None else audio.path(file), offset, samples)
+            for file, offset, samples in chain
+        ]
+        for name, chain in (await mixes.list_places(session, mix)).items()
+    }
+    source = open_source(places, mix.balance, audio.is_intact)
+    for segment in source.segments:
         problem = audio.find_problem(segment.path)
         if problem is not None:
             raise UnreadableAudio(segment.path, problem)
-    mastering = MasterGain(mix.mastering["gain_db"], mix.mastering["limiting"])
-    return Mixdown(segments, mastering, audio.is_intact)
+    if stem is not None and isinstance(source, StemSum):
+        return Mixdown(source.stem(Stem(stem)))
+    return Mixdown(source, MasterGain(mix.mastering["gain_db"], mix.mastering["limiting"]))

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from api.store import OpenStore
 from audiostory_core.audio.pcm import au_bytes
-from audiostory_core.audio.rendering import render_seam
+from audiostory_core.audio.rendering import render_end, render_seam
 from audiostory_core.errors import UnreadableAudio
 from storage import mixes, revisions, runs, stories
 from storage.audio_files import AudioFiles
@@ -25,7 +25,8 @@ async def find_damaged(store: OpenStore, story_id: str) -> dict[str, str]:
         story = await stories.get(session, story_id)
         mix = await revisions.find_mix(session, story.revision_id or 0)
         needed = await mixes.list_segment_files(session, mix) if mix else {}
-    return await asyncio.to_thread(store.audio.find_damaged, {file for _, file in needed.values()})
+    files = {file for _, file in needed.values() if file is not None}
+    return await asyncio.to_thread(store.audio.find_damaged, files)
 
 
 async def queue_mending(store: OpenStore, story_id: str) -> None:
@@ -83,9 +84,16 @@ async def read_mended(store: OpenStore, read: Callable[[], Awaitable[Result]]) -
 def _render(
     before: SegmentRow, seam: SegmentRow, after: SegmentRow, audio: AudioFiles
 ) -> str | None:
-    """Fade from what follows the first body in its clip to what precedes the second in its own."""
-    if audio.find_damaged({before.file, after.file}):
+    """Fade from what follows the first body in its clip to what precedes the second in its own.
+
+    The second may be silent, then the first ends.
+    """
+    files = {file for file in (before.file, after.file) if file is not None}
+    if before.file is None or audio.find_damaged(files):
         return None
-    left_end = before.offset + before.samples
-    left, right = audio.path(before.file), audio.path(after.file)
-    return audio.add(".au", au_bytes(render_seam(left, left_end, right, seam.samples).waveform))
+    left, left_end = audio.path(before.file), before.offset + before.samples
+    if after.file is None:
+        rendered = render_end(left, left_end, seam.samples)
+    else:
+        rendered = render_seam(left, left_end, audio.path(after.file), seam.samples)
+    return audio.add(".au", au_bytes(rendered.waveform))

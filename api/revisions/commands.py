@@ -252,6 +252,10 @@ def takes(
     more: Annotated[
         int | None, typer.Option(min=1, max=16, help="Make so many more, with other seeds.")
     ] = None,
+    stem: Annotated[
+        str | None,
+        typer.Option(help="Of which stem to make more, where the scene has several."),
+    ] = None,
     folder: Annotated[
         Path | None,
         typer.Option(
@@ -264,7 +268,7 @@ def takes(
     from api.revisions import handlers
     from api.stories.forking import use_one_thread_without_weights
     from api.stories.handlers import BAD_INPUT
-    from audiostory_core.story.changes import MoreTakes
+    from audiostory_core.story.changes import MoreTakes, read_stem
 
     use_one_thread_without_weights()
 
@@ -273,7 +277,7 @@ def takes(
         if more is not None:
             code = await handlers.change(
                 story_id,
-                MoreTakes(sub_event=scene, count=more),
+                MoreTakes(sub_event=scene, count=more, stem=read_stem(stem)),
                 None,
                 accept=False,
                 as_json=as_json,

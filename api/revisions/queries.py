@@ -1,6 +1,7 @@
 """What is read of a story's takes and revisions to show them, for CLI and HTTP alike."""
 
 import json
+from collections.abc import Collection
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,9 +25,16 @@ async def view_takes(
     if revision is None or not 1 <= index <= len(revision.scenes):
         raise NotFound(f"sub-event of story {story_id}", index)
     scene = await revisions.get_scene(session, revision.scenes[index - 1])
+    stems = (await revisions.list_stems(session, [scene.id]))[scene.id]
+    heard = {stem.clip_key for stem in stems.values()}
     listed = await takes.list_of(session, scene.sub_event_id)
-    target = matched_loudness([clip.measures or {} for _, _, clip, _ in listed])
-    return scene, [_view_take(*row, scene, target) for row in listed]
+    targets = {
+        name: matched_loudness(
+            [clip.measures or {} for take, _, clip, _ in listed if take.stem == name]
+        )
+        for name in {take.stem for take, *_ in listed}
+    }
+    return scene, [_view_take(*row, heard, targets[row[0].stem]) for row in listed]
 
 
 async def view_revisions(
@@ -60,14 +68,15 @@ def _view_take(
     version: SceneVersion,
     clip: Clip,
     queued: Work,
-    scene: SceneVersion,
+    heard: Collection[str | None],
     target: float | None,
 ) -> TakeView:
     measures, report = clip.measures or {}, clip.engine_report or {}
     loudness = measures.get("loudness_lufs")
     return TakeView(
         take=take.number,
-        is_heard=clip.key == scene.clip_key,
+        stem=take.stem,
+        is_heard=clip.key in heard,
         origin=take.origin,
         status=queued.state,
         caption=version.caption,

@@ -62,6 +62,7 @@ class TakeView(BaseModel):
     """One clip of a sub-event, with everything it was made from."""
 
     take: int  # from 1, in the order they were asked for
+    stem: str  # composite, dialogue, music or effects
     is_heard: bool  # the mix has this one
     origin: str  # made, re-rolled or asked for
     status: str  # queued, claimed, finished, failed or withdrawn

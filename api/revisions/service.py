@@ -15,7 +15,14 @@ from api.revisions.wording import Question, Resolve, Unanswered
 from api.settings import Settings, read_settings
 from audiostory_core.engines.card import check_language
 from audiostory_core.errors import BadInput
-from audiostory_core.story.changes import Change, ChooseTake, Edits, MoreTakes, Remark
+from audiostory_core.story.changes import (
+    Change,
+    ChooseTake,
+    Edits,
+    MoreTakes,
+    Remark,
+    stem_of_order,
+)
 from audiostory_core.story.editing import Draft, Preview, apply, diff, preview
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan
@@ -339,6 +346,10 @@ async def _check(session: AsyncSession, read: Read, change: Change) -> None:
                     f"does not exist; the story has {count}",
                     f"Give a number from 1 to {count}.",
                 )
+            if isinstance(change, MoreTakes):
+                scene_id = read.revision.scenes[change.sub_event - 1]
+                stems = (await revisions.list_stems(session, [scene_id]))[scene_id]
+                stem_of_order(change.sub_event, change.stem, list(stems))
             if isinstance(change, ChooseTake):
                 await _check_take(session, read.revision.scenes[change.sub_event - 1], change)
 

@@ -34,6 +34,7 @@ def show_takes(listed: Sequence[TakeView]) -> None:
     table.add_column("made from", ratio=1)
     table.add_column("status", no_wrap=True)
     for take in listed:
+        stem = "" if take.stem == "composite" else f"{take.stem}: "
         loudness = (take.measures or {}).get("loudness_lufs")
         seed, engine = take.recipe["seed"], take.recipe["engine"]
         table.add_row(
@@ -41,7 +42,7 @@ def show_takes(listed: Sequence[TakeView]) -> None:
             "●" if take.is_heard else "",
             f"{take.duration_s:.2f}",
             "" if loudness is None else f"{loudness:.1f}",
-            f"{escape(take.caption)}\n[dim]{take.origin}, {escape(engine)}\nseed {seed}[/]",
+            f"{stem}{escape(take.caption)}\n[dim]{take.origin}, {escape(engine)}\nseed {seed}[/]",
             escape(take.error or take.status),
         )
     console.out.print(table)

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 from secrets import token_hex
+from tempfile import NamedTemporaryFile
 from typing import Annotated
 
 import typer
@@ -25,6 +26,31 @@ from api.terminal.options import (
 from audiostory_core.errors import BadInput
 
 app = typer.Typer()
+Stems = Annotated[
+    Path | None,
+    typer.Option(
+        "--stems",
+        metavar="FOLDER",
+        help="Write dialogue.wav, music.wav and effects.wav there, before the master gain.",
+    ),
+]
+
+
+def check_folder(folder: Path | None) -> None:
+    """Make the folder of stems if need be.
+
+    Raises:
+        BadInput: if it cannot be written to.
+    """
+    if folder is None:
+        return
+    try:
+        folder.mkdir(exist_ok=True)
+        with NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        problem = f"cannot be written to ({error.strerror or error})"
+        raise BadInput("stems", str(folder), problem, "Choose another folder.") from error
 
 
 @app.command(cls=ParameterCommand)
@@ -67,6 +93,19 @@ def create(
     print_id: Annotated[
         bool, typer.Option("--print-id", help="Print the story's id and nothing else, for scripts.")
     ] = False,
+    dialogue: Annotated[
+        str | None,
+        typer.Option(metavar="ENGINE", help="What speaks; the story is made of stems."),
+    ] = None,
+    music: Annotated[
+        str | None,
+        typer.Option(metavar="ENGINE", help="What plays music; the story is made of stems."),
+    ] = None,
+    effects: Annotated[
+        str | None,
+        typer.Option(metavar="ENGINE", help="What makes sounds; the story is made of stems."),
+    ] = None,
+    stems: Stems = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a story from an instruction or a script and write it to a file."""
@@ -89,12 +128,15 @@ def create(
         raise BadInput(
             "plan", str(plan), "brings its own instruction and duration", "Leave the others out."
         )
+    by_stem = {"dialogue": dialogue, "music": music, "effects": effects}
+    named = {stem: name for stem, name in by_stem.items() if name is not None}
     wanted = parse_story(
         instruction=instruction,
         duration_s=duration,
         language=language,
         seed=seed,
         engine=engine,
+        engines=named if named or stems is not None else None,
         planner=planner,
         parameters=read_parameters(context.meta, pairs or []),
         review=review,
@@ -102,10 +144,13 @@ def create(
         plan=written,
     )
     check_destination(output or handlers.unnamed(token_hex(4)))
+    check_folder(stems)
     share_one_arena()
     check_usable(wanted, read_settings())
     with forked(wanted):
-        code = asyncio.run(handlers.create(wanted, output, as_json=as_json, prints_id=print_id))
+        code = asyncio.run(
+            handlers.create(wanted, output, as_json=as_json, prints_id=print_id, stems=stems)
+        )
     raise typer.Exit(code)
 
 
@@ -205,7 +250,11 @@ def list_stories(
 
 @app.command()
 def resume(
-    story_id: StoryId, output: Output = None, weights: Weights = None, as_json: AsJson = False
+    story_id: StoryId,
+    output: Output = None,
+    weights: Weights = None,
+    stems: Stems = None,
+    as_json: AsJson = False,
 ) -> None:
     """Go on with a story that was interrupted, and write it; nothing finished is made again."""
     from api.stories import handlers
@@ -216,8 +265,9 @@ def resume(
 
     if output is not None:
         check_destination(output)
+    check_folder(stems)
     share_one_arena()
-    raise typer.Exit(asyncio.run(handlers.resume(story_id, output, as_json=as_json)))
+    raise typer.Exit(asyncio.run(handlers.resume(story_id, output, as_json=as_json, stems=stems)))
 
 
 @app.command()

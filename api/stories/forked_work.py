@@ -11,7 +11,8 @@ from typing import Any
 
 from api.operations.maker_process import make_clips
 from audiostory_core.audio.export import write_stretch
-from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
+from audiostory_core.audio.mixdown import MasterGain, Mixdown
+from audiostory_core.audio.stems import open_source
 from audiostory_core.errors import StudioError
 from storage.audio_files import AudioFiles
 
@@ -34,12 +35,16 @@ def _write(order: dict[str, Any], pipe: FileIO) -> bool:
         if select.select([pipe], [], [], 0)[0]:
             raise BrokenPipeError
 
-    segments = [MixSegment(Path(path), *place) for path, *place in order["segments"]]
+    chains = {
+        stem: [(path and Path(path), *place) for path, *place in places]
+        for stem, places in order["source"]["chains"].items()
+    }
     mastering = order["mastering"] and MasterGain(**order["mastering"])
     is_intact = AudioFiles(Path(order["audio"])).is_intact
+    source = open_source(chains, order["source"]["balance"], is_intact)
     try:
         with (
-            Mixdown(segments, mastering, is_intact) as mix,
+            Mixdown(source, mastering) as mix,
             FileIO(order["file"], "r+") as file,
         ):
             write_stretch(mix, file, order["start"], order["stop"], go_on)

@@ -37,7 +37,11 @@ def forked(wanted: "StoryCreate") -> Iterator[None]:
     most = count_processes(settings.read_settings())
     duration_s = wanted.plan.duration_s if wanted.plan else wanted.duration_s or math.inf
     most = int(min(most, duration_s // FORK_PAYS_S))
-    if most > 1 and _is_one_core(wanted.engine) and not wanted.review:
+    if (
+        most > 1
+        and all(map(_is_one_core, {wanted.engine, *(wanted.engines or {}).values()}))
+        and not wanted.review
+    ):
         from api.engines.engine_factory import load_engine  # noqa: PLC0415 - see forked_work.py
         from api.stories.forked_work import carry_out  # noqa: PLC0415
 
@@ -60,10 +64,12 @@ def list_writers(mix: "Mixdown", audio: Path) -> "Sequence[Writer]":
         mix: read from files of an audio folder.
         audio: the folder.
     """
+    from audiostory_core.audio.stems import recipe_of  # noqa: PLC0415 - numpy, see above
+
     order = {
         "do": "write",
         "audio": str(audio),
-        "segments": [(str(part.path), part.offset, part.samples) for part in mix.segments],
+        "source": recipe_of(mix.source),
         "mastering": mix.mastering and asdict(mix.mastering),
     }
     return [_Writer(order) for _ in range(forks.count_waiting())]

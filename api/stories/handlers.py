@@ -18,10 +18,10 @@ from api.store import OpenStore, opened_store
 from api.stories.forking import list_writers
 from api.stories.queries import detail_story, list_seams, view_story
 from api.stories.schemas import SceneView, StoryCreate, StoryDetail, StoryStatus, StoryView
-from api.stories.service import check_usable, create_story
+from api.stories.service import check_usable, create_story, engine_names
 from api.terminal import console
 from audiostory_core.errors import BadInput
-from storage import runs, stories
+from storage import revisions, runs, stories
 from storage.database import Database
 from storage.errors import StoreError
 from storage.models import Event, RunState, Wait
@@ -39,7 +39,12 @@ def unnamed(story_id: str) -> Path:
 
 
 async def create(
-    wanted: StoryCreate, target: Path | None, *, as_json: bool, prints_id: bool = False
+    wanted: StoryCreate,
+    target: Path | None,
+    *,
+    as_json: bool,
+    prints_id: bool = False,
+    stems: Path | None = None,
 ) -> int:
     """Make a story and write it; return the exit code.
 
@@ -48,6 +53,7 @@ async def create(
         target: where its mix goes; None names the file by its id.
         as_json: print JSON, and no progress.
         prints_id: print its id instead of the story, as soon as there is one.
+        stems: folder where its stems go; None writes none.
     """
     async with opened_store() as (store, settings):
         check_usable(wanted, settings)
@@ -63,6 +69,7 @@ async def create(
             target or unnamed(story.id),
             as_json=as_json,
             is_reported=not prints_id,
+            stems=stems,
         )
 
 
@@ -71,21 +78,25 @@ def _check_parts(wanted: StoryCreate, settings: Settings) -> None:
     from api.engines.engine_factory import Parts  # noqa: PLC0415 - torch takes seconds
 
     parts = Parts(settings, looks_only=True)
-    card = engines().get(wanted.engine)
+    cards = [engines().get(name) for name in engine_names(wanted)]
     checked = {
-        ("engine", wanted.engine): card.weights is not None or not card.is_shipped,
-        ("planner", wanted.planner): wanted.planner in (*NEED_WEIGHTS, *NEED_SERVER),
+        ("engine", card.name): card.weights is not None or not card.is_shipped for card in cards
     }
+    checked["planner", wanted.planner] = wanted.planner in (*NEED_WEIGHTS, *NEED_SERVER)
     for (field, name), is_checked in checked.items():
         why = parts.why_unusable(field, name) if is_checked else None
         if why is not None:
             raise BadInput(field, name, "is not usable here", why)
 
 
-async def resume(story_id: str, target: Path | None, *, as_json: bool) -> int:
+async def resume(
+    story_id: str, target: Path | None, *, as_json: bool, stems: Path | None = None
+) -> int:
     """Go on with a story and write it; return the exit code."""
     async with opened_store() as (store, settings):
-        return await make_and_write(store, settings, story_id, target, as_json=as_json)
+        if stems is not None:
+            await _check_stems(store, story_id, stems)
+        return await make_and_write(store, settings, story_id, target, as_json=as_json, stems=stems)
 
 
 async def approve(story_id: str, target: Path | None, *, as_json: bool) -> int:
@@ -156,6 +167,7 @@ async def make_and_write(
     as_json: bool,
     is_reported: bool = True,
     since_event: int | None = None,
+    stems: Path | None = None,
 ) -> int:
     """Work on a story until it settles, write its mix, and report; return the exit code.
 
@@ -168,6 +180,7 @@ async def make_and_write(
         is_reported: print the story as it then is.
         since_event: number of the event after which a change was asked for; if it is refused, that
             is all that is told, and nothing is written.
+        stems: folder where the stems go; None writes none.
     """
     from api.stories import local_run  # noqa: PLC0415 - LangGraph and scipy, where there is work to do
 
@@ -203,9 +216,11 @@ async def make_and_write(
     if detail.status == StoryStatus.FAILED or run.waits_for == Wait.CLIP_REVIEW:
         console.err.print(f"audiostory: {detail.error}", markup=False, soft_wrap=True)
         return BAD_INPUT if run.is_bad_input else FAILED
-    written = target if detail.is_accepted is not None else None
+    is_mixed = detail.is_accepted is not None
+    written = target if is_mixed else None
     if written is not None:
         await _write(store, story_id, written, is_shown=not as_json)
+    await _write_stems(store, story_id, stems if is_mixed else None)
     if is_reported:
         await _report(store, detail, scenes, written, as_json=as_json)
     return DEGRADED if detail.degradations else DONE
@@ -262,6 +277,39 @@ async def _write(store: OpenStore, story_id: str, target: Path, *, is_shown: boo
             export(mix, target, on_progress, list_writers(mix, store.audio.folder))
 
     await read_mended(store, write)
+
+
+async def _check_stems(store: OpenStore, story_id: str, folder: Path) -> None:
+    async with store.database.read() as session:
+        story = await stories.get(session, story_id)
+    if story.engines is None:
+        problem = f"cannot be written: story {story_id} has one composite clip a scene"
+        remedy = "Make a story of stems: audiostory create --stems FOLDER"
+        raise BadInput("stems", str(folder), problem, remedy)
+
+
+async def _write_stems(store: OpenStore, story_id: str, folder: Path | None) -> None:
+    """Write what each stem adds to the mix, before the master gain; None writes none."""
+    if folder is None:
+        return
+    from api.maintenance.repair import read_mended  # noqa: PLC0415 - numpy takes a moment
+    from audiostory_core.audio.export import export  # noqa: PLC0415
+    from audiostory_core.audio.pcm import SampleFormat  # noqa: PLC0415
+    from audiostory_core.engines.card import Stem  # noqa: PLC0415
+
+    async with store.database.read() as session:
+        story = await stories.get(session, story_id)
+        mix = await revisions.find_mix(session, story.revision_id or 0)
+    for stem in [stem for stem in Stem if mix is not None and stem in mix.stems]:
+
+        async def write(stem: str = stem) -> None:
+            async with store.database.read() as session:
+                opened = await open_mix(session, store.audio, story_id, stem)
+            with opened:
+                export(opened, folder / f"{stem}.wav", form=SampleFormat.FLOAT_32)
+
+        await read_mended(store, write)
+    console.err.print(f"stems in {folder}", markup=False, soft_wrap=True)
 
 
 async def _report(

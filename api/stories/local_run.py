@@ -131,7 +131,7 @@ async def _open_pool(store: OpenStore, settings: Settings, story_id: str) -> Poo
         settings,
         count_processes(settings),
         story_id=story_id,
-        engines=[story.engine],
+        engines=[story.engine, *(story.engines or {}).values()],
         expected_s=0.0 if is_known else story.duration_s or 0.0,
     )
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.stories.schemas import SceneView, StoryDetail, StoryStatus, StoryView
+from api.stories.schemas import SceneView, StemView, StoryDetail, StoryStatus, StoryView
 from audiostory_core.story.plan import seconds_of
 from storage import clips, mixes, revisions, stories, work
 from storage.models import (
@@ -17,6 +18,7 @@ from storage.models import (
     Revision,
     Run,
     RunState,
+    SceneStem,
     SceneVersion,
     Story,
     Wait,
@@ -25,6 +27,7 @@ from storage.models import (
     WorkState,
 )
 
+STATUSES = ("failed", "withdrawn", "planned", "queued", "claimed", "finished")
 AT_ONCE = 500  # sub-events that are viewed before others get their turn
 
 
@@ -57,6 +60,7 @@ def view_story(story: Story, run: Run, revision: Revision | None) -> StoryView:
         duration_s=seconds_of(revision.samples) if revision else story.duration_s,
         seed=story.seed,
         engine=story.engine,
+        engines=story.engines,
         planner=story.planner,
         created_at=story.created_at,
         sub_events=len(revision.scenes) if revision else None,
@@ -88,16 +92,7 @@ async def describe_story(
     """
     story, run, revision, mix = await stories.load_with_mix(session, story_id, owner_key)
     rows = await revisions.list_remarks(session, revision.scenes) if revision else []
-    remarks = [
-        Remarks(
-            index=index,
-            status=_status_of(row.state),
-            flags=row.flags,
-            error=row.error,
-            **_reported(row.engine_report, "unmatched", "warnings"),
-        )
-        for index, row in enumerate(rows, 1)
-    ]
+    remarks = [_remark(index, stems) for index, stems in enumerate(rows, 1)]
     return _detail(story, run, revision, mix, remarks)
 
 
@@ -106,15 +101,24 @@ async def view_scenes(session: AsyncSession, revision: Revision | None) -> list[
     if revision is None:
         return []
     versions = await revisions.list_scenes(session, revision)
-    keys = [version.clip_key for version in versions if version.clip_key]
+    stems = await revisions.list_stems(session, revision.scenes)
+    keys = [
+        heard.clip_key
+        for by_name in stems.values()
+        for heard in by_name.values()
+        if heard.clip_key is not None
+    ]
     made = await clips.list_by_key(session, keys)
     queue = await work.list_by_key(session, WorkKind.CLIP, keys)
     views, start = [], 0
     for index, version in enumerate(versions, 1):
         if index % AT_ONCE == 0:
             await asyncio.sleep(0)  # others wait
-        key = version.clip_key or ""
-        views.append(_view_scene(index, start, version, made.get(key), queue.get(key)))
+        heard = [
+            _view_stem(stem, version, made.get(stem.clip_key or ""), queue.get(stem.clip_key or ""))
+            for _, stem in sorted(stems[version.id].items())
+        ]
+        views.append(_view_scene(index, start, version, heard))
         start += version.samples
     return views
 
@@ -164,9 +168,38 @@ def _detail(
     )
 
 
+def _remark(index: int, stems: Sequence[Row[Any]]) -> Remarks:
+    reported = [_reported(stem.engine_report, "unmatched", "warnings") for stem in stems]
+    return Remarks(
+        index=index,
+        status=_least([_status_of(stem.state) for stem in stems]),
+        flags=[flag for stem in stems for flag in stem.flags],
+        error=next((stem.error for stem in stems if stem.error), None),
+        unmatched=[text for report in reported for text in report["unmatched"]],
+        warnings=[text for report in reported for text in report["warnings"]],
+    )
+
+
+def _view_stem(
+    stem: SceneStem, version: SceneVersion, clip: Clip | None, queued: Work | None
+) -> StemView:
+    return StemView(
+        stem=stem.stem,
+        seed=version.seed if stem.seed is None else stem.seed,
+        rerolls=stem.rerolls,
+        status=_status_of(queued.state if queued else None),
+        clip=stem.clip_key,
+        flags=stem.flags,
+        measures=clip.measures if clip else None,
+        error=queued.error if queued else None,
+        **_reported(clip.engine_report if clip else None, "matched", "unmatched", "warnings"),
+    )
+
+
 def _view_scene(
-    index: int, start: int, version: SceneVersion, clip: Clip | None, queued: Work | None
+    index: int, start: int, version: SceneVersion, stems: Sequence[StemView]
 ) -> SceneView:
+    only = stems[0] if len(stems) == 1 else None
     return SceneView.model_validate(
         {
             "index": index,
@@ -177,17 +210,25 @@ def _view_scene(
             "tone": version.tone,
             "layers": version.layers,
             "continues": version.continues,
-            "seed": version.seed,
+            "seed": only.seed if only else version.seed,
             "engine": version.engine,
-            "rerolls": version.rerolls,
-            "status": _status_of(queued.state if queued else None),
-            "clip": version.clip_key,
-            "flags": version.flags,
-            "measures": clip.measures if clip else None,
-            "error": queued.error if queued else None,
-            **_reported(clip.engine_report if clip else None, "matched", "unmatched", "warnings"),
+            "rerolls": sum(stem.rerolls for stem in stems),
+            "status": _least([stem.status for stem in stems]),
+            "clip": only.clip if only else None,
+            "measures": only.measures if only else None,
+            "error": next((stem.error for stem in stems if stem.error), None),
+            "stems": stems,
+        }
+        | {
+            name: [text for stem in stems for text in getattr(stem, name)]
+            for name in ("matched", "unmatched", "warnings", "flags")
         }
     )
+
+
+def _least(statuses: Sequence[str]) -> str:
+    """Return the status of a scene: what most needs to be known of its clips."""
+    return min(statuses, key=STATUSES.index)
 
 
 def _status_of(state: str | None) -> str:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from api.engines.catalog import DEFAULT
 from api.engines.parameters import describe_engine, describe_parameters, lift_parameters
 from api.engines.planners import PLANNERS
-from audiostory_core.engines.card import Value
+from audiostory_core.engines.card import SeparateStem, Value
 from audiostory_core.errors import bad_input_from
 from audiostory_core.manuscript.elements import Format
 from audiostory_core.story.plan import (
@@ -44,6 +44,13 @@ class StoryCreate(BaseModel):
         int | None, Field(ge=0, lt=2**63, description="The same seed makes the same story.")
     ] = None
     engine: Annotated[str, Field(json_schema_extra=describe_engine)] = DEFAULT
+    engines: Annotated[
+        dict[SeparateStem, Annotated[str, Field(json_schema_extra=describe_engine)]] | None,
+        Field(
+            description="What makes each stem, such as {'dialogue': 'foley'}; a stem that is not "
+            "named is made by `engine`. Left out, every scene is one composite clip.",
+        ),
+    ] = None
     planner: Annotated[str, Field(json_schema_extra={"enum": list(PLANNERS)})] = "clauses"
     parameters: Annotated[
         dict[str, Value],
@@ -87,6 +94,7 @@ class StoryView(BaseModel):
     duration_s: float | None  # None until planned, if the author left it open
     seed: int
     engine: str
+    engines: dict[str, str] | None  # by stem; None: scenes are composite
     planner: str
     created_at: float  # seconds since 1970
     sub_events: int | None
@@ -96,8 +104,27 @@ class StoryView(BaseModel):
     refusal: str | None  # why the change asked for last was not made, until another is asked for
 
 
+class StemView(BaseModel):
+    """What is heard of a stem of a sub-event: one clip."""
+
+    stem: str  # composite, dialogue, music or effects
+    seed: int
+    rerolls: int
+    status: str  # planned, queued, claimed, finished, failed or withdrawn
+    clip: str | None  # its key
+    matched: list[str]
+    unmatched: list[str]
+    warnings: list[str]
+    flags: list[str]
+    measures: dict[str, Any] | None
+    error: str | None
+
+
 class SceneView(BaseModel):
-    """A sub-event, where it lies in the story, and the clip it is heard as."""
+    """A sub-event, where it lies in the story, and the clips it is heard as.
+
+    What is said of the clip is said of the only one; of several, it is what they say together.
+    """
 
     index: int  # from 1
     scene: int  # stays the same when it is reworded, moved or heard as another take
@@ -111,13 +138,14 @@ class SceneView(BaseModel):
     engine: str | None  # instead of the story's
     rerolls: int
     status: str  # planned, queued, claimed, finished, failed or withdrawn
-    clip: str | None  # its key
+    clip: str | None  # its key; None where there are several
     matched: list[str]
     unmatched: list[str]
     warnings: list[str]
     flags: list[str]
-    measures: dict[str, Any] | None
+    measures: dict[str, Any] | None  # None where there are several
     error: str | None
+    stems: list[StemView]
 
 
 class StoryDetail(StoryView):

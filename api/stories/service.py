@@ -9,7 +9,7 @@ from api.engines.catalog import check_engine, engines
 from api.engines.planners import PLANNERS, check_name, check_planner
 from api.settings import Settings
 from api.stories.schemas import StoryCreate
-from audiostory_core.engines.card import check_language
+from audiostory_core.engines.card import SEPARATE_STEMS, check_language
 from audiostory_core.errors import BadInput
 from audiostory_core.manuscript.detection import check_manuscript, detect, with_format
 from audiostory_core.manuscript.elements import Format
@@ -34,6 +34,33 @@ def check_usable(wanted: StoryCreate, settings: Settings) -> None:
     check_language(wanted.language, card.name, card.languages)
     card.check_parameters(wanted.parameters)
     check_planner("planner", wanted.planner, settings.weights, settings.chat_url)
+    for stem, name in (stems_of_story(wanted) or {}).items():
+        check_engine(f"engines.{stem}", name, settings)
+
+
+def engine_names(wanted: StoryCreate) -> list[str]:
+    """Return the engines that make a story, each once."""
+    return list(dict.fromkeys((wanted.engine, *(wanted.engines or {}).values())))
+
+
+def stems_of_story(wanted: StoryCreate) -> dict[str, str] | None:
+    """Return which engine makes each stem; None: scenes are composite.
+
+    Raises:
+        BadInput: if one is not known, or does not make its stem or speak the language.
+    """
+    if wanted.engines is None:
+        return None
+    by_stem = {stem: wanted.engines.get(stem, wanted.engine) for stem in SEPARATE_STEMS}
+    for stem, name in by_stem.items():
+        field = f"engines.{stem}" if stem in wanted.engines else "engine"
+        card = engines().get(name, field)
+        if stem not in card.stems:
+            makers = ", ".join(other.name for other in engines() if stem in other.stems)
+            remedy = f"For {stem} use one of: {makers}." if makers else "Leave the stems out."
+            raise BadInput(field, name, f"does not make {stem}", remedy)
+        check_language(wanted.language, card.name, card.languages)
+    return {stem.value: name for stem, name in by_stem.items()}
 
 
 async def create_story(
@@ -72,6 +99,7 @@ async def create_story(
         "language": wanted.language,
         "seed": secrets.randbits(32) if wanted.seed is None else wanted.seed,
         "engine": wanted.engine,
+        "engines": stems_of_story(wanted),
         "planner": wanted.planner,
         "parameters": parameters,
         "tail_s": tail_s,

@@ -1,0 +1,130 @@
+"""A story of stems from the command line, with real sound."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+RATE = 44_100
+PLAN = {
+    "version": 2,
+    "instruction": "An evening.",
+    "language": "en",
+    "mix": {"gain_db": {"music": -6}, "ducking": {"depth_db": 12}},
+    "cast": [{"name": "Anna", "description": "a young woman"}],
+    "sub_events": [
+        {
+            "caption": "rain and a line",
+            "duration_s": 6,
+            "layers": [
+                {"kind": "ambience", "text": "rain on a roof"},
+                {"kind": "speech", "words": "Is somebody there?", "speaker": "Anna"},
+                {"kind": "sfx", "text": "three knocks on a door"},
+            ],
+        },
+        {
+            "caption": "a piano",
+            "duration_s": 6,
+            "stem_gain_db": {"effects": -3},
+            "layers": [
+                {"kind": "music", "text": "slow piano"},
+                {"kind": "speech", "words": "So the evening began.", "speaker": "Anna"},
+            ],
+        },
+    ],
+}
+
+
+@pytest.fixture
+def plan(tmp_path):
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(PLAN))
+    return path
+
+
+def _read(path) -> np.ndarray:
+    info = soundfile.info(path)
+    assert (info.subtype, info.samplerate, info.channels) == ("FLOAT", RATE, 2)
+    return soundfile.read(path, dtype="float32")[0]
+
+
+def test_stems_are_written_and_their_sum_is_the_mix_before_its_gain(audiostory, plan, tmp_path):
+    folder, mix = tmp_path / "stems", tmp_path / "mix.wav"
+
+    made = audiostory.json("create", "--plan", plan, "--seed", 5, "--stems", folder, "-o", mix)
+
+    assert made["engines"] == {"dialogue": "foley", "music": "foley", "effects": "foley"}
+    assert [[stem["stem"] for stem in scene["stems"]] for scene in made["scenes"]] == [
+        ["dialogue", "effects"],
+        ["dialogue", "effects", "music"],
+    ]
+    files = sorted(path.name for path in folder.iterdir())
+    assert files == ["dialogue.wav", "effects.wav", "music.wav"]
+    total = sum(_read(folder / name) for name in files)
+    heard = soundfile.read(mix, dtype="float32")[0]
+    assert total.shape == heard.shape == (12 * RATE, 2)
+    gain = 10 ** (made["mastering"]["gain_db"] / 20)
+    if not made["mastering"]["limiting"]:
+        assert np.abs(total * gain - heard).max() < 1e-6
+    quiet = np.abs(total * gain) < 0.1  # where no limiter is near, only the gain is between them
+    assert np.corrcoef((total * gain)[quiet], heard[quiet])[0, 1] > 0.999
+    again = tmp_path / "again"
+    assert audiostory("resume", made["id"], "--stems", again).returncode == 0
+    assert (again / "music.wav").read_bytes() == (folder / "music.wav").read_bytes()
+
+
+def test_takes_of_a_stem_are_made_and_chosen(audiostory, plan):
+    made = audiostory.json("create", "--plan", plan, "--seed", 5, "--stems", plan.parent / "stems")
+
+    refused = audiostory("takes", made["id"], 2, "--more", 1)
+
+    assert refused.returncode == 2
+    assert "dialogue, effects, music" in refused.stderr
+    listed = audiostory.json("takes", made["id"], 2, "--more", 1, "--stem", "music")
+    newest = max(listed, key=lambda take: take["take"])
+    assert newest["stem"] == "music"
+    audiostory.json("choose", made["id"], 2, newest["take"], "--accept")
+    stems = {
+        s["stem"]: s["clip"] for s in audiostory.json("show", made["id"])["scenes"][1]["stems"]
+    }
+    before = {s["stem"]: s["clip"] for s in made["scenes"][1]["stems"]}
+    assert stems == before | {"music": newest["clip"]}
+
+
+def test_story_of_stems_is_backed_up_and_restored(audiostory, plan, tmp_path):
+    made = audiostory.json("create", "--plan", plan, "--seed", 5, "--effects", "foley")
+    first, bundle = tmp_path / "first.wav", tmp_path / "story.audiostory"
+    assert audiostory("resume", made["id"], "-o", first).returncode == 0
+    assert audiostory("backup", made["id"], "-o", bundle).returncode == 0
+    assert audiostory("delete", made["id"], "--yes").returncode == 0
+
+    assert audiostory("restore", bundle).returncode == 0
+
+    second = tmp_path / "second.wav"
+    assert audiostory("resume", made["id"], "-o", second).returncode == 0
+    assert second.read_bytes() == first.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--dialogue", "nobody"], "engines.dialogue 'nobody'"),
+        (["--stems", "no/such/folder"], "stems 'no/such/folder'"),
+    ],
+)
+def test_stems_that_cannot_be_made_are_refused(audiostory, plan, options, said):
+    refused = audiostory("create", "--plan", plan, *options)
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert said in refused.stderr
+    assert audiostory.json("list") == []
+
+
+def test_stems_of_a_composite_story_are_refused(audiostory, tmp_path):
+    made = audiostory.json("create", "A dog barks (2 s)", "--seed", 1)
+
+    refused = audiostory("resume", made["id"], "--stems", tmp_path / "stems")
+
+    assert refused.returncode == 2
+    assert "create --stems" in refused.stderr
