@@ -4,7 +4,7 @@
     python -m bench.chaos --kills 200 --database postgres
 
 Each story has 20 clips of which each takes 50 to 300 ms longer, and is revised once it is
-finished. Two processes, `audiostory worker` or `audiostory resume` by chance, work on it until one
+finished; with --stems these are dialogue and effects of 10 scenes, and a line is revised. Two processes, `audiostory worker` or `audiostory resume` by chance, work on it until one
 is killed and replaced. See tests/support/killing.py for what counts, and for what is asserted.
 """
 
@@ -23,10 +23,10 @@ from tests.support.postgres import Server
 from tests.support.studio import Studio
 
 
-async def measure(kills: int, url: str | None, folder: Path, seed: int) -> None:
+async def measure(kills: int, url: str | None, folder: Path, seed: int, *, in_stems: bool) -> None:
     """Kill until `kills` have counted while clips of a first version were made; print figures."""
     studio = await Studio.make(folder / "home", url)
-    chaos = Chaos(studio, folder, random.Random(seed))
+    chaos = Chaos(studio, folder, random.Random(seed), in_stems)
     started = time.monotonic()
     while chaos.figures.counted_making < kills:
         seed += 1
@@ -54,13 +54,16 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--stems", action="store_true", help="stories of two stems a scene")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if given.database == "sqlite":
-            asyncio.run(measure(given.kills, None, Path(folder), given.seed))
+            asyncio.run(measure(given.kills, None, Path(folder), given.seed, in_stems=given.stems))
         else:
             with server_url() as url:
-                asyncio.run(measure(given.kills, url, Path(folder), given.seed))
+                asyncio.run(
+                    measure(given.kills, url, Path(folder), given.seed, in_stems=given.stems)
+                )
 
 
 if __name__ == "__main__":

@@ -32,9 +32,14 @@ def crew(studio, tmp_path, monkeypatch):
     return tone_process.Crew(studio.settings, log, (0.02, 0.1))
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.long)])
-async def test_no_kill_at_any_instant_loses_or_repeats_a_finished_clip(studio, tmp_path, kills):
-    chaos = Chaos(studio, tmp_path, random.Random(2))
+@pytest.mark.parametrize(
+    ("kills", "in_stems"),
+    [(3, False), (3, True), pytest.param(10, True, marks=pytest.mark.long)],
+)
+async def test_no_kill_at_any_instant_loses_or_repeats_a_finished_clip(
+    studio, tmp_path, kills, in_stems
+):
+    chaos = Chaos(studio, tmp_path, random.Random(2), in_stems)
     seed, figures = 0, chaos.figures
     while figures.counted < kills or not figures.counted_conditioning:
         seed += 1

@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sqlalchemy import select
@@ -22,7 +23,8 @@ from sqlalchemy import select
 from api.exports.service import open_mix
 from api.revisions.service import ask, resume
 from audiostory_core.story.changes import Edits
-from audiostory_core.story.edits import Reword
+from audiostory_core.story.edits import read_edits
+from audiostory_core.story.plan import StoryPlan
 from storage import stories
 from storage.models import (
     Clip,
@@ -80,11 +82,13 @@ class Chaos:
         studio: whose store the processes work on.
         folder: for logs, and for stories that are made undisturbed.
         rng: chooses instants and victims.
+        in_stems: the stories have two stems a scene, dialogue and effects; a line is revised.
     """
 
     studio: Studio
     folder: Path
     rng: random.Random
+    in_stems: bool = False
     figures: Figures = field(default_factory=Figures)
     _crew: list[BaseProcess] = field(default_factory=list)
 
@@ -93,28 +97,29 @@ class Chaos:
         os.environ[VARIABLE] = str(ENGINES)
         log = self.folder / f"{seed}.log"
         log.touch()
-        story = await self.studio.add(_instruction(seed), **_settings(seed))
-        scene = self.rng.randint(1, SCENES)
+        story = await self.studio.add(_instruction(seed), **self._settings(seed))
+        scene = self.rng.randint(1, SCENES // 2 if self.in_stems else SCENES)
         try:
             play = _Play(self, story.id, tone_process.Crew(self.studio.settings, log), log)
             await play.until_settled(SCENES)
             made = await _read(self.studio, story.id)
-            await ask(self.studio.store.database, story.id, _revision(scene), accept=True)
+            await ask(self.studio.store.database, story.id, self._revision(scene), accept=True)
             await play.until_settled(SCENES + 1)
             revised = await _read(self.studio, story.id)
         finally:
             await asyncio.to_thread(self._end)
         assert [made, revised] == await self._undisturbed(seed, scene)
-        assert len(made.segments - revised.segments) <= 3  # a body and its two seams
+        most = 7 if self.in_stems else 3  # a body and its two seams; and of stems, their sums
+        assert len(made.segments - revised.segments) <= most
         await self._account(story.id, log)
 
     async def _undisturbed(self, seed: int, scene: int) -> list["Heard"]:
         other = await Studio.make(self.folder / f"undisturbed-{seed}")
         try:
-            story = await other.add(_instruction(seed), **_settings(seed))
+            story = await other.add(_instruction(seed), **self._settings(seed))
             await other.run(story.id)
             made = await _read(other, story.id)
-            await ask(other.store.database, story.id, _revision(scene), accept=True)
+            await ask(other.store.database, story.id, self._revision(scene), accept=True)
             await other.run(story.id)
             return [made, await _read(other, story.id)]
         finally:
@@ -141,15 +146,24 @@ class Chaos:
         """Count the scenes that were conditioned when their clips were queued already."""
         async with self.studio.store.database.read() as session:
             rows = await session.execute(
-                select(SceneVersion.caption, Take.created_at)
+                select(SceneVersion.caption, Take.stem, Take.created_at)
                 .join(Take, Take.scene_id == SceneVersion.id)
                 .where(SceneVersion.story_id == story_id)
             )
-            queued = {tone_process.name_of_scene(caption): at for caption, at in rows}
+            queued = {tone_process.name_of_scene(caption, stem): at for caption, stem, at in rows}
         return sum(
             line.what == tone_process.CONDITIONING and line.at > queued[line.clip] + CLOCK_S
             for line in lines
         )
+
+    def _settings(self, seed: int) -> dict[str, Any]:
+        return _stems(seed) if self.in_stems else _settings(seed)
+
+    def _revision(self, scene: int) -> Edits:
+        caption = f"scene {scene} reworded"
+        layers = _layers(caption, scene - 1) if self.in_stems else None
+        edit = {"op": "reword", "sub_event": scene, "caption": caption, "layers": layers}
+        return Edits(edits=read_edits([edit]))
 
     def _end(self) -> None:
         for process in self._crew:
@@ -267,16 +281,19 @@ async def _read(studio: Studio, story_id: str) -> Heard:
         story = await stories.get(session, story_id)
         revision = await session.get_one(Revision, story.revision_id)
         rows = await session.execute(
-            select(SceneStem.scene_id, Clip.file)
+            select(SceneStem.scene_id, SceneStem.stem, Clip.file)
             .join(Clip, Clip.key == SceneStem.clip_key)
             .where(SceneStem.scene_id.in_(revision.scenes))
         )
-        files = {scene_id: file or "" for scene_id, file in rows}
+        files: dict[int, list[str]] = {}
+        for scene_id, _, file in sorted(rows):
+            files.setdefault(scene_id, []).append(file or "")
         mix = await open_mix(session, studio.store.audio, story_id)
         segments = await list_segments(studio, revision.id)
     with mix:
         digest = hashlib.sha256(np.concatenate(list(mix.blocks()), axis=1).tobytes()).hexdigest()
-    return Heard(tuple(files[scene] for scene in revision.scenes), frozenset(segments), digest)
+    clips = tuple(file for scene in revision.scenes for file in files[scene])
+    return Heard(clips, frozenset(segments), digest)
 
 
 async def list_segments(studio: Studio, revision_id: int) -> list[str]:
@@ -337,5 +354,24 @@ def _settings(seed: int) -> dict[str, float | int]:
     return {"seed": seed, "duration_s": 0.5 * SCENES, "tail_s": 0.1}
 
 
-def _revision(scene: int) -> Edits:
-    return Edits(edits=(Reword(sub_event=scene, caption=f"scene {scene} reworded"),))
+def _stems(seed: int) -> dict[str, Any]:
+    """Settings of a story whose scenes have a line and a sound each: as many clips as of others."""
+    captions = _instruction(seed).splitlines()[: SCENES // 2]
+    events = [
+        {"caption": caption, "duration_s": 1.0, "layers": _layers(caption, at)}
+        for at, caption in enumerate(captions)
+    ]
+    plan = {"version": 2, "instruction": _instruction(seed), "language": "en", "sub_events": events}
+    return {
+        "seed": seed,
+        "tail_s": 0.1,
+        "given_plan": StoryPlan.model_validate(plan).model_dump(mode="json"),
+        "engines": {"dialogue": "tone", "music": "tone", "effects": "tone"},
+    }
+
+
+def _layers(caption: str, scene: int) -> list[dict[str, str]]:
+    return [
+        {"kind": "ambience", "text": f"sound {scene}"},
+        {"kind": "speech", "words": f"{caption}, she says."},
+    ]

@@ -19,6 +19,7 @@ from api.settings import Settings
 from api.store import OpenStore, open_store
 from api.stories.local_run import make_story
 from audiostory_core.engines import discovery
+from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import (
     UNWATCHED,
     ClipRequest,
@@ -65,14 +66,19 @@ class LoggedEngine(fakes.ToneEngine):
         self._pauses_s = shortest_s, longest_s
 
     def interleave(
-        self, plan: StoryPlan, places: Sequence[int], known: Mapping[int, Condition]
+        self,
+        plan: StoryPlan,
+        places: Sequence[int],
+        known: Mapping[int, Condition],
+        stem: Stem = Stem.COMPOSITE,
     ) -> Iterator[Mapping[int, Condition]]:
         made = dict(known)
         try:
             for place in places:
-                write(self._lines, CONDITIONING, name_of_scene(plan.sub_events[place].caption))
+                caption = plan.sub_events[place].caption
+                write(self._lines, CONDITIONING, name_of_scene(caption, stem))
                 time.sleep(CONDITION_S)
-                [part] = super().interleave(plan, [place], made)
+                [part] = super().interleave(plan, [place], made, stem)
                 made |= part
                 yield part
         finally:
@@ -97,9 +103,9 @@ def name_of(caption: str, seed: int, samples: int) -> str:
     return hashlib.sha256(f"{caption}\n{seed}\n{samples}".encode()).hexdigest()[:16]
 
 
-def name_of_scene(caption: str) -> str:
+def name_of_scene(caption: str, stem: str) -> str:
     """Name what is conditioned."""
-    return hashlib.sha256(caption.encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{stem} {caption}".encode()).hexdigest()[:16]
 
 
 def name_of_request(request: str) -> str:
