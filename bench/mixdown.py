@@ -25,7 +25,7 @@ from audiostory_core.audio.mastering import choose_master_gain
 from audiostory_core.audio.mixdown import Chain, MasterGain, Mixdown, MixSegment, Source
 from audiostory_core.audio.pcm import SampleFormat, Waveform, au_bytes, flac_bytes
 from audiostory_core.audio.stems import StemSum
-from audiostory_core.engines.card import Stem
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import SAMPLE_RATE, seconds_of
 
 T = TypeVar("T")

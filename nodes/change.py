@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from audiostory_core.engines.card import Stem
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.plan_notes import notes_on_lines, notes_on_shapes
+from audiostory_core.stem import Stem
 from audiostory_core.story.changes import (
     CHANGE,
     ChooseTake,

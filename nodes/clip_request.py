@@ -5,8 +5,8 @@ import json
 
 from pydantic import TypeAdapter
 
-from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import Capabilities, ClipRequest, Condition
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import SAMPLE_RATE, CastMember, Layer, SpeechLayer
 from audiostory_core.story.stems import stem_view
 from nodes.services import LoadedRevision

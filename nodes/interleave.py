@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from audiostory_core.engines.card import Stem
+from audiostory_core.stem import Stem
 from nodes.clip_request import canonical, describe, key_of
 from nodes.errors import EngineAway, RunStopped, StepFailed
 from nodes.offers import Offers, list_offers, need

@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import Capabilities
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import StoryPlan, SubEvent
 from audiostory_core.story.spans import spread
 from audiostory_core.story.stems import stems_of

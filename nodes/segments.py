@@ -31,8 +31,8 @@ from audiostory_core.audio.rendering import (
     render_seam,
 )
 from audiostory_core.audio.seams import measure_seam
-from audiostory_core.engines.card import Stem
 from audiostory_core.errors import UnreadableAudio
+from audiostory_core.stem import Stem
 from audiostory_core.story.mix import Ducking
 from audiostory_core.story.plan import samples_of
 from nodes.clip_request import canonical

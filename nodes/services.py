@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.planners.protocol import Planner
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import StoryPlan, SubEvent, samples_of
 from audiostory_core.story.spans import spread
 from audiostory_core.story.stored import plan_of, scene_from_row

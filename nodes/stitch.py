@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from audiostory_core.audio.loudness import SegmentLoudness
-from audiostory_core.engines.card import Stem
 from audiostory_core.errors import UnreadableAudio
+from audiostory_core.stem import Stem
 from nodes.errors import RunStopped
 from nodes.mastering import NewMix, choose_for_revision, keep_master_gain
 from nodes.segments import Lacking, Values, balance_of, lay_out, render, stems_in

@@ -22,10 +22,11 @@ from audiostory_core.audio.balance import Balance
 from audiostory_core.audio.loudness import SegmentLoudness
 from audiostory_core.audio.seams import SeamFigures
 from audiostory_core.audio.stems import SUM
-from audiostory_core.engines.card import Name, Stem, Value
+from audiostory_core.engines.card import Name, Value
 from audiostory_core.errors import BadInput
 from audiostory_core.manuscript.detection import check_manuscript
 from audiostory_core.quality.measures import Measures
+from audiostory_core.stem import Stem
 from audiostory_core.story.mix import MixSettings
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,

@@ -4,8 +4,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from audiostory_core.engines.card import Card, Parameter, SeparateStem, Value
+from audiostory_core.engines.card import Card, Parameter, Value
 from audiostory_core.engines.environment import EnvironmentState
+from audiostory_core.stem import SeparateStem
 
 
 class ParameterView(BaseModel):

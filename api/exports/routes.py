@@ -25,8 +25,8 @@ from audiostory_core.audio.export import export, wav_bytes
 from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
 from audiostory_core.audio.pcm import SampleFormat, wav_length
 from audiostory_core.audio.stems import StemSum
-from audiostory_core.engines.card import Stem
 from audiostory_core.errors import BadInput, UnreadableAudio
+from audiostory_core.stem import Stem
 from audiostory_core.story.changes import stem_of_order
 from storage import clips, revisions, stories
 from storage.audio_files import AudioFiles

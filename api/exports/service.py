@@ -34,7 +34,7 @@ async def open_mix(
         Mixdown,
     )
     from audiostory_core.audio.stems import StemSum, open_source  # noqa: PLC0415
-    from audiostory_core.engines.card import Stem  # noqa: PLC0415
+    from audiostory_core.stem import Stem  # noqa: PLC0415
 
     story = await stories.get(session, story_id)
     mix = None

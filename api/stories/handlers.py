@@ -295,7 +295,7 @@ async def _write_stems(store: OpenStore, story_id: str, folder: Path | None) -> 
     from api.maintenance.repair import read_mended  # noqa: PLC0415 - numpy takes a moment
     from audiostory_core.audio.export import export  # noqa: PLC0415
     from audiostory_core.audio.pcm import SampleFormat  # noqa: PLC0415
-    from audiostory_core.engines.card import Stem  # noqa: PLC0415
+    from audiostory_core.stem import Stem  # noqa: PLC0415
 
     async with store.database.read() as session:
         story = await stories.get(session, story_id)

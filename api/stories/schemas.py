@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from api.engines.catalog import DEFAULT
 from api.engines.parameters import describe_engine, describe_parameters, lift_parameters
 from api.engines.planners import PLANNERS
-from audiostory_core.engines.card import SeparateStem, Value
+from audiostory_core.engines.card import Value
 from audiostory_core.errors import bad_input_from
 from audiostory_core.manuscript.elements import Format
+from audiostory_core.stem import SeparateStem
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_STORY_S,
@@ -47,8 +48,8 @@ class StoryCreate(BaseModel):
     engines: Annotated[
         dict[SeparateStem, Annotated[str, Field(json_schema_extra=describe_engine)]] | None,
         Field(
-            description="What makes each stem, such as {'dialogue': 'foley'}; a stem that is not "
-            "named is made by `engine`. Left out, every scene is one composite clip.",
+            description="What makes each stem: engines by dialogue, music and effects; one that is "
+            "not named is made by `engine`. Left out, every scene is one composite clip.",
         ),
     ] = None
     planner: Annotated[str, Field(json_schema_extra={"enum": list(PLANNERS)})] = "clauses"

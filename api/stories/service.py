@@ -9,10 +9,11 @@ from api.engines.catalog import check_engine, engines
 from api.engines.planners import PLANNERS, check_name, check_planner
 from api.settings import Settings
 from api.stories.schemas import StoryCreate
-from audiostory_core.engines.card import SEPARATE_STEMS, check_language
+from audiostory_core.engines.card import check_language
 from audiostory_core.errors import BadInput
 from audiostory_core.manuscript.detection import check_manuscript, detect, with_format
 from audiostory_core.manuscript.elements import Format
+from audiostory_core.stem import SEPARATE_STEMS
 from audiostory_core.story.plan import StoryPlan, check_count, check_duration
 from storage import stories
 from storage.database import Database

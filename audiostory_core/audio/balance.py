@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from audiostory_core.engines.card import Stem
 from audiostory_core.errors import BadInput, first_problem
+from audiostory_core.stem import Stem
 from audiostory_core.story.mix import Ducking
 from audiostory_core.story.plan import samples_of
 

@@ -16,7 +16,7 @@ from audiostory_core.audio.pcm import Waveform
 from audiostory_core.audio.rendering import Clip, RenderedSeam
 from audiostory_core.audio.stems import InMemory, StemSum
 from audiostory_core.audio.truepeak import REACH
-from audiostory_core.engines.card import Stem
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import CHANNELS
 
 Slice = tuple[Clip, int]  # a clip and the sample at which the stretch begins in it

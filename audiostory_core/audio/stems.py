@@ -13,7 +13,7 @@ import numpy as np
 from audiostory_core.audio.balance import Balance
 from audiostory_core.audio.mixdown import Chain, MixSegment, Silence, Source, check_range
 from audiostory_core.audio.pcm import Waveform
-from audiostory_core.engines.card import Stem
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import CHANNELS
 
 SUM = "sum"  # names the chain that has figures of all stems together, and no sound of its own

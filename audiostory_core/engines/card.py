@@ -8,7 +8,6 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -25,6 +24,7 @@ from pydantic import (
 )
 
 from audiostory_core.errors import BadInput, first_problem
+from audiostory_core.stem import SeparateStem
 
 FILE = "card.toml"
 REMEDY = "Correct the card; docs/engines.md says what each field means."
@@ -36,22 +36,6 @@ Entry = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]  # modu
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,8}$")]  # without region or script
-
-
-class Stem(StrEnum):
-    """What a clip is of the mix."""
-
-    DIALOGUE = "dialogue"
-    MUSIC = "music"
-    EFFECTS = "effects"
-    COMPOSITE = "composite"  # all of them in one clip
-
-    def __repr__(self) -> str:
-        return repr(self.value)  # as errors of pydantic name it
-
-
-SeparateStem = Literal[Stem.DIALOGUE, Stem.MUSIC, Stem.EFFECTS]
-SEPARATE_STEMS: tuple[SeparateStem, ...] = (Stem.DIALOGUE, Stem.MUSIC, Stem.EFFECTS)  # in order
 
 
 class Part(BaseModel):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from audiostory_core.engines.card import SEPARATE_STEMS, SeparateStem, Stem
 from audiostory_core.engines.foley.speech.cues import Cues, plain
 from audiostory_core.engines.protocol import Capabilities
+from audiostory_core.stem import SEPARATE_STEMS, SeparateStem, Stem
 
 COPIED = (
     "longest_clip_s",

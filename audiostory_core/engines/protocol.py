@@ -12,7 +12,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from audiostory_core.engines.card import SEPARATE_STEMS, Card, SeparateStem, Stem
+from audiostory_core.engines.card import Card
+from audiostory_core.stem import SEPARATE_STEMS, SeparateStem, Stem
 from audiostory_core.story.plan import SAMPLE_RATE, CastMember, Layer, StoryPlan
 
 Waveform = NDArray[np.float32]  # [C, N], in [-1, 1]

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from audiostory_core.engines.card import Stem
 from audiostory_core.errors import BadInput
+from audiostory_core.stem import Stem
 from audiostory_core.story.editing import Total
 from audiostory_core.story.edits import Edit, Number, Text
 from audiostory_core.story.plan import Frozen

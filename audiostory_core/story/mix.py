@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from audiostory_core.engines.card import SeparateStem
+from audiostory_core.stem import SeparateStem
 
 LOWEST_DB, HIGHEST_DB = -60.0, 12.0  # of a stem's gain, of the story's and of a scene's each
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
 
-from audiostory_core.engines.card import SEPARATE_STEMS, SeparateStem, Stem
 from audiostory_core.engines.protocol import Capabilities
+from audiostory_core.stem import SEPARATE_STEMS, SeparateStem, Stem
 from audiostory_core.story.plan import VERSION, Layer, SoundKind, SpeechLayer, SubEvent
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from audiostory_core.audio.activity import speech_activity
 from audiostory_core.audio.pcm import Waveform, flac_bytes, rounded
-from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import Capabilities, ClipRequest, ClipResult, Condition
 from audiostory_core.errors import Cancelled, EngineFailed
 from audiostory_core.quality.measures import measure
+from audiostory_core.stem import Stem
 from nodes.clip_request import build
 from nodes.patience import patiently
 from nodes.segments import Values, render_around

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import Condition, Engine
 from audiostory_core.errors import BadInput, EngineFailed
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import StoryPlan
 from nodes.errors import RunStopped
 from nodes.patience import patiently

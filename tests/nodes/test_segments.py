@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from audiostory_core.audio.pcm import flac_bytes, rounded
-from audiostory_core.engines.card import Stem
+from audiostory_core.stem import Stem
 from nodes.segments import Lacking, lacking_around, lay_out, render
 from nodes.services import Services
 from storage.audio_files import AudioFiles

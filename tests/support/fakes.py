@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import (
     UNWATCHED,
     Capabilities,
@@ -21,6 +20,7 @@ from audiostory_core.engines.protocol import (
 )
 from audiostory_core.errors import EngineFailed
 from audiostory_core.planners.protocol import Brief
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import (
     StoryPlan,
     SubEvent,

@@ -26,10 +26,10 @@ from typing import Any, Self
 import numpy as np
 
 from audiostory_core.engines.card import FILE as CARD
-from audiostory_core.engines.card import SEPARATE_STEMS, Stem
 from audiostory_core.engines.foley.engine import SOUND, Foley
 from audiostory_core.engines.foley.sound import Samples
 from audiostory_core.engines.protocol import ClipRequest
+from audiostory_core.stem import SEPARATE_STEMS, Stem
 from audiostory_core.story.plan import (
     SAMPLE_RATE,
     CastMember,

@@ -19,7 +19,6 @@ from api.settings import Settings
 from api.store import OpenStore, open_store
 from api.stories.local_run import make_story
 from audiostory_core.engines import discovery
-from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import (
     UNWATCHED,
     ClipRequest,
@@ -27,6 +26,7 @@ from audiostory_core.engines.protocol import (
     Condition,
     ProgressListener,
 )
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import StoryPlan
 from tests.support import fakes
 from tests.support.cards import VARIABLE

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from audiostory_core.engines.audiostory.conditioning import Conditioning
-from audiostory_core.engines.card import Stem, read_card
+from audiostory_core.engines.card import read_card
 from audiostory_core.engines.protocol import (
     UNWATCHED,
     Capabilities,
@@ -26,6 +26,7 @@ from audiostory_core.engines.protocol import (
 from audiostory_core.errors import BadInput, EngineFailed
 from audiostory_core.model.network import Network
 from audiostory_core.model.synthesizer import Synthesizer
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import SAMPLE_RATE, SpeechLayer, StoryPlan
 from audiostory_core.story.stems import stem_view
 

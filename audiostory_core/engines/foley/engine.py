@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from audiostory_core.engines.card import Stem, read_card
+from audiostory_core.engines.card import read_card
 from audiostory_core.engines.foley.catalog import load_kinds
 from audiostory_core.engines.foley.progress import followed
 from audiostory_core.engines.foley.scene.carryover import (
@@ -32,6 +32,7 @@ from audiostory_core.engines.protocol import (
     Condition,
     ProgressListener,
 )
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import Layer, SpeechLayer, StoryPlan
 from audiostory_core.story.stems import StemView
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from audiostory_core.engines.card import Card, Environment, Stem
+from audiostory_core.engines.card import Card, Environment
 from audiostory_core.engines.host.child import CHANNELS, SAMPLE_BYTES
 from audiostory_core.engines.host.process import (
     LOOK_S,
@@ -27,6 +27,7 @@ from audiostory_core.engines.protocol import (
     ProgressListener,
 )
 from audiostory_core.errors import Cancelled, EngineFailed
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import StoryPlan
 
 CHILD = Path(__file__).with_name("child.py")

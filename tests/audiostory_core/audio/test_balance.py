@@ -13,8 +13,8 @@ from audiostory_core.audio.balance import (
     gain_points,
     merged,
 )
-from audiostory_core.engines.card import Stem
 from audiostory_core.errors import BadInput
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import SAMPLE_RATE
 
 LENGTH = 12 * SAMPLE_RATE

@@ -307,3 +307,22 @@ sys.exit(", ".join(sorted(heavy)) or 0)
     ended = child(script)
 
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
+
+
+def test_wav_of_floats_may_exceed_full_scale(tmp_path) -> None:
+    loud = tmp_path / "loud.au"
+    waveform = np.array([[1.5, -2.0, 0.25]] * 2, np.float32)
+    loud.write_bytes(au_bytes(waveform))
+
+    with Mixdown([MixSegment(loud, 0, 3)]) as mix:
+        export(mix, tmp_path / "stem.wav", form=SampleFormat.FLOAT_32)
+        served = b"".join(
+            wav_bytes(mix, 0, wav_length(3, SampleFormat.FLOAT_32) - 1, SampleFormat.FLOAT_32)
+        )
+
+    assert (tmp_path / "stem.wav").read_bytes() == served
+    assert np.array_equal(soundfile.read(tmp_path / "stem.wav", dtype="float32")[0].T, waveform)
+    header = wav_header(2**30, SampleFormat.FLOAT_32)  # 8 GiB of samples
+    riff, data, samples = struct.unpack("<QQQ", header[20:44])
+    assert (header[:4], data, samples) == (b"RF64", 2**33, 2**30)
+    assert riff == wav_length(2**30, SampleFormat.FLOAT_32) - 8

@@ -17,8 +17,8 @@ from audiostory_core.audio.pcm import Waveform, rounded
 from audiostory_core.audio.rendering import render_end, render_opening, render_seam
 from audiostory_core.audio.seams import measure_seam
 from audiostory_core.audio.stems import InMemory, StemSum
-from audiostory_core.engines.card import Stem
 from audiostory_core.errors import UnreadableAudio
+from audiostory_core.stem import Stem
 from tests.support.signals import kept, noise, spiky
 
 LENGTH, TAIL = 120_000, 20_000

@@ -21,8 +21,8 @@ from audiostory_core.audio.mixdown import (
 )
 from audiostory_core.audio.pcm import Waveform
 from audiostory_core.audio.stems import InMemory, StemSum
-from audiostory_core.engines.card import Stem
 from audiostory_core.errors import UnreadableAudio
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import SAMPLE_RATE
 from tests.support.signals import independent_peak_dbtp, kept, noise, spiky, stitched, tone
 

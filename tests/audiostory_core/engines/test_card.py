@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from audiostory_core.engines.card import Stem, check_language, read_card
+from audiostory_core.engines.card import check_language, read_card
 from audiostory_core.engines.discovery import find_cards
 from audiostory_core.errors import BadInput
 from audiostory_core.model.config import NetworkConfig
 from audiostory_core.model.sampling import GUIDANCE, STEPS
+from audiostory_core.stem import Stem
 from tests.support.cards import TOY, write_card
 
 PARAMETER = """

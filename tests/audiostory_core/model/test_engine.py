@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from audiostory_core.engines.audiostory.engine import AudioStory, Batch, Progress, Recipe
-from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import UNWATCHED, ClipRequest, Condition
 from audiostory_core.errors import BadInput, Cancelled, EngineFailed
 from audiostory_core.model.network import Network
 from audiostory_core.model.synthesizer import Synthesizer
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import SoundLayer, SpeechLayer, StoryPlan, SubEvent
 
 SECOND = 44_100

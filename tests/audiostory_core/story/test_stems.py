@@ -1,7 +1,7 @@
 import pytest
 
-from audiostory_core.engines.card import Stem
 from audiostory_core.engines.protocol import Capabilities
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import SoundLayer, SpeechLayer, SubEvent
 from audiostory_core.story.stems import stem_of, stem_view, stems_of
 

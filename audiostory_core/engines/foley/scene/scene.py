@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from audiostory_core.engines.card import Stem
 from audiostory_core.engines.foley.progress import advance, checkpoint, expect
 from audiostory_core.engines.foley.scene import levels, work
 from audiostory_core.engines.foley.scene.beds import (
@@ -40,6 +39,7 @@ from audiostory_core.engines.foley.scene.timeline import (
 from audiostory_core.engines.foley.sound import Kind, Mention, Role, Shape, Sound
 from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import SAMPLE_RATE, CastMember, SpeechLayer
 
 PEAK = 0.97  # of a clip, with a little left for resampling and coding

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from audiostory_core.engines.card import Stem
 from audiostory_core.engines.foley.scene.carryover import Carryover
 from audiostory_core.engines.foley.scene.script import ROOM_TONE, Script
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import Layer, StoryPlan, SubEvent
 from audiostory_core.story.stems import StemView, stem_of, stem_view
 

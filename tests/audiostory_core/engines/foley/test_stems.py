@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from audiostory_core.engines.card import SEPARATE_STEMS, Stem
 from audiostory_core.engines.foley.engine import Foley
 from audiostory_core.engines.foley.scene import levels
 from audiostory_core.engines.foley.scene.carryover import decode, encode
 from audiostory_core.engines.foley.scene.timeline import Slot, in_sequence
 from audiostory_core.engines.protocol import ClipRequest
 from audiostory_core.quality.checks import FAINT_DBFS
+from audiostory_core.stem import SEPARATE_STEMS, Stem
 from audiostory_core.story.plan import (
     SAMPLE_RATE,
     CastMember,

@@ -18,11 +18,12 @@ import numpy as np
 import psutil
 import pytest
 
-from audiostory_core.engines.card import Stem, read_card
+from audiostory_core.engines.card import read_card
 from audiostory_core.engines.host import child
 from audiostory_core.engines.host.engine import HostedEngine
 from audiostory_core.engines.protocol import ClipRequest, Condition
 from audiostory_core.errors import Cancelled, EngineFailed
+from audiostory_core.stem import Stem
 from audiostory_core.story.plan import SoundLayer, StoryPlan, SubEvent
 from tests.support.cards import TOY, TROUBLED, write_card
 
