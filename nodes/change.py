@@ -25,6 +25,7 @@ from audiostory_core.story.changes import (
 from audiostory_core.story.editing import Draft, Reason, marked, preview
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import SubEvent
+from audiostory_core.story.rebalancing import remixed
 from audiostory_core.story.resolving import resolve
 from audiostory_core.story.spans import spread
 from audiostory_core.story.stems import stem_view
@@ -168,11 +169,25 @@ async def _edit(story: Story, run: Run, edits: Edits, services: Services) -> New
     return NewRevision(
         language=revision.language,
         samples=sum(draft.event.samples for draft in drafts),
-        plan=revision.plan | {"notes": _notes(story, planned, drafts, changed, offers)},
+        plan=revision.plan | _parts(story, planned, edits, drafts, changed, offers),
         scenes=scenes,
         summary=summary_of(edits),
         ordinals=born,
     )
+
+
+def _parts(
+    story: Story,
+    planned: LoadedRevision,
+    edits: Edits,
+    drafts: Sequence[Draft],
+    changed: Sequence[int],
+    offers: Offers,
+) -> Json:
+    """Return what of the plan beside its sub-events is another after edits."""
+    notes = _notes(story, planned, drafts, changed, offers)
+    mix = remixed(planned.plan.mix, edits.edits)
+    return {"notes": notes} | ({} if mix is None else {"mix": mix.model_dump(mode="json")})
 
 
 def _notes(

@@ -189,6 +189,40 @@ def shape_layer(
     _edit(story_id, [{"op": "shape", "sub_event": scene, "layer": layer} | chosen], apply)
 
 
+@app.command()
+@applies("keep_total", "follow")
+def balance(
+    story_id: StoryId,
+    scene: Annotated[
+        int | None, typer.Option(min=1, help="Only in this scene (default: the whole story).")
+    ] = None,
+    dialogue: Annotated[float | None, typer.Option(metavar="DB", help="-60 to 12.")] = None,
+    music: Annotated[float | None, typer.Option(metavar="DB", help="-60 to 12.")] = None,
+    effects: Annotated[float | None, typer.Option(metavar="DB", help="-60 to 12.")] = None,
+    ducking: Annotated[
+        float | None,
+        typer.Option(metavar="DB", help="What music and effects lose under speech, 0 to 40."),
+    ] = None,
+    attack: Annotated[
+        float | None, typer.Option(metavar="S", help="How long they fade down before a word.")
+    ] = None,
+    release: Annotated[
+        float | None, typer.Option(metavar="S", help="How long they take to come back.")
+    ] = None,
+    *,
+    apply: Apply,
+) -> None:
+    """Set how loud the stems of a story are; no clip is made again."""
+    gains = {"dialogue": dialogue, "music": music, "effects": effects}
+    values = {"sub_event": scene, "depth_db": ducking, "attack_s": attack, "release_s": release}
+    edit = {
+        "op": "balance",
+        "gain_db": {stem: gain_db for stem, gain_db in gains.items() if gain_db is not None},
+    }
+    chosen = {name: value for name, value in values.items() if value is not None}
+    _edit(story_id, [edit | chosen], apply)
+
+
 @scenes.command("delete")
 @applies()
 def delete_scene(

@@ -24,6 +24,7 @@ from audiostory_core.story.changes import (
     stem_of_order,
 )
 from audiostory_core.story.editing import Draft, Preview, apply, diff, preview
+from audiostory_core.story.edits import Rebalance
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan
 from audiostory_core.story.stored import plan_of, scene_from_row
@@ -359,6 +360,7 @@ async def _drafts(
 ) -> list[Draft]:
     """Return what edits make of a story's plan, as far as it can be known at once."""
     _check_engines(read, change, settings or read_settings())
+    _check_balance(read, change)
     limits = _limits(read)
     drafts = apply(read.plan, change.edits, total=change.total, limits=limits)
     is_worded = any(draft.change for draft in drafts)
@@ -368,6 +370,15 @@ async def _drafts(
         return await words(Question(plan=read.plan, edits=change, limits=limits))
     except Unanswered:
         return drafts
+
+
+def _check_balance(read: Read, change: Edits) -> None:
+    """Refuse to balance the stems of a story that has none."""
+    for number, edit in enumerate(change.edits, 1):
+        if isinstance(edit, Rebalance) and read.story.engines is None:
+            problem = "cannot be: the story has one composite clip a scene"
+            remedy = "Make a story of stems: audiostory create --stems FOLDER"
+            raise BadInput(f"edits.{number}", "balance", problem, remedy)
 
 
 async def _check_take(session: AsyncSession, scene_id: int, change: ChooseTake) -> None:

@@ -4,7 +4,7 @@ A change is validated where it is requested, stored with the story's run, and ma
 step, which alone may ask a planner what plain words mean.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 from audiostory_core.errors import BadInput
 from audiostory_core.stem import Stem
 from audiostory_core.story.editing import Total
-from audiostory_core.story.edits import Edit, Number, Text
+from audiostory_core.story.edits import Edit, Number, Rebalance, Text
 from audiostory_core.story.plan import Frozen
 from audiostory_core.story.shape_words import figures_of
 
@@ -111,6 +111,9 @@ def _summary_of_edit(edit: Edit) -> str:
         case "shape":
             words = [*figures_of(edit).values(), *(f"no {name}" for name in edit.clear)]
             return f"scene {edit.sub_event}, layer {edit.layer}: {_short(', '.join(words))}"
+        case "balance":
+            where = "mix" if edit.sub_event is None else f"scene {edit.sub_event}"
+            return f"{where}: {_short(', '.join(_balance(edit)))}"
         case "insert":
             return f"scene {edit.at} inserted: {_short(edit.caption)}"
         case "move":
@@ -121,6 +124,16 @@ def _summary_of_edit(edit: Edit) -> str:
             return f"scene {edit.sub_event} split at {edit.at_s:g} s"
         case "delete":
             return f"scene {edit.sub_event} deleted"
+
+
+def _balance(edit: Rebalance) -> Iterator[str]:
+    yield from (f"{stem} {gain_db:+g} dB" for stem, gain_db in edit.gain_db.items())
+    if edit.depth_db is not None:
+        yield f"ducking {edit.depth_db:g} dB"
+    if edit.attack_s is not None:
+        yield f"attack {edit.attack_s:g} s"
+    if edit.release_s is not None:
+        yield f"release {edit.release_s:g} s"
 
 
 def _short(text: str, most: int = 60) -> str:

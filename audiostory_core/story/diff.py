@@ -1,9 +1,11 @@
 """The difference of two revisions of a plan, as text that a person reads."""
 
 import re
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 
+from audiostory_core.stem import SeparateStem
+from audiostory_core.story.mix import MixSettings
 from audiostory_core.story.plan import Layer, SpeechLayer, StoryPlan, SubEvent, seconds_of
 from audiostory_core.story.shape_words import figures_of
 
@@ -57,9 +59,18 @@ def diff(
         for lineage, (number, event) in old.items()
         if lineage not in new
     ]
+    if before.mix != after.mix:
+        settings = [_mixed(plan.mix or MixSettings()) for plan in (before, after)]
+        paragraphs.insert(0, f"Mix: {' → '.join(settings)}.")
     if not paragraphs and before.samples == after.samples:
         return "No differences."
     return "\n".join([*_totals(before, after), *paragraphs])
+
+
+def _mixed(mix: MixSettings) -> str:
+    ducking = mix.ducking
+    times = f"{ducking.attack_s:g} s before, {ducking.release_s:g} s after"
+    return f"{_gains(mix.gain_db)}, ducking {ducking.depth_db:g} dB ({times})"
 
 
 def _moved(old: Sequence[Hashable], new: Sequence[Hashable]) -> set[Hashable]:
@@ -88,9 +99,15 @@ def _changes(old: SubEvent, new: SubEvent) -> Iterator[str]:
         yield f"duration: {_seconds(old.samples, new.samples)}"
     if old.tone != new.tone:
         yield f"tone: {old.tone} → {new.tone}"
+    if old.stem_gain_db != new.stem_gain_db:
+        yield f"stems: {_gains(old.stem_gain_db)} → {_gains(new.stem_gain_db)}"
     if old.layers != new.layers:
         yield "layers:"
         yield from _in(_layers_changed(old.layers, new.layers))
+
+
+def _gains(gain_db: Mapping[SeparateStem, float]) -> str:
+    return ", ".join(f"{stem} {gain:+g} dB" for stem, gain in sorted(gain_db.items())) or "0 dB"
 
 
 def _words_changed(old: str, new: str) -> str:

@@ -19,6 +19,7 @@ from audiostory_core.story.edits import (
     Insert,
     Merge,
     Move,
+    Rebalance,
     Reshape,
     Reword,
     Split,
@@ -39,6 +40,7 @@ from audiostory_core.story.plan import (
     samples_of,
     seconds_of,
 )
+from audiostory_core.story.rebalancing import check_balance, rebalanced
 from audiostory_core.story.reshaping import reshape
 from audiostory_core.story.spans import heard_layers, layers_of_both, layers_of_parts, respanned
 
@@ -244,6 +246,8 @@ def _edited(pieces: list[_Piece], number: int, edit: Edit, limits: SceneLimits) 
             index = _index(pieces, number, "sub_event", edit.sub_event)
             piece = pieces[index]
             made = [replace(piece, event=reshape(piece.event, number, edit), edit=number)]
+        case Rebalance():
+            return _rebalanced(pieces, number, edit)
         case Delete():
             index = _index(pieces, number, "sub_event", edit.sub_event)
             if len(pieces) == 1:
@@ -267,6 +271,16 @@ def _edited(pieces: list[_Piece], number: int, edit: Edit, limits: SceneLimits) 
         case Merge():
             return _merged(pieces, number, edit)
     return [*pieces[:index], *made, *pieces[index + 1 :]]
+
+
+def _rebalanced(pieces: list[_Piece], number: int, edit: Rebalance) -> list[_Piece]:
+    check_balance(edit, number)
+    if edit.sub_event is None:  # see `remixed`
+        return pieces
+    index = _index(pieces, number, "sub_event", edit.sub_event)
+    piece = pieces[index]
+    made = replace(piece, event=rebalanced(piece.event, edit), edit=number)
+    return [*pieces[:index], made, *pieces[index + 1 :]]
 
 
 def _resizes(edit: Edit, pieces: Sequence[_Piece]) -> bool:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from audiostory_core.errors import BadInput
+from audiostory_core.story.mix import DuckAttack, DuckDepth, DuckRelease, StemGains
 from audiostory_core.story.plan import (
     LONGEST_INSTRUCTION,
     LONGEST_STORY_S,
@@ -135,8 +136,23 @@ class Merge(Frozen):
     sub_event: Number
 
 
+class Rebalance(Frozen):
+    """Change how loud stems are, and how they make room for speech; makes no clip.
+
+    What is not given stays. Without a `sub_event` it is of the whole story, ducking always is.
+    """
+
+    op: Literal["balance"] = "balance"
+    sub_event: Number | None = None
+    gain_db: Annotated[StemGains, Field(default_factory=dict)]
+    depth_db: DuckDepth | None = None
+    attack_s: DuckAttack | None = None
+    release_s: DuckRelease | None = None
+
+
 Edit = Annotated[
-    Reword | Reshape | Insert | Delete | Move | Split | Merge, Field(discriminator="op")
+    Reword | Reshape | Insert | Delete | Move | Split | Merge | Rebalance,
+    Field(discriminator="op"),
 ]
 _EDITS: TypeAdapter[tuple[Edit, ...]] = TypeAdapter(tuple[Edit, ...])
 

@@ -15,41 +15,46 @@ StemGains = Annotated[
 ]
 
 
+DuckDepth = Annotated[
+    float,
+    Field(
+        title="Ducking (dB)",
+        description="How much quieter music and effects are under speech; 0 is not at all.",
+        ge=0,
+        le=40,
+        allow_inf_nan=False,
+    ),
+]
+DuckAttack = Annotated[
+    float,
+    Field(
+        title="Ducking attack (s)",
+        description="How long they fade down before a word, which they then are under.",
+        ge=0.01,
+        le=5,
+        allow_inf_nan=False,
+    ),
+]
+DuckRelease = Annotated[
+    float,
+    Field(
+        title="Ducking release (s)",
+        description="How long they take to come back after the last word.",
+        ge=0.01,
+        le=10,
+        allow_inf_nan=False,
+    ),
+]
+
+
 class Ducking(BaseModel):
     """How music and effects make room for speech."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    depth_db: Annotated[
-        float,
-        Field(
-            title="Ducking (dB)",
-            description="How much quieter music and effects are under speech; 0 is not at all.",
-            ge=0,
-            le=40,
-            allow_inf_nan=False,
-        ),
-    ] = 9.0
-    attack_s: Annotated[
-        float,
-        Field(
-            title="Ducking attack (s)",
-            description="How long they fade down before a word, which they then are under.",
-            ge=0.01,
-            le=5,
-            allow_inf_nan=False,
-        ),
-    ] = 0.25
-    release_s: Annotated[
-        float,
-        Field(
-            title="Ducking release (s)",
-            description="How long they take to come back after the last word.",
-            ge=0.01,
-            le=10,
-            allow_inf_nan=False,
-        ),
-    ] = 0.6
+    depth_db: DuckDepth = 9.0
+    attack_s: DuckAttack = 0.25
+    release_s: DuckRelease = 0.6
 
 
 class MixSettings(BaseModel):

@@ -12,6 +12,7 @@ from api.revisions import service as revision_service
 from audiostory_core.audio.mixdown import Mixdown
 from audiostory_core.errors import BadInput
 from audiostory_core.story.changes import ChooseTake, MoreTakes
+from audiostory_core.story.edits import read_edits
 from storage import mixes
 from storage.models import RunState, SegmentRow, Take
 from tests.support.author import Author, tone_in_catalog
@@ -218,3 +219,53 @@ def _counting(render, rendered):
         return render(missing, services)
 
     return counted
+
+
+@ON_BOTH_DATABASES
+async def test_balance_makes_no_clip_and_is_undone_to_the_bit(studio):
+    author = await _finished(studio)
+    before, music = await author.heard(), await _stem(author, "music")
+
+    await author.edit(
+        {"op": "balance", "gain_db": {"music": -6}, "depth_db": 0},
+        {"op": "balance", "sub_event": 2, "gain_db": {"effects": -60}},
+        accept=True,
+    )
+
+    assert studio.engine.made == []
+    quiet, second = await _stem(author, "music"), slice(4 * 44_100, 5 * 44_100)
+    there = np.abs(music[:, second]) > 0.01
+    assert np.allclose((quiet[:, second] / music[:, second])[there], 10 ** (-6 / 20), rtol=1e-3)
+    effects = (await _stem(author, "effects"))[:, 5 * 44_100 : 6 * 44_100]
+    assert 0 < np.abs(effects).max() < 1e-3
+    assert (await author.revision()).plan["mix"]["ducking"]["depth_db"] == 0
+    await author.undo()
+    assert np.array_equal(await author.heard(), before)
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        ({"sub_event": 2, "depth_db": 3}, "is of the whole story"),
+        ({}, "changes nothing"),
+        ({"sub_event": 9, "gain_db": {"music": 1}}, "more than the 5"),
+    ],
+)
+async def test_balance_that_cannot_be_is_refused_at_once(studio, edit, problem):
+    author = await _finished(studio)
+
+    with pytest.raises(BadInput, match=problem):
+        await author.edit({"op": "balance", **edit})
+
+
+@pytest.mark.parametrize("gains", [{"music": 13}, {"music": float("nan")}, {"drums": 0}])
+def test_gains_out_of_range_are_refused(gains):
+    with pytest.raises(BadInput, match="gain_db"):
+        read_edits([{"op": "balance", "gain_db": gains}])
+
+
+async def test_composite_story_has_nothing_to_balance(studio):
+    author = await _finished(studio, engines=None)
+
+    with pytest.raises(BadInput, match="composite"):
+        await author.edit({"op": "balance", "gain_db": {"music": -6}})
