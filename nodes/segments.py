@@ -55,6 +55,7 @@ class Piece:
     offset: int
     samples: int
     left: tuple[str, int] | None = None  # of a seam: the file that ends, and where its tail begins
+    is_measured: bool = True  # False: only the sum that it is heard in has figures
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -139,7 +140,7 @@ def lay_out(scenes: Sequence[Heard], stems: Sequence[Stem], tail: int) -> Iterat
             }
             yield Cell((place - 1, place), at, overlap, seams, before, after)
         rest = scene.samples - overlap
-        bodies = {stem: _body(scene.files.get(stem), overlap, rest) for stem in stems}
+        bodies = {stem: _body(stem, scene.files.get(stem), overlap, rest) for stem in stems}
         yield Cell((place,), at + overlap, rest, bodies)
         at += scene.samples
 
@@ -263,19 +264,19 @@ def render(lacking: Lacking, services: Services, read: Read | None = None) -> Va
     if piece.left is not None:
         seam = _rendered(piece.left, piece.file, piece.samples, services, read)
         return _seam_values(seam, services)
-    if piece.file is None:
-        loudness = measure_sum({}, piece.samples, Balance(), 0)
-    else:
+    loudness = b""
+    if piece.is_measured and piece.file is not None:
         clip = _clip(piece.file, services, read)
         if isinstance(clip, Path):
-            loudness = measure_segment(MixSegment(clip, piece.offset, piece.samples))
+            measured = measure_segment(MixSegment(clip, piece.offset, piece.samples))
         else:
-            loudness = measure_slice(clip, piece.offset, piece.samples)
+            measured = measure_slice(clip, piece.offset, piece.samples)
+        loudness = measured.as_bytes()
     return {
         "file": piece.file,
         "offset": piece.offset,
         "samples": piece.samples,
-        "loudness": loudness.as_bytes(),
+        "loudness": loudness,
         "seam": None,
     }
 
@@ -357,16 +358,18 @@ def _seam_in_sum(
     )
 
 
-def _body(file: str | None, offset: int, samples: int) -> Piece:
+def _body(stem: Stem, file: str | None, offset: int, samples: int) -> Piece:
     if file is None:
-        return Piece(_key("silence", samples), None, 0, samples)
-    return Piece(_key("body", file, offset, offset + samples), file, offset, samples)
+        return Piece(_key("silence", samples), None, 0, samples, is_measured=False)
+    is_alone = stem is Stem.COMPOSITE  # perhaps in a mix that has no other chain
+    key = _key("body" if is_alone else "part", file, offset, offset + samples)
+    return Piece(key, file, offset, samples, is_measured=is_alone)
 
 
 def _seam(stem: Stem, before: tuple[str, int] | None, after: str | None, overlap: int) -> Piece:
     """Return what one stem has between two scenes: dialogue and what follows nothing begin at once."""
     if before is None or stem is Stem.DIALOGUE:
-        return _body(after, 0, overlap)
+        return _body(stem, after, 0, overlap)
     file, end = before
     if after is None:
         return Piece(_key("end", file, end, overlap), None, 0, overlap, before)

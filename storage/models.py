@@ -421,7 +421,9 @@ class SegmentRow(Table):
     file: Mapped[str | None]  # a body is a slice of its clip's, a seam has its own; None: no sound
     offset: Mapped[int]  # first sample within the file
     samples: Mapped[int]
-    loudness: Mapped[bytes] = mapped_column(LargeBinary)  # SegmentLoudness.as_bytes
+    loudness: Mapped[bytes] = mapped_column(
+        LargeBinary
+    )  # SegmentLoudness.as_bytes; empty where only the sum that it is heard in has figures
     seam: Mapped[Json | None]  # measures of a seam; None for a body
 
 

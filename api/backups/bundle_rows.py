@@ -347,7 +347,8 @@ def _check_mixes(rows: Rows, files: Mapping[str, int]) -> None:
             _need(segment["file"] in files, "file of a segment")
             end = segment["offset"] + segment["samples"]
             _need(end <= files[segment["file"]], "range of a segment")
-        SegmentLoudness.from_bytes(segment["samples"], segment["loudness"])
+        if segment["loudness"]:
+            SegmentLoudness.from_bytes(segment["samples"], segment["loudness"])
         if segment["seam"] is not None:
             SEAM.validate_json(json.dumps(segment["seam"]), strict=True)
     _distinct(mix["revision_id"] for mix in rows["mix"])
@@ -373,6 +374,7 @@ def _check_chains(mix: Json, segments: Mapping[int, Json]) -> None:
         _need(sum(samples) == mix["samples"], "mix length")
         for first, here in zip(listed[:length], samples, strict=True):
             _need(segments[first]["samples"] == here, "mix length")
+            _need(bool(segments[first]["loudness"]), "loudness of a segment")
     if not is_one:
         Balance.from_json(mix["balance"])
 
