@@ -125,8 +125,8 @@ def write(log: Path, what: str, clip: str = "-") -> None:
 
 
 def read(log: Path) -> list[Line]:
-    """Read all lines."""
-    split = (line.split() for line in log.read_text().splitlines())
+    """Read all lines; of one that is being written a part may be there."""
+    split = (line.split() for line in log.read_text().rpartition("\n")[0].splitlines())
     return [Line(what, clip, int(pid), float(at)) for what, clip, pid, at in split]
 
 
