@@ -44,8 +44,8 @@ from storage.models import (
 )
 
 COPIED = (
-    "instruction", "duration_s", "language", "seed", "engine", "planner", "parameters", "tail_s",
-    "priority", "next_ordinal",
+    "instruction", "duration_s", "language", "seed", "engine", "engines", "planner", "parameters",
+    "tail_s", "priority", "next_ordinal",
 )  # fmt: skip # of a story to its branch
 
 REVIEWS = (Wait.PLAN_REVIEW, Wait.MIX_REVIEW)  # a failed clip cannot be approved

@@ -221,6 +221,22 @@ def _counting(render, rendered):
     return counted
 
 
+async def test_branch_of_a_story_of_stems_goes_on_in_stems(studio):
+    author = await _finished(studio)
+    heard = await author.heard()
+
+    begun = await revision_service.branch(studio.store.database, author.story_id, None, None)
+    other = Author(studio, begun.id)
+    await other.wait()
+
+    assert studio.engine.made == []
+    assert np.array_equal(await other.heard(), heard)
+    await other.edit({"op": "reword", "sub_event": 3, "layers": [_says("Who is it?"), PIANO]})
+    assert _made(studio) == {"dialogue": 1}
+    await other.edit({"op": "balance", "gain_db": {"music": -6}}, accept=True)
+    assert studio.engine.made == []
+
+
 @ON_BOTH_DATABASES
 async def test_balance_makes_no_clip_and_is_undone_to_the_bit(studio):
     author = await _finished(studio)
