@@ -70,7 +70,6 @@ WORDING = (
     "engine",
     "cast",
     "starts_s",
-    "stem_gain_db",
 )
 
 
@@ -330,7 +329,11 @@ async def _choose(run: Run, choice: ChooseTake, services: Services) -> NewRevisi
         raise BadInput("take", choice.take, f"is {queued.state}", "Choose one that is finished.")
     is_last = index == len(planned.scene_ids) - 1
     worded = {name: getattr(version, name) for name in WORDING}
-    scene = worded | {"sub_event_id": current.sub_event_id, "seed": current.seed}
+    scene = worded | {
+        "sub_event_id": current.sub_event_id,
+        "seed": current.seed,
+        "stem_gain_db": current.stem_gain_db,  # of the mix, not of the take
+    }
     chosen: Json = {"stem": take.stem, "seed": seed_of(clip.request)}
     if take.stem == Stem.COMPOSITE:
         scene["seed"], chosen["seed"] = chosen["seed"], None

@@ -179,6 +179,23 @@ async def _newest_take(author: Author, sub_event_id: int) -> Take:
         return (await session.scalars(newest)).first()
 
 
+async def test_chosen_take_leaves_the_balance_as_it_is(studio):
+    author = await _finished(studio)
+    ask = MoreTakes(sub_event=2, count=1, stem="music")
+    await revision_service.ask(studio.store.database, author.story_id, ask)
+    await author.wait()
+    newest = await _newest_take(author, (await author.scenes())[1].scene)
+    gains = {"op": "balance", "sub_event": 2, "gain_db": {"music": -20}}
+    await author.edit(gains, accept=True)
+    before = (await author.mix_row()).balance
+
+    await author.choose(2, newest.number)
+
+    balance = (await author.mix_row()).balance
+    assert balance["gains"] == before["gains"]
+    assert -20 in [gain for _, gain in balance["gains"]["music"]]
+
+
 async def test_more_takes_of_a_scene_of_several_stems_say_of_which(studio):
     author = await _finished(studio)
 
