@@ -134,6 +134,9 @@ def _way_to(missing: NotFound) -> str:
     match what:
         case "mix":
             return f"GET {story} tells how far it is; a mix is there once all clips are made."
+        case "stem of the mix":
+            lists = f"GET {story}/sub-events lists the stems of each sub-event"
+            return f"{lists}; a story with `engines` is made of dialogue, music and effects."
         case "sub-event" | "clip":
             return f"GET {story}/sub-events lists them by number, and tells how far each clip is."
         case "take" if of:

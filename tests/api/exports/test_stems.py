@@ -81,6 +81,7 @@ async def test_stem_of_a_composite_mix_is_not_there(client, studio):
     response = await client.get(f"/v1/stories/{made.id}/mix.wav", params={"stem": "dialogue"})
 
     assert_problem(response, 404)
+    assert "`engines`" in response.json()["remedy"]
 
 
 async def test_clip_of_a_scene_of_several_stems_is_named(client, story):
