@@ -42,7 +42,7 @@ async def open_mix(
         mix = await revisions.find_mix(session, story.revision_id)
     if mix is None:
         raise NotFound("mix of story", story_id)
-    if stem is not None and (mix.balance is None or stem not in mix.stems):
+    if stem is not None and stem not in mix.stems:
         raise NotFound(f"stem of the mix of story {story_id}", stem)
     places = {
         name: [
@@ -56,6 +56,6 @@ async def open_mix(
         problem = audio.find_problem(segment.path)
         if problem is not None:
             raise UnreadableAudio(segment.path, problem)
-    if stem is not None and isinstance(source, StemSum):
-        return Mixdown(source.stem(Stem(stem)))
+    if stem is not None:  # a mix of one chain is that stem
+        return Mixdown(source.stem(Stem(stem)) if isinstance(source, StemSum) else source)
     return Mixdown(source, MasterGain(mix.mastering["gain_db"], mix.mastering["limiting"]))

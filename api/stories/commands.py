@@ -144,9 +144,9 @@ def create(
         plan=written,
     )
     check_destination(output or handlers.unnamed(token_hex(4)))
+    check_usable(wanted, read_settings())
     check_folder(stems)
     share_one_arena()
-    check_usable(wanted, read_settings())
     with forked(wanted):
         code = asyncio.run(
             handlers.create(wanted, output, as_json=as_json, prints_id=print_id, stems=stems)

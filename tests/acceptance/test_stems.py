@@ -121,6 +121,29 @@ def test_stems_that_cannot_be_made_are_refused(audiostory, plan, options, said):
     assert audiostory.json("list") == []
 
 
+def test_story_of_stems_whose_scenes_are_composite_writes_that(audiostory, tmp_path):
+    plan, folder = tmp_path / "words.json", tmp_path / "stems"
+    scenes = [{"caption": words, "duration_s": 2} for words in ("a dog barks", "rain")]
+    plan.write_text(json.dumps(PLAN | {"sub_events": scenes}))
+    mix = tmp_path / "mix.wav"
+
+    made = audiostory.json("create", "--plan", plan, "--seed", 5, "--stems", folder, "-o", mix)
+
+    assert [path.name for path in folder.iterdir()] == ["composite.wav"]
+    assert not made["mastering"]["limiting"]
+    gain = 10 ** (made["mastering"]["gain_db"] / 20)
+    heard = soundfile.read(mix, dtype="float32")[0]
+    assert np.abs(_read(folder / "composite.wav") * gain - heard).max() < 1e-6
+
+
+def test_refused_story_leaves_no_folder_of_stems(audiostory, plan, tmp_path):
+    folder = tmp_path / "stems"
+
+    refused = audiostory("create", "--plan", plan, "--music", "nobody", "--stems", folder)
+
+    assert (refused.returncode, folder.exists()) == (2, False)
+
+
 def test_stems_of_a_composite_story_are_refused(audiostory, tmp_path):
     made = audiostory.json("create", "A dog barks (2 s)", "--seed", 1)
 
