@@ -24,7 +24,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from api.stories.schemas import SceneView, StoryDetail, StoryStatus, StoryView
+from api.stories.schemas import SceneView, StemView, StoryDetail, StoryStatus, StoryView
 from api.terminal.shown import escaped, shown
 from audiostory_core.story.plan import SpeechLayer, StoryPlan, SubEvent
 from audiostory_core.story.shape_words import figures_of
@@ -180,8 +180,7 @@ def show_scenes(scenes: list[SceneView]) -> None:
     table = _plan_table(counted(len(scenes), "sub-event"))
     table.add_column("heard as", ratio=1)
     for scene in scenes:
-        kinds = dict.fromkeys(match.partition(":")[0] for match in scene.matched)
-        heard = ", ".join(kinds).replace("_", " ") if scene.status == "finished" else scene.status
+        heard = _heard_as(scene.stems) if scene.status == "finished" else scene.status
         table.add_row(
             str(scene.index),
             _clock(scene.start_s),
@@ -192,9 +191,21 @@ def show_scenes(scenes: list[SceneView]) -> None:
     out.print(table)
 
 
+def _heard_as(stems: Iterable[StemView]) -> str:
+    """Return the kinds of sound in a scene's clips, such as "dialogue: speech; effects: rain"."""
+    clips = []
+    for stem in stems:
+        kinds = dict.fromkeys(match.partition(":")[0] for match in stem.matched)
+        named = "" if stem.stem == "composite" else f"{stem.stem}: "
+        clips.append(named + ", ".join(kinds).replace("_", " "))
+    return "; ".join(clips)
+
+
 def show_story(detail: StoryDetail) -> None:
     """Print what is known of a story beside its scenes."""
-    out.print(f"[bold]{detail.id}[/]  {detail.status}  seed {detail.seed}  {detail.engine}")
+    by_stem = (detail.engines or {}).items()
+    made_by = ", ".join(f"{stem} {engine}" for stem, engine in by_stem) or detail.engine
+    out.print(f"[bold]{detail.id}[/]  {detail.status}  seed {detail.seed}  {escape(made_by)}")
     out.print(escape(detail.instruction[:400]))
     for note in detail.notes:
         show_note(note)

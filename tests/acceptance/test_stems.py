@@ -106,6 +106,37 @@ def test_story_of_stems_is_backed_up_and_restored(audiostory, plan, tmp_path):
     assert second.read_bytes() == first.read_bytes()
 
 
+def test_damaged_stems_are_repaired_to_the_byte(audiostory, plan, tmp_path):
+    first, second = tmp_path / "first.wav", tmp_path / "second.wav"
+    options = ["--seed", 5, "--effects", "foley", "-o", first]
+    made = audiostory.json("create", "--plan", plan, *options)
+    folder = tmp_path / "home" / "audio"
+    clips, seams = list(folder.rglob("*.flac")), list(folder.rglob("*.au"))
+    assert len(clips) == 5  # one for each stem of each scene
+    assert seams
+    for path in clips + seams:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 255
+        path.chmod(0o644)
+        path.write_bytes(content)
+
+    assert audiostory("verify").returncode == 1
+    audiostory("verify", "--repair")
+
+    assert audiostory("resume", made["id"], "-o", second).returncode == 0
+    assert second.read_bytes() == first.read_bytes()
+    assert audiostory("verify").returncode == 0
+
+
+def test_show_names_stems_and_their_engines(audiostory, plan):
+    made = audiostory.json("create", "--plan", plan, "--seed", 5, "--effects", "foley")
+
+    shown = " ".join(audiostory("show", made["id"]).stdout.split())
+
+    assert "dialogue foley, music foley, effects foley" in shown
+    assert "dialogue: speech" in shown
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
