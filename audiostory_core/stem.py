@@ -1,5 +1,6 @@
 """The stems of a mix: what a clip is of it."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
@@ -18,3 +19,17 @@ class Stem(StrEnum):
 
 SeparateStem = Literal[Stem.DIALOGUE, Stem.MUSIC, Stem.EFFECTS]
 SEPARATE_STEMS: tuple[SeparateStem, ...] = (Stem.DIALOGUE, Stem.MUSIC, Stem.EFFECTS)  # in order
+
+
+def engine_names(
+    engine: str, engines: Mapping[str, str] | Mapping[SeparateStem, str] | None
+) -> tuple[str, ...]:
+    """Return the engines that make a story, each once.
+
+    Args:
+        engine: that makes what no other is named for.
+        engines: by stem; None: scenes are composite, and made by `engine`.
+    """
+    if engines is None:
+        return (engine,)
+    return tuple(dict.fromkeys(engines.get(stem, engine) for stem in SEPARATE_STEMS))

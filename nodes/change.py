@@ -6,7 +6,7 @@ cannot be made is refused in an event and leaves everything as it is.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -34,7 +34,13 @@ from audiostory_core.story.timing import inherit
 from nodes.clip_request import has_tail, key_of, seed_of, with_seed
 from nodes.errors import RunStopped
 from nodes.offers import Offers, list_offers, need
-from nodes.planning import event_notifier, make_plan, planner_of, scene_limits
+from nodes.planning import (
+    engine_of_lines,
+    event_notifier,
+    make_plan,
+    planner_of,
+    scene_limits,
+)
 from nodes.rows import (
     MAX_REROLLS,
     derive_seed,
@@ -128,7 +134,9 @@ async def _replan(story: Story, run: Run, rejection: Remark, services: Services)
     remarks = [*revision.plan.get("remarks", []), rejection.remark]
     notify = event_notifier(run, services)
     planned = await asyncio.to_thread(make_plan, story, services, offers, remarks, notify)
-    return new_revision(planned, story, offers, remarks)
+    content = new_revision(planned, story, offers, remarks)
+    mixed = {"mix": revision.plan["mix"]} if "mix" in revision.plan else {}  # as the author has it
+    return replace(content, plan=mixed | content.plan)
 
 
 async def _edit(story: Story, run: Run, edits: Edits, services: Services) -> NewRevision:
@@ -206,7 +214,7 @@ def _notes(
     }
     cast = [*planned.plan.cast, *(member for draft in drafts for member in draft.cast or ())]
     more = (
-        *notes_on_lines(reworded, cast, need(offers, story.engine)),
+        *notes_on_lines(reworded, cast, need(offers, engine_of_lines(story))),
         *notes_on_shapes([draft.event for draft in drafts]),
     )
     return list(dict.fromkeys((*planned.plan.notes, *more)))
@@ -340,9 +348,9 @@ async def _choose(run: Run, choice: ChooseTake, services: Services) -> NewRevisi
     chosen["condition_id"] = stems[version.id][take.stem].condition_id
     if take.stem == Stem.DIALOGUE or has_tail(clip.request) != is_last:
         chosen |= {"clip_key": clip.key, "is_judged": True}
-    events = list(planned.plan.sub_events)
-    events[index] = scene_from_row(version)
-    heard = spread(planned.plan.model_copy(update={"sub_events": tuple(events)})).sub_events
+    after = list(planned.plan.sub_events)
+    after[index] = scene_from_row(version)
+    heard = spread(planned.plan.model_copy(update={"sub_events": tuple(after)})).sub_events
     was = planned.heard.sub_events[index]
     scene["stems"] = [chosen] + [
         _beside(heard[index], was, version, current, stems[current.id].get(name), name)

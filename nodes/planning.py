@@ -7,6 +7,7 @@ from audiostory_core.engines.card import check_language
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.plan_notes import notes_on_lines, notes_on_shapes
 from audiostory_core.planners.protocol import Brief, OnSubEvent, Planner
+from audiostory_core.stem import Stem, engine_names
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan, SubEvent, check_count
 from nodes.errors import StepFailed
@@ -67,7 +68,7 @@ def make_plan(
         check_language(brought.language, capabilities.name, capabilities.languages)
         numbered = dict(enumerate(brought.sub_events, 1))
         more = (
-            *notes_on_lines(numbered, brought.cast, capabilities),
+            *notes_on_lines(numbered, brought.cast, need(offers, engine_of_lines(story))),
             *notes_on_shapes(brought.sub_events),
         )
         return brought.model_copy(update={"notes": tuple(dict.fromkeys((*brought.notes, *more)))})
@@ -115,8 +116,13 @@ def scene_limits(story: Story, offers: Offers, engines: Sequence[str | None]) ->
 
 def longest_scene_s(story: Story, offers: Offers) -> float:
     """Return the longest scene that the story's engines make at once, its tail excluded."""
-    names = {story.engine, *(story.engines or {}).values()}
+    names = engine_names(story.engine, story.engines)
     return min(need(offers, name).longest_clip_s for name in names) - story.tail_s
+
+
+def engine_of_lines(story: Story) -> str:
+    """Return the engine that speaks a story's lines, where no scene has its own."""
+    return (story.engines or {}).get(Stem.DIALOGUE, story.engine)
 
 
 def check_lengths(sub_events: Sequence[SubEvent], longest_s: float, engine: str) -> None:

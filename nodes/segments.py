@@ -33,12 +33,13 @@ from audiostory_core.audio.rendering import (
 from audiostory_core.audio.seams import measure_seam
 from audiostory_core.errors import UnreadableAudio
 from audiostory_core.stem import Stem
-from audiostory_core.story.mix import Ducking
+from audiostory_core.story.mix import MixSettings
 from audiostory_core.story.plan import samples_of
 from nodes.clip_request import canonical
 from nodes.services import Services
 from storage import mixes
 from storage.mixes import Heard
+from storage.models import Revision
 
 Values = dict[str, Any]  # columns of a segment
 Read = Mapping[str, Waveform]  # what files hold, of those that need not be read
@@ -145,12 +146,12 @@ def lay_out(scenes: Sequence[Heard], stems: Sequence[Stem], tail: int) -> Iterat
         at += scene.samples
 
 
-def balance_of(scenes: Sequence[Heard], mix: Mapping[str, Any], tail: int) -> Balance:
+def balance_of(scenes: Sequence[Heard], mix: MixSettings, tail: int) -> Balance:
     """Return the balance of a mix of stems.
 
     Args:
         scenes: in order.
-        mix: `gain_db` by stem and `ducking` of the story; see `MixSettings`.
+        mix: of the story.
         tail: see `lay_out`.
     """
     starts, ramps, at = [], [], 0
@@ -159,9 +160,10 @@ def balance_of(scenes: Sequence[Heard], mix: Mapping[str, Any], tail: int) -> Ba
         left = scenes[place - 1].samples if place else 0
         ramps.append(max(overlap_samples(tail, left, scene.samples), 1))
         at += scene.samples
+    of_story = {str(stem): gain_db for stem, gain_db in mix.gain_db.items()}
     gains = {
         stem: gain_points(
-            (start, ramp, mix.get("gain_db", {}).get(stem, 0.0) + scene.gain_db.get(stem, 0.0))
+            (start, ramp, of_story.get(stem, 0.0) + scene.gain_db.get(stem, 0.0))
             for start, ramp, scene in zip(starts, ramps, scenes, strict=True)
         )
         for stem in stems_in(scenes)
@@ -172,7 +174,12 @@ def balance_of(scenes: Sequence[Heard], mix: Mapping[str, Any], tail: int) -> Ba
         for first, last in scene.spoken
         if first < scene.samples
     )
-    return Balance(gains=gains, ducking=Ducking(**mix.get("ducking", {})), spoken=spoken)
+    return Balance(gains=gains, ducking=mix.ducking, spoken=spoken)
+
+
+def mix_settings(revision: Revision) -> MixSettings:
+    """Return how a revision's plan has its stems mixed."""
+    return MixSettings.model_validate(revision.plan.get("mix") or {})
 
 
 async def render_around(
@@ -210,7 +217,7 @@ async def render_around(
             made.files[stem] = file
             if stem == Stem.DIALOGUE:
                 made.spoken[:] = [list(interval) for interval in spoken]
-            mix = revision.plan.get("mix") or {}
+            mix = mix_settings(revision)
             lacking |= lacking_around(scenes, place - first, Stem(stem), mix, samples_of(tail_s))
         known = await mixes.find_segments(session, list(lacking))
     missing = [way for key, way in lacking.items() if key not in known]
@@ -218,7 +225,7 @@ async def render_around(
 
 
 def lacking_around(
-    scenes: Sequence[Heard], place: int, stem: Stem, mix: Mapping[str, Any], tail: int
+    scenes: Sequence[Heard], place: int, stem: Stem, mix: MixSettings, tail: int
 ) -> dict[str, Lacking]:
     """Return what can be rendered, by key, now that a stem of a scene is made."""
     stems = stems_in(scenes)

@@ -9,9 +9,18 @@ from collections.abc import Iterable, Sequence
 from audiostory_core.audio.loudness import SegmentLoudness
 from audiostory_core.errors import UnreadableAudio
 from audiostory_core.stem import Stem
+from audiostory_core.story.mix import MixSettings
 from nodes.errors import RunStopped
 from nodes.mastering import NewMix, choose_for_revision, keep_master_gain
-from nodes.segments import Lacking, Values, balance_of, lay_out, render, stems_in
+from nodes.segments import (
+    Lacking,
+    Values,
+    balance_of,
+    lay_out,
+    mix_settings,
+    render,
+    stems_in,
+)
 from nodes.services import Services
 from nodes.state import StateUpdate, StoryState
 from nodes.waits import load_run, wait_for
@@ -58,7 +67,7 @@ async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
     lost = {file: bad[file] for file in files if file in bad}
     if lost:
         return lost
-    chains, balance = _chains(scenes, revision.plan.get("mix") or {}, planned.tail_samples)
+    chains, balance = _chains(scenes, mix_settings(revision), planned.tail_samples)
     needed = {lacking.piece.key: lacking for chain in chains.values() for lacking in chain}
     fresh = [key for key in needed if key not in known or known[key][1] in bad]
     async with services.database.read() as session:
@@ -91,8 +100,8 @@ async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
     }
     if made is not None and mixes.chains_of(made) == ids and made.balance == balance:
         return {}
-    heard = next(iter(ids.values()))
-    new = [row for row in rendered.values() if row.id in set(heard)]
+    heard = set(next(iter(ids.values())))
+    new = [row for row in rendered.values() if row.id in heard]
     content = NewMix(ids, balance, files)
     mastering = await _mastering(revision, revised, new, content, services)
     async with services.database.write() as session:
@@ -103,7 +112,7 @@ async def _stitch(state: StoryState, services: Services) -> dict[str, str]:
 
 
 def _chains(
-    scenes: Sequence[Heard], settings: Json, tail: int
+    scenes: Sequence[Heard], settings: MixSettings, tail: int
 ) -> tuple[dict[str, list[Lacking]], Json | None]:
     """Return the segments of each chain in order, the sum first, and the balance of the stems."""
     stems = stems_in(scenes)

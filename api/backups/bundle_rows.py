@@ -21,7 +21,6 @@ from api.engines.catalog import engines
 from audiostory_core.audio.balance import Balance
 from audiostory_core.audio.loudness import SegmentLoudness
 from audiostory_core.audio.seams import SeamFigures
-from audiostory_core.audio.stems import SUM
 from audiostory_core.engines.card import Name, Value
 from audiostory_core.errors import BadInput
 from audiostory_core.manuscript.detection import check_manuscript
@@ -37,6 +36,7 @@ from audiostory_core.story.plan import (
 )
 from storage.audio_files import NAME
 from storage.bundles import LEFT_OUT, OF_WORK, TABLES
+from storage.mixes import SUM
 from storage.models import Json, RunState, Table, Work, WorkState
 from storage.ownership import condition_of
 from storage.stories import ID_ALPHABET, ID_LENGTH

@@ -15,6 +15,7 @@ from api.revisions.wording import Question, Resolve, Unanswered
 from api.settings import Settings, read_settings
 from audiostory_core.engines.card import check_language
 from audiostory_core.errors import BadInput
+from audiostory_core.stem import engine_names
 from audiostory_core.story.changes import (
     Change,
     ChooseTake,
@@ -411,7 +412,8 @@ def _check_engines(read: Read, change: Edits, settings: Settings) -> None:
 
 def _limits(read: Read) -> SceneLimits:
     """Return the longest scenes of the engines that are known here, as their cards say."""
-    longest_s = engines().get(read.story.engine).limits.longest_clip_s
+    names = engine_names(read.story.engine, read.story.engines)
+    longest_s = min(engines().get(name).limits.longest_clip_s for name in names)
     by_engine = {card.name: card.limits.longest_clip_s - read.story.tail_s for card in engines()}
     return SceneLimits(
         story_s=longest_s - read.story.tail_s, by_engine=by_engine, engines=read.engines

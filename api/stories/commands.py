@@ -3,7 +3,6 @@
 import asyncio
 from pathlib import Path
 from secrets import token_hex
-from tempfile import NamedTemporaryFile
 from typing import Annotated
 
 import typer
@@ -34,23 +33,6 @@ Stems = Annotated[
         help="Write dialogue.wav, music.wav and effects.wav there, before the master gain.",
     ),
 ]
-
-
-def check_folder(folder: Path | None) -> None:
-    """Make the folder of stems if need be.
-
-    Raises:
-        BadInput: if it cannot be written to.
-    """
-    if folder is None:
-        return
-    try:
-        folder.mkdir(exist_ok=True)
-        with NamedTemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        problem = f"cannot be written to ({error.strerror or error})"
-        raise BadInput("stems", str(folder), problem, "Choose another folder.") from error
 
 
 @app.command(cls=ParameterCommand)
@@ -145,7 +127,8 @@ def create(
     )
     check_destination(output or handlers.unnamed(token_hex(4)))
     check_usable(wanted, read_settings())
-    check_folder(stems)
+    if stems is not None:
+        handlers.check_folder(stems)
     share_one_arena()
     with forked(wanted):
         code = asyncio.run(
@@ -265,7 +248,6 @@ def resume(
 
     if output is not None:
         check_destination(output)
-    check_folder(stems)
     share_one_arena()
     raise typer.Exit(asyncio.run(handlers.resume(story_id, output, as_json=as_json, stems=stems)))
 

@@ -12,6 +12,7 @@ from api.engines.catalog import engines
 from api.engines.planners import NEED_WEIGHTS
 from api.operations import forks
 from api.operations.maker_pool import FORK_PAYS_S, count_processes
+from audiostory_core.stem import engine_names
 
 if TYPE_CHECKING:  # numpy is imported once it is known that it is to use one thread
     from api.stories.schemas import StoryCreate
@@ -37,15 +38,13 @@ def forked(wanted: "StoryCreate") -> Iterator[None]:
     most = count_processes(settings.read_settings())
     duration_s = wanted.plan.duration_s if wanted.plan else wanted.duration_s or math.inf
     most = int(min(most, duration_s // FORK_PAYS_S))
-    if (
-        most > 1
-        and all(map(_is_one_core, {wanted.engine, *(wanted.engines or {}).values()}))
-        and not wanted.review
-    ):
+    names = engine_names(wanted.engine, wanted.engines)
+    if most > 1 and all(map(_is_one_core, names)) and not wanted.review:
         from api.engines.engine_factory import load_engine  # noqa: PLC0415 - see forked_work.py
         from api.stories.forked_work import carry_out  # noqa: PLC0415
 
-        load_engine(wanted.engine)
+        for name in names:
+            load_engine(name)
         forks.prepare(2 * (most - 1), carry_out)
     try:
         yield

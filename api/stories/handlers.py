@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,9 +19,10 @@ from api.store import OpenStore, opened_store
 from api.stories.forking import list_writers
 from api.stories.queries import detail_story, list_seams, view_story
 from api.stories.schemas import SceneView, StoryCreate, StoryDetail, StoryStatus, StoryView
-from api.stories.service import check_usable, create_story, engine_names
+from api.stories.service import check_usable, create_story
 from api.terminal import console
 from audiostory_core.errors import BadInput
+from audiostory_core.stem import engine_names
 from storage import revisions, runs, stories
 from storage.database import Database
 from storage.errors import StoreError
@@ -78,7 +80,7 @@ def _check_parts(wanted: StoryCreate, settings: Settings) -> None:
     from api.engines.engine_factory import Parts  # noqa: PLC0415 - torch takes seconds
 
     parts = Parts(settings, looks_only=True)
-    cards = [engines().get(name) for name in engine_names(wanted)]
+    cards = [engines().get(name) for name in engine_names(wanted.engine, wanted.engines)]
     checked = {
         ("engine", card.name): card.weights is not None or not card.is_shipped for card in cards
     }
@@ -96,6 +98,7 @@ async def resume(
     async with opened_store() as (store, settings):
         if stems is not None:
             await _check_stems(store, story_id, stems)
+            check_folder(stems)
         return await make_and_write(store, settings, story_id, target, as_json=as_json, stems=stems)
 
 
@@ -277,6 +280,21 @@ async def _write(store: OpenStore, story_id: str, target: Path, *, is_shown: boo
             export(mix, target, on_progress, list_writers(mix, store.audio.folder))
 
     await read_mended(store, write)
+
+
+def check_folder(folder: Path) -> None:
+    """Make the folder of stems if need be.
+
+    Raises:
+        BadInput: if it cannot be written to.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+        with NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        problem = f"cannot be written to ({error.strerror or error})"
+        raise BadInput("stems", str(folder), problem, "Choose another folder.") from error
 
 
 async def _check_stems(store: OpenStore, story_id: str, folder: Path) -> None:

@@ -9,6 +9,7 @@ from api.operations.maker_pool import Pool, count_processes
 from api.revisions.service import resume
 from api.settings import Settings
 from api.store import OpenStore
+from audiostory_core.stem import engine_names
 from storage import events, stories, wants
 from storage.database import Database
 from storage.errors import StoreUnusable
@@ -131,7 +132,7 @@ async def _open_pool(store: OpenStore, settings: Settings, story_id: str) -> Poo
         settings,
         count_processes(settings),
         story_id=story_id,
-        engines=[story.engine, *(story.engines or {}).values()],
+        engines=engine_names(story.engine, story.engines),
         expected_s=0.0 if is_known else story.duration_s or 0.0,
     )
 

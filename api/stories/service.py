@@ -39,11 +39,6 @@ def check_usable(wanted: StoryCreate, settings: Settings) -> None:
         check_engine(f"engines.{stem}", name, settings)
 
 
-def engine_names(wanted: StoryCreate) -> list[str]:
-    """Return the engines that make a story, each once."""
-    return list(dict.fromkeys((wanted.engine, *(wanted.engines or {}).values())))
-
-
 def stems_of_story(wanted: StoryCreate) -> dict[str, str] | None:
     """Return which engine makes each stem; None: scenes are composite.
 

@@ -16,7 +16,6 @@ from audiostory_core.audio.pcm import Waveform
 from audiostory_core.stem import Stem
 from audiostory_core.story.plan import CHANNELS
 
-SUM = "sum"  # names the chain that has figures of all stems together, and no sound of its own
 Place = tuple[Path | None, int, int]  # file, offset, samples; no file is silence
 
 
@@ -28,7 +27,7 @@ def open_source(
     """Open what a mix is read from.
 
     Args:
-        chains: the segments of each stem in order, by its name.
+        chains: the segments of each stem in order, by its name; what is no stem has no sound.
         balance: of the stems, as `Balance.as_json` returned it; None where there is one chain.
         is_intact: see `Chain`.
     """
@@ -41,7 +40,7 @@ def open_source(
             is_intact,
         )
         for name, places in chains.items()
-        if name != SUM
+        if name in set(Stem)
     }
     if balance is None:
         [chain] = opened.values()

@@ -26,7 +26,7 @@ from audiostory_core.manuscript.elements import (
 )
 from audiostory_core.manuscript.labels import pause_s, sound_of
 from audiostory_core.manuscript.openings import opening_of
-from audiostory_core.manuscript.rows import Row, carries_on, read_rows
+from audiostory_core.manuscript.rows import Row, end_of_paragraph, read_rows
 
 _EMPHASIS = re.compile(
     r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)|(?<=\s)\*+(?=\s)"
@@ -195,13 +195,8 @@ class _Reader:
         return None
 
     def _action(self, row: Row) -> Element:
-        end = row.end
-        while self._at < len(self._rows) and carries_on(
-            self._rows[self._at - 1], self._rows[self._at]
-        ):
-            end = self._rows[self._at].end
-            self._at += 1
-        return Action(row.start, end)
+        self._at = end_of_paragraph(self._rows, self._at)
+        return Action(row.start, self._rows[self._at - 1].end)
 
     def _name(self, number: int) -> re.Match[str] | None:
         """Return the match of a line that names who speaks below it."""

@@ -1,6 +1,7 @@
 """The lines of a text file as readers walk them."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _ROW = re.compile(r"[^\n\r\u2028\u2029]+")
@@ -37,3 +38,10 @@ def carries_on(before: Row, row: Row) -> bool:
     if row.is_apart or len(before.text) < 50:  # a shorter line was ended on purpose
         return False
     return before.text[-1] not in ".!?:;。！？：；…" and row.text[0].islower()
+
+
+def end_of_paragraph(rows: Sequence[Row], at: int) -> int:
+    """Return the first of the rows from `at` on that does not carry on the one before it."""
+    while at < len(rows) and carries_on(rows[at - 1], rows[at]):
+        at += 1
+    return at

@@ -25,7 +25,7 @@ from audiostory_core.manuscript.openings import (
     names_in,
     opening_of,
 )
-from audiostory_core.manuscript.rows import Row, carries_on, read_rows
+from audiostory_core.manuscript.rows import Row, carries_on, end_of_paragraph, read_rows
 
 _TAG = re.compile(
     r"\[(?P<name>S\d{1,2}|[^\W\d_][\w .'’-]{0,30})\](?=\s*\S)|<(?P<element>[A-Z][\w.-]{0,30})>"
@@ -183,10 +183,5 @@ class PlayReader:
             return Heading(row.start, row.end)
         if TRANSITION.fullmatch(row.text):
             return Note(row.start, row.end, why="for the eye")
-        end = row.end
-        while self._at < len(self._rows) and carries_on(
-            self._rows[self._at - 1], self._rows[self._at]
-        ):
-            end = self._rows[self._at].end
-            self._at += 1
-        return Action(row.start, end)
+        self._at = end_of_paragraph(self._rows, self._at)
+        return Action(row.start, self._rows[self._at - 1].end)

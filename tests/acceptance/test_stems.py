@@ -182,3 +182,4 @@ def test_stems_of_a_composite_story_are_refused(audiostory, tmp_path):
 
     assert refused.returncode == 2
     assert "create --stems" in refused.stderr
+    assert not (tmp_path / "stems").exists()

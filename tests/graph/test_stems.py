@@ -11,6 +11,7 @@ from api.exports.service import open_mix
 from api.revisions import service as revision_service
 from audiostory_core.audio.mixdown import Mixdown
 from audiostory_core.errors import BadInput
+from audiostory_core.stem import engine_names
 from audiostory_core.story.changes import ChooseTake, MoreTakes
 from audiostory_core.story.edits import read_edits
 from storage import mixes
@@ -302,3 +303,25 @@ async def test_composite_story_has_nothing_to_balance(studio):
 
     with pytest.raises(BadInput, match="composite"):
         await author.edit({"op": "balance", "gain_db": {"music": -6}})
+
+
+async def test_rejected_plan_keeps_how_the_stems_are_mixed(studio):
+    mixed = PLAN | {"mix": {"gain_db": {"music": -6.0}, "ducking": {"depth_db": 12.0}}}
+    story = await studio.add(
+        PLAN["instruction"], given_plan=mixed, engines=ENGINES, review=True, duration_s=5.0
+    )
+    await studio.run(story.id)
+    author = Author(studio, story.id)
+    before = (await author.revision()).plan["mix"]
+
+    await revision_service.reject(studio.store.database, story.id, "shorter")
+    await author.wait()
+
+    revision = await author.revision()
+    assert (revision.number, revision.plan["mix"]) == (2, before)
+
+
+def test_engines_of_a_story_are_named_once():
+    assert engine_names("foley", None) == ("foley",)
+    assert engine_names("foley", {"dialogue": "kokoro"}) == ("kokoro", "foley")
+    assert engine_names("foley", dict.fromkeys(ENGINES, "tone")) == ("tone",)

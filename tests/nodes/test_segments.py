@@ -6,6 +6,7 @@ import pytest
 
 from audiostory_core.audio.pcm import flac_bytes, rounded
 from audiostory_core.stem import Stem
+from audiostory_core.story.mix import MixSettings
 from nodes.segments import Lacking, lacking_around, lay_out, render
 from nodes.services import Services
 from storage.audio_files import AudioFiles
@@ -31,7 +32,7 @@ def _all() -> list[str]:
 
 
 def _around(place: int, made: set[int]) -> list[str]:
-    return list(lacking_around(_scenes(made), place, Stem.COMPOSITE, {}, TAIL))
+    return list(lacking_around(_scenes(made), place, Stem.COMPOSITE, MixSettings(), TAIL))
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]])
