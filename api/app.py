@@ -6,7 +6,8 @@ from fastapi import FastAPI
 
 from api.backups import routes as backup_routes
 from api.engines import routes as engine_routes
-from api.exports import routes as export_routes
+from api.exports import export_routes
+from api.exports import routes as audio_routes
 from api.http import reference_routes
 from api.http.access import GUARDS, Door, Keyring
 from api.http.audit import PREFIX, Audited
@@ -54,6 +55,7 @@ def create_app(state: AppState) -> FastAPI:
     for routes in (
         story_routes,
         revision_routes,
+        audio_routes,
         export_routes,
         backup_routes,
         event_routes,

@@ -1,4 +1,4 @@
-"""A maker: claims work of every kind, clips and what they need, and does it until it is stopped.
+"""A maker: claims work of every kind, clips, conditions, exports, and does it until it is stopped.
 
 Imports neither LangGraph nor a planner: a process that only makes clips starts without them.
 """
@@ -68,7 +68,7 @@ class Seen:
 
 @dataclass
 class ClipMaker:
-    """Claims clips and conditions, and makes them: a loop for each kind of work.
+    """Claims clips, conditions and exports, and makes them: a loop for each kind of work.
 
     What needs a language model that does not answer is tried again after `retry_s`, doubled each
     time, to a minute at most.
@@ -295,7 +295,9 @@ class ClipMaker:
 
     def _needs(self, kind: WorkKind) -> list[str]:
         resting = self._resting.keys()
-        return [name for name in self._names() if (kind, name) not in resting]
+        has = JOBS[kind].has
+        names = self._names() if has is None else has
+        return [name for name in names if (kind, name) not in resting]
 
     async def _keep_leases(self, claimed: list[Work]) -> None:
         while True:

@@ -1,10 +1,10 @@
-"""Events that tell the stories which hear a clip what has become of it."""
+"""Events that tell the stories which have a clip or an export what has become of it."""
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import events
-from storage.models import SceneVersion, Take
+from storage.models import Export, SceneVersion, Take
 
 
 async def tell_of_clip(session: AsyncSession, key: str, kind: str, **data: str) -> None:
@@ -18,3 +18,11 @@ async def tell_of_clip(session: AsyncSession, key: str, kind: str, **data: str) 
     for story_id, sub_event_id, number, stem in heard.all():
         labels = {"scene": sub_event_id, "take": number, "stem": stem, "clip": key}
         await events.append(session, story_id, kind, **labels, **data)
+
+
+async def tell_of_export(session: AsyncSession, key: str, kind: str, **data: str) -> None:
+    """Append an event to every story that has requested an export."""
+    requested = select(Export).where(Export.key == key).order_by(Export.story_id)
+    for export in list(await session.scalars(requested)):
+        labels = {"export": key, "revision": export.revision, "format": export.format}
+        await events.append(session, export.story_id, kind, **labels, stem=export.stem, **data)

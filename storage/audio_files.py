@@ -5,17 +5,18 @@ No name here ever comes from a user.
 
 import fcntl
 import hashlib
+import io
 import os
 import re
 import secrets
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.errors import DamagedFile, StoreUnusable
 
-NAME = re.compile(r"([0-9a-f]{64})\.(?:flac|au|safetensors)", re.ASCII)
+NAME = re.compile(r"([0-9a-f]{64})\.(?:flac|wav|au|safetensors)", re.ASCII)
 DAMAGED = ".damaged"  # suffix of a file that was moved aside
 LEFTOVERS = (".tmp", ".part", DAMAGED)
 LOCK_FILE = "lock"
@@ -56,23 +57,39 @@ class AudioFiles:
             StoreUnusable: if the disk is full or the folder may not be written; nothing is left.
         """
         name = hashlib.sha256(content).hexdigest() + suffix
-        final = self.path(name)
-        temporary = self.folder / f"{secrets.token_hex(8)}.tmp"
-        try:
-            with self._explained("then resume the story", len(content)):
-                final.parent.mkdir(parents=True, exist_ok=True)
-                with temporary.open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                with self._locked(fcntl.LOCK_SH):
-                    temporary.replace(final)
-                _sync_folder(final.parent)
-        except StoreUnusable:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+        with self._temporary("then resume the story", len(content)) as temporary:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            self._give_name(temporary, name)
         return name
+
+    def add_written(
+        self, suffix: str, write: Callable[[io.FileIO], None], size: int
+    ) -> tuple[str, int]:
+        """Do as `add` does with a file that is too large for memory.
+
+        Args:
+            suffix: with its dot, `.wav`.
+            write: writes the whole file; what it raises is raised, and nothing is left.
+            size: bytes that there must be room for, at most.
+
+        Returns:
+            The content name and the size in bytes.
+
+        Raises:
+            StoreUnusable: if the disk is full or the folder may not be written.
+        """
+        with self._temporary("then it is made", size) as temporary:
+            with io.FileIO(temporary, "x+") as file:
+                write(file)
+                os.fsync(file.fileno())
+                file.seek(0)
+                name = hashlib.file_digest(file, "sha256").hexdigest() + suffix
+                length = file.tell()
+            self._give_name(temporary, name)
+        return name, length
 
     def read(self, name: str) -> bytes:
         """Read a file whole.
@@ -193,6 +210,26 @@ class AudioFiles:
             with suppress(OSError):
                 file.unlink()
             raise
+
+    @contextmanager
+    def _temporary(self, then: str, lacking_bytes: int) -> Iterator[Path]:
+        """Give a path in the folder; what is still there when the block fails is removed."""
+        temporary = self.folder / f"{secrets.token_hex(8)}.tmp"
+        try:
+            with self._explained(then, lacking_bytes):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                yield temporary
+        except BaseException:  # whatever ended it: nothing half-written may stay
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+    def _give_name(self, temporary: Path, name: str) -> None:
+        final = self.path(name)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with self._locked(fcntl.LOCK_SH):
+            temporary.replace(final)
+        _sync_folder(final.parent)
 
     def _recall(self, path: Path) -> bool | None:
         """Return whether the file as it is now is whole; None: not examined yet."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import wants
+from storage import exports, wants
 from storage.errors import Conflict, NotFound
 from storage.models import (
     ACTIVE,
@@ -40,10 +40,12 @@ async def delete_story(session: AsyncSession, story_id: str) -> None:
         Conflict: if it has an active run.
     """
     wanted = await _lock(session, story_id)
+    exported = await exports.lock_of_story(session, story_id)
     heirs = await _find_heirs(session, story_id)
     await session.execute(delete(WorkWant).where(WorkWant.run_id.in_(_runs_of(story_id))))
     for kind, keys in wanted.items():
         await wants.withdraw_unwanted(session, kind, keys)
+    await exports.forget_story(session, story_id, exported)
     await session.execute(delete(Run).where(Run.story_id == story_id))
     await _delete_revisions(session, story_id)
     await _hand_over(session, heirs)

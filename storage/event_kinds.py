@@ -11,6 +11,8 @@ EventKind = Literal[
     "clip.queued",
     "clip.rerolled",
     "engine.waiting",
+    "export.failed",
+    "export.finished",
     "llm.waiting",
     "mix.accepted",
     "mix.ready",

@@ -16,12 +16,15 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, and_, delete, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage import exports as exported
 from storage.audio_files import AudioFiles
 from storage.clips import WORK
 from storage.database import Database
 from storage.models import (
+    AT_REST,
     Clip,
     Condition,
+    Export,
     Mix,
     Run,
     RunState,
@@ -30,14 +33,11 @@ from storage.models import (
     Take,
     Work,
     WorkKind,
-    WorkState,
     now_s,
 )
 from storage.ownership import condition_of
 from storage.upsert import in_parts
-from storage.wants import WANTED
-
-AT_REST = (WorkState.WITHDRAWN, WorkState.FAILED, WorkState.FINISHED)
+from storage.wants import IS_WANTED
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Sweep:
         clips: keys of clips that no scene, take or run names.
         segments: ids of segments that no mix names.
         conditions: ids of conditions that neither a scene nor a clip names.
-        files: content names without a row, leftovers and exports, by their paths.
+        exports: keys of exports that nobody has used for the minimum age.
+        files: content names without a row, leftovers and downloads, by their paths.
         file_bytes: of these files.
         busy_runs: runs that workers drive; while there are any, segments and conditions stay.
     """
@@ -56,6 +57,7 @@ class Sweep:
     clips: list[str] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)
     conditions: list[str] = field(default_factory=list)
+    exports: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     file_bytes: int = 0
     busy_runs: int = 0
@@ -74,14 +76,19 @@ async def survey(database: Database, audio: AudioFiles, exports: Path, min_age_s
         clips = await _loose_clips(session, min_age_s)
         segments = await _loose_segments(session, audio, min_age_s)
         conditions = await _loose_conditions(session, leaving=clips)
+        unused = await exported.list_unused(session, min_age_s)
         busy = await _count_busy(session)
         if busy:
             segments, conditions = [], []
         named = await _named_files(
-            session, frozenset(clips), frozenset(segments), frozenset(conditions)
+            session,
+            frozenset(clips),
+            frozenset(segments),
+            frozenset(conditions),
+            frozenset(unused),
         )
     files = await asyncio.to_thread(_loose_files, audio, exports, named, min_age_s)
-    return Sweep(clips, segments, conditions, list(files), sum(files.values()), busy)
+    return Sweep(clips, segments, conditions, unused, list(files), sum(files.values()), busy)
 
 
 async def sweep(database: Database, audio: AudioFiles, exports: Path, min_age_s: float) -> Sweep:
@@ -89,16 +96,17 @@ async def sweep(database: Database, audio: AudioFiles, exports: Path, min_age_s:
     segments, busy = await _sweep_segments(database, audio, min_age_s)
     clips = await _sweep_clips(database, min_age_s)
     conditions = await _sweep_conditions(database)
+    unused = await _sweep_exports(database, min_age_s)
     async with database.read() as session:
         named = await _named_files(session)
     files = await asyncio.to_thread(_loose_files, audio, exports, named, min_age_s)
     removed = await _remove_files(database, audio, list(files), min_age_s)
     size = sum(files[path] for path in removed)
-    return Sweep(clips, segments, conditions, removed, size, busy)
+    return Sweep(clips, segments, conditions, unused, removed, size, busy)
 
 
 async def _sweep_clips(database: Database, min_age_s: float) -> list[str]:
-    """Delete loose clips, and work on conditions that nobody waits for.
+    """Delete loose clips, and other work that nobody waits for.
 
     They are locked first and looked at again in a statement of its own: on Postgres that one sees
     whoever named a clip until it was locked, and nobody can name it after.
@@ -119,7 +127,7 @@ async def _sweep_clips(database: Database, min_age_s: float) -> list[str]:
             gone += loose_now
     async with database.write() as session:
         await session.execute(
-            delete(Work).where(Work.kind == WorkKind.CONDITION, *_is_at_rest(min_age_s))
+            delete(Work).where(Work.kind != WorkKind.CLIP, *_is_at_rest(min_age_s))
         )
     return gone
 
@@ -147,6 +155,16 @@ async def _sweep_conditions(database: Database) -> list[str]:
     return loose
 
 
+async def _sweep_exports(database: Database, min_age_s: float) -> list[str]:
+    async with database.read() as session:
+        unused = await exported.list_unused(session, min_age_s)
+    swept: list[str] = []
+    for some in in_parts(unused):
+        async with database.write() as session:
+            swept += await exported.sweep(session, some, min_age_s)
+    return swept
+
+
 async def _hold_runs(session: AsyncSession) -> int:
     """Count the runs that workers drive, and let no worker claim one until the commit."""
     if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time
@@ -168,7 +186,7 @@ async def _remove_files(
         async with database.read() as session:
             names = [path.name for path in some]
             kept = set(await session.scalars(select(Clip.file).where(Clip.file.in_(names))))
-            for column in (SegmentRow.file, Condition.file):
+            for column in (SegmentRow.file, Condition.file, Export.file):
                 kept |= set(await session.scalars(select(column).where(column.in_(names))))
         for path in some:
             if path.name not in kept and await asyncio.to_thread(
@@ -193,7 +211,7 @@ def _is_at_rest(min_age_s: float) -> tuple[ColumnElement[bool], ...]:
     return (
         Work.state.in_(AT_REST),
         Work.queued_at < now_s() - min_age_s,
-        ~exists().where(WANTED),
+        ~IS_WANTED,
     )
 
 
@@ -247,6 +265,7 @@ async def _named_files(
     leaving_clips: frozenset[str] = frozenset(),
     leaving_segments: frozenset[int] = frozenset(),
     leaving_conditions: frozenset[str] = frozenset(),
+    leaving_exports: frozenset[str] = frozenset(),
 ) -> set[str]:
     named = {
         file
@@ -260,6 +279,9 @@ async def _named_files(
     async for condition_id, tensors in await session.stream(large):
         if tensors is not None and condition_id not in leaving_conditions:
             named.add(tensors)
+    for file, keys in (await exported.list_files(session, None)).items():
+        if not leaving_exports.issuperset(keys):
+            named.add(file)
     return named
 
 

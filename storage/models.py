@@ -69,6 +69,7 @@ class WorkKind(StrEnum):
 
     CLIP = "clip"  # its key is the clip's, and its request is kept with the clip
     CONDITION = "condition"  # of some scenes of a revision; its key is the sha256 of its request
+    EXPORT = "export"  # of a mix or one of its stems; its key is the sha256 of its request
 
 
 class WorkState(StrEnum):
@@ -76,9 +77,12 @@ class WorkState(StrEnum):
 
     QUEUED = "queued"
     CLAIMED = "claimed"  # a worker holds its lease
-    FINISHED = "finished"  # a clip's file is complete; work on conditions is gone then
+    FINISHED = "finished"  # its file is complete; work on conditions is gone then
     FAILED = "failed"  # every attempt failed; the error is kept
-    WITHDRAWN = "withdrawn"  # no run waits for it any more; queued again when one does
+    WITHDRAWN = "withdrawn"  # nobody waits for it any more; queued again when somebody does
+
+
+AT_REST = (WorkState.WITHDRAWN, WorkState.FAILED, WorkState.FINISHED)
 
 
 class Wait(StrEnum):
@@ -321,7 +325,7 @@ class Clip(Table):
 
 
 class Work(Table):
-    """Something that a worker must do; of a clip as long as there is the clip."""
+    """Something that a worker must do; of a clip or an export as long as there is that."""
 
     __tablename__ = "work"
     __table_args__ = (
@@ -339,7 +343,7 @@ class Work(Table):
 
     key: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)  # a WorkKind
-    needs: Mapped[str]  # what a worker must have: the name of an engine
+    needs: Mapped[str]  # what a worker must have: an engine, by name; the writer of a format
     request: Mapped[str | None]  # canonical JSON; None: see WorkKind
     state: Mapped[str]  # a WorkState
     owner: Mapped[str | None]
@@ -362,6 +366,23 @@ class WorkWant(Table):
     work_key: Mapped[str] = mapped_column(primary_key=True)
     work_kind: Mapped[str] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True, index=True)
+
+
+class Export(Table):
+    """A file of a mix, or of one of its stems, that was requested for a story."""
+
+    __tablename__ = "export"
+
+    story_id: Mapped[str] = mapped_column(ForeignKey("story.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True, index=True)  # of its work, for all stories
+    revision: Mapped[int]  # number of the one whose mix it is
+    format: Mapped[str]
+    stem: Mapped[str | None]  # None: the mix
+    requested_at: Mapped[float] = mapped_column(server_default=now_s())
+    file: Mapped[str | None]  # content name in the audio folder; None: it is not made
+    bytes: Mapped[int | None]  # size of the file
+    finished_at: Mapped[float | None]
+    used_at: Mapped[float] = mapped_column(server_default=now_s())  # roughly
 
 
 class EngineOffer(Table):

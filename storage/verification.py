@@ -8,7 +8,7 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import events, ownership, stories, work
+from storage import events, exports, ownership, stories, work
 from storage.audio_files import AudioFiles
 from storage.database import Database
 from storage.models import (
@@ -36,11 +36,13 @@ class Damage:
         file: its content name.
         found: what is there instead.
         clips: keys of the finished clips it is the sound of; none for a seam or tensors.
+        exports: keys of the exports it was made for.
     """
 
     file: str
     found: Found
     clips: tuple[str, ...]
+    exports: tuple[str, ...] = ()
 
 
 async def verify(
@@ -49,7 +51,7 @@ async def verify(
     story_id: str | None = None,
     on_progress: Progress | None = None,
 ) -> list[Damage]:
-    """Read the files of finished clips, of seams and of tensors, and list those that are damaged or missing.
+    """Read the files of finished clips, seams, tensors and exports; list those damaged or missing.
 
     Args:
         database: the open store.
@@ -59,18 +61,21 @@ async def verify(
     """
     async with database.read() as session:
         needed = await _needed_files(session, story_id)
+        exported = await exports.list_files(session, story_id)
+    needed |= {file: [] for file in exported if file not in needed}
     damages = []
     for at, (file, keys) in enumerate(sorted(needed.items()), start=1):
         if not await asyncio.to_thread(audio.is_whole, file):
             is_there = await asyncio.to_thread(audio.path(file).exists)
-            damages.append(Damage(file, "damaged" if is_there else "missing", tuple(keys)))
+            damage: Found = "damaged" if is_there else "missing"
+            damages.append(Damage(file, damage, tuple(keys), tuple(exported.get(file, ()))))
         if on_progress is not None:
             on_progress(at, len(needed))
     return damages
 
 
 async def repair(database: Database, audio: AudioFiles, damage: Damage) -> int:
-    """Move a damaged file aside and queue its clips again; return how many clips.
+    """Move a damaged file aside; queue its clips and exports again, and return how many.
 
     The file goes first: a process that dies in between leaves a missing file to be found.
     """
@@ -79,6 +84,9 @@ async def repair(database: Database, audio: AudioFiles, damage: Damage) -> int:
     for key in damage.clips:
         async with database.write() as session:
             queued += await _queue_again(session, key, damage)
+    for key in damage.exports:
+        async with database.write() as session:
+            queued += await exports.make_again(session, key, damage.file)
     return queued
 
 

@@ -1,5 +1,7 @@
 """Who waits for which work: runs want it, take their turns, and are woken when it is settled.
 
+What waits for an export is its row, see exports.py.
+
 Rows are locked in the order work, runs, story (whose row counts the events), by everyone.
 """
 
@@ -12,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.models import (
     FOR_WORK,
     IS_OPEN_WORK,
+    Export,
     Json,
     Run,
     RunState,
@@ -25,6 +28,9 @@ from storage.models import (
 from storage.upsert import in_parts, insert_all_new
 
 WANTED = and_(WorkWant.work_key == Work.key, WorkWant.work_kind == Work.kind)
+EXPORTED = and_(Export.key == Work.key, Work.kind == WorkKind.EXPORT)
+IS_WANTED = or_(exists().where(WANTED), exists().where(EXPORTED))
+OF_RUNS = tuple(FOR_WORK.values())  # the kinds of work that runs wait for
 
 
 @dataclass(frozen=True)
@@ -100,10 +106,14 @@ async def want_all(
     return by_key
 
 
-async def serving(session: AsyncSession, priority: int) -> int:
-    """Return the last start tag that all work of a priority has had."""
+async def serving(
+    session: AsyncSession, priority: int, kinds: Collection[WorkKind] = OF_RUNS
+) -> int:
+    """Return the last start tag that all work of a priority, of some kinds, has had."""
     least = await session.scalar(
-        select(func.min(Work.start_tag)).where(IS_OPEN_WORK, Work.priority == priority)
+        select(func.min(Work.start_tag)).where(
+            IS_OPEN_WORK, Work.priority == priority, Work.kind.in_(kinds)
+        )
     )
     return max((least or 0) - 1, 0)
 
@@ -111,7 +121,11 @@ async def serving(session: AsyncSession, priority: int) -> int:
 async def has_interest(session: AsyncSession, claimed: Sequence[Work]) -> bool:
     """Tell whether anybody still waits for some of the work, which is of one kind."""
     keys = [work.key for work in claimed]
-    is_wanted = exists().where(WorkWant.work_kind == claimed[0].kind, WorkWant.work_key.in_(keys))
+    if claimed[0].kind == WorkKind.EXPORT:
+        is_wanted = exists().where(Export.key.in_(keys))
+    else:
+        of_kind = WorkWant.work_kind == claimed[0].kind
+        is_wanted = exists().where(of_kind, WorkWant.work_key.in_(keys))
     return bool(await session.scalar(select(is_wanted)))
 
 
@@ -156,7 +170,7 @@ async def withdraw_unwanted(session: AsyncSession, kind: WorkKind, keys: Sequenc
                 Work.kind == kind,
                 Work.key.in_(some),
                 Work.state == WorkState.QUEUED,
-                ~exists().where(WANTED),
+                ~IS_WANTED,
             )
             .values(state=WorkState.WITHDRAWN)
             .execution_options(synchronize_session=False)
@@ -209,8 +223,10 @@ async def is_attended(session: AsyncSession, story_id: str) -> bool:
     return bool(await session.scalar(select(or_(run_is_driven, work_is_done))))
 
 
-def wanted_by(story_id: str | None) -> ColumnElement[bool]:
-    """Match the work that a run of a story wants; None: that of any."""
+def wanted_by(story_id: str | None, kind: WorkKind = WorkKind.CLIP) -> ColumnElement[bool]:
+    """Match the work of a kind that a story, or a run of it, wants; None: that of any."""
     if story_id is None:
         return true()
+    if kind == WorkKind.EXPORT:
+        return exists().where(EXPORTED, Export.story_id == story_id)
     return exists().where(WANTED, WorkWant.run_id == Run.id, Run.story_id == story_id)

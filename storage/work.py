@@ -26,9 +26,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import wants
-from storage.announcements import tell_of_clip
+from storage.announcements import tell_of_clip, tell_of_export
 from storage.models import (
     IS_OPEN_WORK,
+    Export,
     Run,
     Work,
     WorkKind,
@@ -88,7 +89,7 @@ async def claim(
         kind: of the work.
         needs: what the worker has.
         most: how many pieces at most; all need the same as the first.
-        story_id: claim only what a run of this story wants.
+        story_id: claim only what this story, or a run of it, wants.
         near: where to begin in what one story wants; None: with the first.
     """
     is_claimable = _is_claimable(kind, needs, story_id)
@@ -164,17 +165,16 @@ async def give_up(session: AsyncSession, owner: str, kind: WorkKind | None = Non
         Work.state == WorkState.CLAIMED,
         true() if kind is None else Work.kind == kind,
     )
-    concerned = (
+    of_runs = (
         select(Run.story_id)
         .join(WorkWant, WorkWant.run_id == Run.id)
         .join(Work, wants.WANTED)
         .where(is_claimed)
-        .distinct()
-        .order_by(Run.story_id)
     )
-    story_ids = list(await session.scalars(concerned))
+    of_exports = select(Export.story_id).join(Work, wants.EXPORTED).where(is_claimed)
+    story_ids = set(await session.scalars(of_runs.union(of_exports)))
     await _release(session, is_claimed)
-    return story_ids
+    return sorted(story_ids)
 
 
 async def release_owner(session: AsyncSession, owners: Collection[str]) -> None:
@@ -292,12 +292,11 @@ def _claimable_of(kinds: tuple[WorkKind, ...], is_of_story: bool) -> Select[tupl
 
 
 async def _release(session: AsyncSession, is_meant: ColumnElement[bool]) -> None:
-    is_wanted = exists().where(wants.WANTED)
     await session.execute(
         update(Work)
         .where(is_meant)
         .values(
-            state=case((is_wanted, WorkState.QUEUED), else_=WorkState.WITHDRAWN),
+            state=case((wants.IS_WANTED, WorkState.QUEUED), else_=WorkState.WITHDRAWN),
             owner=None,
             expires_at=None,
             progress=None,
@@ -324,7 +323,11 @@ def _is_claimable(
     stale = and_(Work.state == WorkState.CLAIMED, Work.expires_at < now_s())
     is_free = or_(Work.state == WorkState.QUEUED, stale)
     return and_(
-        IS_OPEN_WORK, is_free, Work.kind == kind, Work.needs.in_(needs), wants.wanted_by(story_id)
+        IS_OPEN_WORK,
+        is_free,
+        Work.kind == kind,
+        Work.needs.in_(needs),
+        wants.wanted_by(story_id, kind),
     )
 
 
@@ -360,5 +363,7 @@ async def _settle_failed(session: AsyncSession, work: Work, error: str) -> None:
         WorkWant.work_kind == work.kind, WorkWant.work_key == work.key
     )
     await wants.wake_waiting(session, list(await session.scalars(waiting)))
-    if work.kind == WorkKind.CLIP:  # of the others, run.failed tells
+    if work.kind == WorkKind.CLIP:  # of conditions, run.failed tells
         await tell_of_clip(session, work.key, "clip.failed", error=error)
+    elif work.kind == WorkKind.EXPORT:
+        await tell_of_export(session, work.key, "export.failed", error=error)

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,17 +12,19 @@ from fastapi import Path as PathParameter
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.exports.bodies import file_body, wav_body
 from api.exports.media_type import AudioKind, choose_kind
-from api.exports.service import open_mix
-from api.http.byte_range import Body, respond
+from api.exports.service import find_file, open_mix
+from api.http.byte_range import respond
 from api.http.deps import AppState, AppStateDep
 from api.maintenance.repair import read_mended
 from api.revisions.queries import view_takes
 from api.revisions.schemas import TakeView
 from api.store import OpenStore
-from audiostory_core.audio.export import export, wav_bytes
+from audiostory_core.audio.export import export
+from audiostory_core.audio.export_request import ExportRequest
 from audiostory_core.audio.mixdown import MasterGain, Mixdown, MixSegment
-from audiostory_core.audio.pcm import SampleFormat, wav_length
+from audiostory_core.audio.pcm import SampleFormat
 from audiostory_core.audio.stems import StemSum
 from audiostory_core.errors import BadInput, UnreadableAudio
 from audiostory_core.stem import Stem
@@ -35,12 +36,11 @@ from storage.errors import NotFound, StoreUnusable
 router = APIRouter(prefix="/stories", tags=["audio"], default_response_class=Response)
 KEPT_EXPORTS = 16
 STALE_S = 60.0  # before a use is noted again: a file that was touched is read whole once more
-CHUNK_BYTES = 1 << 18
 CLIP_NAME = re.compile(r"([1-9]\d{0,6})(?:\.(\w+))?", re.ASCII)
-_CONTENT: dict[str, Any] = {kind.media_type: {} for kind in AudioKind}
+CONTENT: dict[str, Any] = {kind.media_type: {} for kind in AudioKind}
 AUDIO: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The whole file", "content": _CONTENT},
-    206: {"description": "The requested range", "content": _CONTENT},
+    200: {"description": "The whole file", "content": CONTENT},
+    206: {"description": "The requested range", "content": CONTENT},
     304: {"description": "The client's copy is current"},
 }
 Accept = Annotated[str, Header(description="Which of audio/wav and audio/flac; WAV if both.")]
@@ -110,10 +110,10 @@ async def get_clip(
     etag, name = f'"{path.stem}-{kind}"', f"{story_id}-{match[1]}{of_stem}.{kind}"
     if kind is AudioKind.FLAC:
         await asyncio.to_thread(_check, path, state.store.audio)
-        return await respond(request, _file_body(path, etag, name))
+        return await respond(request, file_body(path, kind, etag, name))
     segment = await asyncio.to_thread(MixSegment.whole, path)
     clip = Mixdown([segment], is_intact=state.store.audio.is_intact)
-    return await respond(request, _wav_body(clip, etag, name))
+    return await respond(request, wav_body(clip, etag, name))
 
 
 @router.get(
@@ -148,7 +148,7 @@ async def get_take(
     segment = await asyncio.to_thread(MixSegment.whole, state.store.audio.path(file))
     mix = Mixdown([segment], MasterGain(gain_db, limiting=False), state.store.audio.is_intact)
     etag = f'"{view.clip[:32]}-{gain_db:.3f}"'
-    return await respond(request, _wav_body(mix, etag, f"{story_id}-{index}-take-{take}.wav"))
+    return await respond(request, wav_body(mix, etag, f"{story_id}-{index}-take-{take}.wav"))
 
 
 async def _mix(
@@ -176,34 +176,13 @@ async def _answer_with_mix(
         raise BadInput("stem", stem.value, problem, "Ask for mix.wav, of 32-bit floats.")
     if kind is AudioKind.WAV:
         form = SampleFormat.PCM_24 if stem is None else SampleFormat.FLOAT_32
-        return await respond(request, _wav_body(mix, etag, name, form))
-    async with state.exporting:
-        path = await asyncio.to_thread(_export_once, mix, state.store, digest)
-    return await respond(request, _file_body(path, etag, name))
-
-
-def _wav_body(mix: Mixdown, etag: str, name: str, form: SampleFormat = SampleFormat.PCM_24) -> Body:
-    def read(first: int, last: int) -> Iterator[bytes]:
-        with mix:
-            yield from wav_bytes(mix, first, last, form)
-
-    return Body(AudioKind.WAV.media_type, etag, name, wav_length(mix.samples, form), read)
-
-
-def _file_body(path: Path, etag: str, name: str) -> Body:
-    def read(first: int, last: int) -> Iterator[bytes]:
-        with path.open("rb") as file:
-            file.seek(first)
-            while first <= last:
-                chunk = file.read(min(CHUNK_BYTES, last + 1 - first))
-                first += len(chunk)
-                yield chunk
-
-    try:
-        length = path.stat().st_size
-    except FileNotFoundError as error:
-        raise StoreUnusable(f"{path.name} is gone from the audio folder.") from error
-    return Body(AudioKind.FLAC.media_type, etag, name, length, read)
+        return await respond(request, wav_body(mix, etag, name, form))
+    key = (await asyncio.to_thread(ExportRequest.of, mix, kind, None)).key
+    path = await find_file(state.store, story_id, key)
+    if path is None:
+        async with state.exporting:
+            path = await asyncio.to_thread(_export_once, mix, state.store, digest)
+    return await respond(request, file_body(path, kind, etag, name))
 
 
 def _export_once(mix: Mixdown, store: OpenStore, digest: str) -> Path:

@@ -143,6 +143,10 @@ def _way_to(missing: NotFound) -> str:
             return f"GET {story}/sub-events/{of.split()[-1]}/takes lists them."
         case "revision":
             return f"GET {story}/revisions lists them by number and name."
+        case "export":
+            return f"GET {story}/exports lists them; POST there has one made."
+        case "file of the export":
+            return f"GET {story}/exports/{_text(missing.name)} tells how far it is."
         case "audio format":
             return "Ask for .wav or .flac."
         case _:

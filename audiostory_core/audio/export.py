@@ -76,12 +76,29 @@ def export(
         BadInput: if it cannot be written: see `check_destination`; also a full disk.
         StudioError: if the mix cannot be read.
     """
-    progress = on_progress or _ignored
+    suffix = destination.suffix.lower()
     with whole_file(destination, SUFFIXES, "output") as file:
-        if destination.suffix.lower() == ".flac":
-            _write_flac(mixdown, file, progress)
-        else:
-            _write_wav(mixdown, file, progress, writers, form)
+        write_audio(mixdown, file, suffix, on_progress or _ignored, writers, form)
+
+
+def write_audio(
+    mixdown: Mixdown,
+    file: io.FileIO,
+    suffix: str,
+    on_progress: Progress,
+    writers: Sequence[Writer] = (),
+    form: SampleFormat = SampleFormat.PCM_24,
+) -> None:
+    """Write to a file that is open what `export` would write to one of that suffix.
+
+    Raises:
+        OSError: if the disk is full.
+        StudioError: if the mix cannot be read.
+    """
+    if suffix == ".flac":
+        _write_flac(mixdown, file, on_progress)
+    else:
+        _write_wav(mixdown, file, on_progress, writers, form)
 
 
 def write_stretch(

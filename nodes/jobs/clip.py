@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,16 +17,13 @@ from audiostory_core.errors import Cancelled, EngineFailed
 from audiostory_core.quality.measures import measure
 from audiostory_core.stem import Stem
 from nodes.clip_request import build
+from nodes.jobs.watching import BatchProgress, watch_claimed
 from nodes.patience import patiently
 from nodes.segments import Values, render_around
 from nodes.services import Services
-from storage import clips, mixes, revisions, wants, work
+from storage import clips, mixes, revisions, work
 from storage.errors import DamagedFile
 from storage.models import Work
-
-LOOK_S = 0.1  # between two looks whether anybody still waits, if something was committed
-UNCHANGED_S = 1.0  # if nothing was
-PROGRESS_S = 1.0  # between two notes of progress
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ async def make_clips(claimed: Sequence[Work], services: Services) -> int:
     sound = [order.work for order in orders]
     watch = BatchProgress(len(orders))
     started = time.monotonic()
-    watching = asyncio.create_task(_watch(sound, watch, services))
+    watching = asyncio.create_task(watch_claimed(sound, watch, services))
     try:
         requests = [order.request for order in orders]
         results = await asyncio.to_thread(engine.synthesize, requests, watch)
@@ -76,56 +72,6 @@ async def make_clips(claimed: Sequence[Work], services: Services) -> int:
         made = _with_revision(order, result, capabilities)
         completed += await _store(order, made, render_s, services)
     return completed
-
-
-class BatchProgress:
-    """What an engine's thread reports of its progress; stops it once nobody waits for the clips.
-
-    Args:
-        count: clips of the batch.
-    """
-
-    def __init__(self, count: int) -> None:
-        self.shares = [0.0] * count  # of each clip that are done
-        self._is_lost = threading.Event()
-
-    def step(self, index: int, done: float) -> None:
-        """Note progress; raises `Cancelled` once nobody waits for the batch."""
-        self.shares[index] = done
-        if self._is_lost.is_set():
-            raise Cancelled
-
-    def lose(self) -> None:
-        """Let the next step raise."""
-        self._is_lost.set()
-
-
-async def _watch(claimed: Sequence[Work], watch: BatchProgress, services: Services) -> None:
-    noted = looked = time.monotonic()
-    known = -1
-    while True:
-        await asyncio.sleep(LOOK_S)
-        seen, is_wanted = services.database.changes(), True
-        if seen != known or time.monotonic() - looked >= UNCHANGED_S:
-            known, looked = seen, time.monotonic()
-            is_wanted = await patiently(lambda: _is_wanted(claimed, services), services)
-        if services.is_overdue or not is_wanted:
-            watch.lose()
-            return
-        if time.monotonic() - noted >= PROGRESS_S:
-            noted = time.monotonic()
-            await patiently(lambda: _note(claimed, watch.shares, services), services)
-
-
-async def _is_wanted(claimed: Sequence[Work], services: Services) -> bool:
-    async with services.database.read() as session:
-        return await wants.has_interest(session, claimed)
-
-
-async def _note(claimed: Sequence[Work], shares: Sequence[float], services: Services) -> None:
-    async with services.database.write() as session:
-        for clip, share in zip(claimed, shares, strict=True):
-            await work.note_progress(session, clip, share)
 
 
 async def _load_orders(claimed: Sequence[Work], services: Services) -> list[Order]:

@@ -8,7 +8,7 @@ from storage.models import RunState
 
 ROOT = Path(__file__).parents[2]
 OTHER = {"clip.key", "condition.id", "revision.id", "run.id", "story.id", "story.wav"}
-SUBJECTS = "change|clip|engine|llm|mix|plan|review|revision|run|scene|store|story"
+SUBJECTS = "change|clip|engine|export|llm|mix|plan|review|revision|run|scene|store|story"
 ENDS = {f"run.{state}" for state in (RunState.CANCELLED, RunState.FAILED, RunState.FINISHED)}
 
 

@@ -10,8 +10,8 @@ from tests.support.postgres import ON_BOTH_DATABASES
 pytestmark = ON_BOTH_DATABASES
 
 LEASE_S = 60.0
-OF_EITHER_KIND = pytest.mark.parametrize("kind", list(WorkKind))
 FOR = {WorkKind.CLIP: Wait.CLIPS, WorkKind.CONDITION: Wait.CONDITIONS}
+OF_EITHER_KIND = pytest.mark.parametrize("kind", list(FOR))
 
 
 @pytest.fixture
