@@ -182,11 +182,21 @@ async def list_unused(session: AsyncSession, min_age_s: float) -> list[str]:
     return list(await session.scalars(unused.order_by(Export.key)))
 
 
-async def list_files(session: AsyncSession, story_id: str | None) -> dict[str, list[str]]:
-    """Return the keys of finished exports by file; of one story or, if None, of all."""
+async def list_files(
+    session: AsyncSession, story_id: str | None = None, used_s: float | None = None
+) -> dict[str, list[str]]:
+    """Return the keys of finished exports by file.
+
+    Args:
+        session: a reading session.
+        story_id: of the story whose they are; None: of all.
+        used_s: leave out those that nobody has used for so long; None leaves out none.
+    """
     made = select(Export.file, Export.key).where(Export.file.is_not(None)).distinct()
     if story_id is not None:
         made = made.where(Export.story_id == story_id)
+    if used_s is not None:
+        made = made.join(Work, EXPORTED).where(~is_unused(used_s))
     keys: dict[str, list[str]] = {}
     for file, key in await session.execute(made.order_by(Export.key)):
         keys.setdefault(file or "", []).append(key)

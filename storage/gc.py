@@ -48,7 +48,7 @@ class Sweep:
         clips: keys of clips that no scene, take or run names.
         segments: ids of segments that no mix names.
         conditions: ids of conditions that neither a scene nor a clip names.
-        exports: keys of exports that nobody has used for the minimum age.
+        exports: keys of exports that a story has not used for the minimum age.
         files: content names without a row, leftovers and downloads, by their paths.
         file_bytes: of these files.
         busy_runs: runs that workers drive; while there are any, segments and conditions stay.
@@ -85,7 +85,7 @@ async def survey(database: Database, audio: AudioFiles, exports: Path, min_age_s
             frozenset(clips),
             frozenset(segments),
             frozenset(conditions),
-            frozenset(unused),
+            min_age_s,
         )
     files = await asyncio.to_thread(_loose_files, audio, exports, named, min_age_s)
     return Sweep(clips, segments, conditions, unused, list(files), sum(files.values()), busy)
@@ -265,7 +265,7 @@ async def _named_files(
     leaving_clips: frozenset[str] = frozenset(),
     leaving_segments: frozenset[int] = frozenset(),
     leaving_conditions: frozenset[str] = frozenset(),
-    leaving_exports: frozenset[str] = frozenset(),
+    used_s: float | None = None,
 ) -> set[str]:
     named = {
         file
@@ -279,10 +279,7 @@ async def _named_files(
     async for condition_id, tensors in await session.stream(large):
         if tensors is not None and condition_id not in leaving_conditions:
             named.add(tensors)
-    for file, keys in (await exported.list_files(session, None)).items():
-        if not leaving_exports.issuperset(keys):
-            named.add(file)
-    return named
+    return named.union(await exported.list_files(session, used_s=used_s))
 
 
 def _loose_files(

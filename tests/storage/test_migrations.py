@@ -170,6 +170,39 @@ def test_clips_in_any_state_and_their_wants_become_work(empty_database: str):
     ]
 
 
+def test_store_of_the_version_before_exports_keeps_its_rows(empty_database: str):
+    engine = create_engine(empty_database)
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "0003")
+    with engine.begin() as connection:
+        false = "0" if engine.dialect.name == "sqlite" else "false"
+        for statement in OF_0003.format(false=false).split(";")[:-1]:
+            connection.exec_driver_sql(statement)
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "0005")
+    with engine.begin() as connection:
+        before = [tuple(row) for row in connection.execute(text(WORK))]
+        command.upgrade(_config(connection), "0006")
+    with engine.begin() as connection:
+        made = (
+            "INSERT INTO export (story_id, key, revision, format) VALUES ('s', 'x', 1, 'flac');"
+            "INSERT INTO work (key, kind, needs, state, attempt, priority, start_tag) "
+            "VALUES ('x', 'export', 'flac', 'queued', 0, 0, 1)"
+        )
+        for statement in made.split(";"):
+            connection.exec_driver_sql(statement)
+        noted = "SELECT file, requested_at > 0, used_at > 0 FROM export"
+        assert [tuple(row) for row in connection.execute(text(noted))] == [(None, True, True)]
+
+    with engine.begin() as connection:
+        command.downgrade(_config(connection), "0005")
+    with engine.begin() as connection:
+        assert [tuple(row) for row in connection.execute(text(WORK))] == before
+        command.upgrade(_config(connection), "head")
+        assert connection.scalar(text("SELECT count(*) FROM export")) == 0
+    engine.dispose()
+
+
 def test_opening_a_folder_of_a_newer_version_is_refused(tmp_path: Path):
     path = tmp_path / "studio.db"
     migrate(path)
