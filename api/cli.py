@@ -14,6 +14,7 @@ import typer
 
 from api.backups import commands as backup_commands
 from api.engines import commands as engine_commands
+from api.exports import commands as export_commands
 from api.keys import commands as key_commands
 from api.llm import commands as llm_commands
 from api.maintenance import commands as maintenance_commands
@@ -47,6 +48,7 @@ app = typer.Typer(
 for commands in (
     story_commands,
     revision_commands,
+    export_commands,
     operation_commands,
     maintenance_commands,
     backup_commands,

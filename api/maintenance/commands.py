@@ -48,7 +48,7 @@ async def gc(
     delete: Annotated[bool, typer.Option("--delete", help="Remove what is listed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the clips and files that nobody can hear any more, and with --delete remove them.
+    """List what nobody can hear any more, or has exported and not used, and with --delete remove it.
 
     What is younger than AUDIOSTORY_GC_MIN_AGE_H hours (default 24) stays, and so does every take.
     """
@@ -69,6 +69,7 @@ async def gc(
                 "clips": swept.clips,
                 "segments": swept.segments,
                 "conditions": swept.conditions,
+                "exports": swept.exports,
                 "files": [str(path) for path in swept.files],
                 "file_bytes": swept.file_bytes,
                 "busy_runs": swept.busy_runs,
@@ -107,17 +108,24 @@ async def verify(
         if repair:
             for damage in damages:
                 queued += await verification.repair(store.database, store.audio, damage)
-                mended += not damage.clips and await mend_seam(store, damage.file)
+                is_seam = not damage.clips and not damage.exports
+                mended += is_seam and await mend_seam(store, damage.file)
     if as_json:
         listed = [
-            {"file": damage.file, "found": damage.found, "clips": list(damage.clips)}
+            {
+                "file": damage.file,
+                "found": damage.found,
+                "clips": list(damage.clips),
+                "exports": list(damage.exports),
+            }
             for damage in damages
         ]
         console.print_json({"damaged": listed, "queued": queued, "mended": mended})
     else:
         _show_damages(damages)
     if damages and not as_json:
-        console.err.print(_next_step(story_id, queued, mended, is_repaired=repair), soft_wrap=True)
+        step = _next_step(story_id, damages, queued, mended, is_repaired=repair)
+        console.err.print(step, soft_wrap=True)
     if damages:
         raise typer.Exit(FAILED)
 
@@ -133,7 +141,7 @@ def _show_swept(swept: Sweep, young: _Young, min_age_h: float, *, is_deleted: bo
     console.out.print(
         f"{done}: {len(swept.files)} files ({swept.file_bytes / 1e6:.1f} MB), "
         f"{len(swept.clips)} clips, {len(swept.segments)} segments, "
-        f"{len(swept.conditions)} conditions",
+        f"{len(swept.conditions)} conditions, {len(swept.exports)} exports",
         soft_wrap=True,
     )
     if young.files:
@@ -158,16 +166,19 @@ def _show_damages(damages: Sequence[Damage]) -> None:
     from api.terminal import console
 
     for damage in damages:
-        what = "clip" if damage.clips else "seam"
+        what = "clip" if damage.clips else "export" if damage.exports else "seam"
         console.out.print(f"{damage.found}: {what} {damage.file}", soft_wrap=True)
     if not damages:
         console.out.print("every audio file is what its name says")
 
 
-def _next_step(story_id: str | None, queued: int, mended: int, *, is_repaired: bool) -> str:
+def _next_step(
+    story_id: str | None, damages: Sequence[Damage], queued: int, mended: int, *, is_repaired: bool
+) -> str:
     if is_repaired:
+        what = "clips and exports" if any(damage.exports for damage in damages) else "clips"
         return (
-            f"{queued} clips are queued again, for a worker to make; {mended} seams are mended. "
+            f"{queued} {what} are queued again, for a worker to make; {mended} seams are mended. "
             "A seam beside a damaged clip is mended by verifying again once the clip is made."
         )
     story = f" {story_id}" if story_id else ""

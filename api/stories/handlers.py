@@ -16,7 +16,6 @@ from api.exports.service import open_mix
 from api.revisions import service as revision_service
 from api.settings import Settings
 from api.store import OpenStore, opened_store
-from api.stories.forking import list_writers
 from api.stories.queries import detail_story, list_seams, view_story
 from api.stories.schemas import SceneView, StoryCreate, StoryDetail, StoryStatus, StoryView
 from api.stories.service import check_usable, create_story
@@ -222,7 +221,9 @@ async def make_and_write(
     is_mixed = detail.is_accepted is not None
     written = target if is_mixed else None
     if written is not None:
-        await _write(store, story_id, written, is_shown=not as_json)
+        from api.exports.writing import write_mix  # noqa: PLC0415 - numpy takes a moment
+
+        await write_mix(store, story_id, written, is_shown=not as_json)
     await _write_stems(store, story_id, stems if is_mixed else None)
     if is_reported:
         await _report(store, detail, scenes, written, as_json=as_json)
@@ -269,19 +270,6 @@ class _Meter:
             self._show(self._last)
 
 
-async def _write(store: OpenStore, story_id: str, target: Path, *, is_shown: bool) -> None:
-    from api.maintenance.repair import read_mended  # noqa: PLC0415 - numpy takes a moment
-    from audiostory_core.audio.export import export  # noqa: PLC0415
-
-    async def write() -> None:
-        async with store.database.read() as session:
-            mix = await open_mix(session, store.audio, story_id)
-        with mix, console.export_progress(is_shown, target.name) as on_progress:
-            export(mix, target, on_progress, list_writers(mix, store.audio.folder))
-
-    await read_mended(store, write)
-
-
 def check_folder(folder: Path) -> None:
     """Make the folder of stems if need be.
 
@@ -310,23 +298,14 @@ async def _write_stems(store: OpenStore, story_id: str, folder: Path | None) -> 
     """Write what each stem adds to the mix, before the master gain; None writes none."""
     if folder is None:
         return
-    from api.maintenance.repair import read_mended  # noqa: PLC0415 - numpy takes a moment
-    from audiostory_core.audio.export import export  # noqa: PLC0415
-    from audiostory_core.audio.pcm import SampleFormat  # noqa: PLC0415
+    from api.exports.writing import write_stem  # noqa: PLC0415 - numpy takes a moment
     from audiostory_core.stem import Stem  # noqa: PLC0415
 
     async with store.database.read() as session:
         story = await stories.get(session, story_id)
         mix = await revisions.find_mix(session, story.revision_id or 0)
     for stem in [stem for stem in Stem if mix is not None and stem in mix.stems]:
-
-        async def write(stem: str = stem) -> None:
-            async with store.database.read() as session:
-                opened = await open_mix(session, store.audio, story_id, stem)
-            with opened:
-                export(opened, folder / f"{stem}.wav", form=SampleFormat.FLOAT_32)
-
-        await read_mended(store, write)
+        await write_stem(store, story_id, stem, folder / f"{stem}.wav")
     console.err.print(f"stems in {folder}", markup=False, soft_wrap=True)
 
 

@@ -72,6 +72,20 @@ def test_stems_are_written_and_their_sum_is_the_mix_before_its_gain(audiostory, 
     again = tmp_path / "again"
     assert audiostory("resume", made["id"], "--stems", again).returncode == 0
     assert (again / "music.wav").read_bytes() == (folder / "music.wav").read_bytes()
+    one = tmp_path / "one.wav"
+    written = audiostory("export", made["id"], "--stem", "music", "-o", one)
+    assert (written.returncode, written.stdout) == (0, f"{one}\n")
+    assert one.read_bytes() == (folder / "music.wav").read_bytes()
+    assert audiostory("export", made["id"], "-o", one).returncode == 0
+    assert one.read_bytes() == mix.read_bytes()
+    for arguments, said in (
+        (("--stem", "music", "-o", tmp_path / "one.flac"), "Let it end in .wav"),
+        (("--stem", "drums", "-o", one), "drums"),
+        (("--stem", "composite", "-o", one), "composite"),
+        (("-o", tmp_path / "one.mp3"), ".wav or .flac"),
+    ):
+        refused = audiostory("export", made["id"], *arguments)
+        assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
 
 
 def test_takes_of_a_stem_are_made_and_chosen(audiostory, plan):
