@@ -15,7 +15,9 @@ from audiostory_core.story.edits import Reword
 from storage.models import RunState
 from tests.support import tone_process
 from tests.support.cards import ENGINES, VARIABLE
+from tests.support.finished_stories import shelve
 from tests.support.killing import SCENES, Chaos, count_repeated, list_clips
+from tests.support.killing_exports import ExportChaos
 from tests.support.postgres import ON_BOTH_DATABASES
 
 pytestmark = ON_BOTH_DATABASES
@@ -44,6 +46,14 @@ async def test_no_kill_at_any_instant_loses_or_repeats_a_finished_clip(
     while figures.counted < kills or not figures.counted_conditioning:
         seed += 1
         await chaos.play(seed)
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
+async def test_no_kill_at_any_instant_loses_or_repeats_an_export(studio, tmp_path, kills):
+    story = await shelve(studio.store, *(f"scene {n}" for n in range(2 * SCENES)))
+    chaos = ExportChaos(studio, story, tmp_path, random.Random(3))
+    while chaos.figures.counted < kills:
+        await chaos.play(chaos.figures.exports)
 
 
 async def test_story_whose_checkpoints_are_deleted_goes_on_from_sql(studio, crew):
