@@ -11,14 +11,19 @@ from sqlalchemy import func, select, update
 
 from api.backups.bundles import AUDIO, MANIFEST, ROWS, back_up
 from api.backups.restoration import restore
-from api.exports.service import open_mix
+from api.exports.media_type import AudioKind
+from api.exports.schemas import ExportCreate
+from api.exports.service import find_file, open_mix, request_export
 from audiostory_core.audio.export import export
 from audiostory_core.errors import BadInput
-from storage import deletion, events
+from nodes.jobs.export import make_export
+from nodes.services import Services
+from storage import deletion, events, work
 from storage.errors import NotFound, StoreUnusable
 from storage.models import (
     Clip,
     Event,
+    Export,
     Revision,
     Run,
     RunState,
@@ -28,6 +33,7 @@ from storage.models import (
     Story,
     Take,
     Work,
+    WorkKind,
     WorkState,
     WorkWant,
 )
@@ -185,6 +191,21 @@ async def test_backup_of_one_story_has_the_same_bytes_every_time(store, story, b
     await back_up(store, story.id, again)
 
     assert again.read_bytes() == bundle.read_bytes()
+
+
+async def test_backup_holds_no_exports(store, story, bundle, elsewhere, tmp_path):
+    view = await request_export(store, story.id, ExportCreate(format=AudioKind.WAV))
+    async with store.database.write() as session:
+        claimed = await work.claim(session, "a", 60.0, WorkKind.EXPORT, ["wav"])
+    assert await make_export(claimed, Services(store.database, store.audio, {}, {})) == 1
+    assert await find_file(store, story.id, view.id) is not None
+    again = tmp_path / "again.audiostory"
+    await back_up(store, story.id, again)
+
+    with zipfile.ZipFile(bundle) as before, zipfile.ZipFile(again) as after:
+        assert after.namelist() == before.namelist()
+    await restore(elsewhere, again)
+    assert await count(elsewhere, Export) == 0
 
 
 async def test_backup_is_a_zip_whose_members_are_what_its_manifest_says(bundle):
