@@ -79,7 +79,7 @@ class ClipMaker:
         batch: clips handed to an engine at once.
         story_id: work for this story only; a store that does not mend by itself then ends the
             work, because the author is at the terminal.
-        engines: do the work of these engines only; empty: of all.
+        engines: do the work of these engines only; empty: of all. Exports need none.
         retry_s: before a full disk is looked at again; doubled each time, to a minute at most.
         drain_s: on stopping, clips that take longer are given back.
         share: of the story's clips, where it begins; it goes on from clip to clip, for neighbors
