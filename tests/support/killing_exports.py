@@ -1,6 +1,6 @@
 """Chaos of exports: workers are killed while they write the file of a mix.
 
-A kill counts if, after it, the export is claimed by an owner that is gone.
+A kill counts if the export is claimed by an owner that was there before it and is gone after it.
 """
 
 import asyncio
@@ -101,13 +101,15 @@ class ExportChaos:
             await asyncio.sleep(LOOK_S)
 
     async def _kill_one(self, key: str) -> None:
-        victim = self.rng.choice(self._workers)
+        victim, workers = self.rng.choice(self._workers), self.studio.store.workers
+        _, before = await self._look(key)
+        was_there = before.owner is not None and not is_dead(workers, before.owner)
         victim.kill()
         await asyncio.to_thread(victim.join)
-        _, queued = await self._look(key)
-        is_held = queued.state == WorkState.CLAIMED and queued.owner is not None
+        _, after = await self._look(key)
+        is_same = after.state == WorkState.CLAIMED and after.owner == before.owner
         self.figures.kills += 1
-        self.figures.counted += is_held and is_dead(self.studio.store.workers, queued.owner or "")
+        self.figures.counted += was_there and is_same and is_dead(workers, after.owner or "")
 
     async def _look(self, key: str) -> tuple[Export, Work]:
         async with self.studio.store.database.read() as session:
