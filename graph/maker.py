@@ -13,7 +13,7 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from audiostory_core.engines.offered import card_of
+from audiostory_core.engines.offered import offer_of
 from audiostory_core.errors import LanguageModelAway
 from graph.racing import all_of, first_of
 from graph.resting import Resting
@@ -156,7 +156,7 @@ class ClipMaker:
         news = []
         for name in self._names():
             capabilities = self.services.engines[name].capabilities
-            news.append((name, capabilities.revision, card_of(capabilities)))
+            news.append((name, capabilities.revision, offer_of(capabilities)))
         async with self.services.database.read() as session:
             news = [offer for offer in news if not await engine_offers.is_known(session, *offer)]
         if not news:

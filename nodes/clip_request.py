@@ -7,7 +7,9 @@ from pydantic import TypeAdapter
 
 from audiostory_core.engines.protocol import Capabilities, ClipRequest, Condition
 from audiostory_core.stem import Stem
+from audiostory_core.story.dividing import divide
 from audiostory_core.story.plan import SAMPLE_RATE, CastMember, Layer, SpeechLayer
+from audiostory_core.story.shape import ClipShape
 from audiostory_core.story.stems import stem_view
 from nodes.services import LoadedRevision
 from storage.models import Json, SceneStem, SceneVersion
@@ -27,10 +29,16 @@ def describe(
     Neither the story, nor the position, nor the take is in it: equal requests share a clip. Only
     the last scene has no tail, so that it ends as it is written, nor has dialogue. Of a plan of
     version 1 the version is not in it either, nor is the stem of a composite clip: such requests
-    are older than versions and stems.
+    are older than versions and stems. What the studio sees to of the shapes of layers is in none of
+    them, but beside them.
     """
     stem = Stem(heard.stem)
-    event = stem_view(planned.heard.sub_events[index], stem, scene.starts_s, planned.plan.version)
+    heard_event = planned.heard.sub_events[index]
+    version = planned.plan.version
+    event = stem_view(heard_event, stem, scene.starts_s, version)
+    division = divide(
+        event.layers, stem, capabilities, version=version, duration_s=heard_event.duration_s
+    )
     is_last = index == len(planned.scene_ids) - 1
     tail = 0 if is_last or stem is Stem.DIALOGUE else planned.tail_samples
     cast = {member.name: member for member in planned.plan.cast}
@@ -41,12 +49,12 @@ def describe(
             "engine": capabilities.name,
             "engine_revision": capabilities.revision,
             "caption": event.caption,
-            "layers": LAYERS.dump_python(event.layers, mode="json"),
+            "layers": LAYERS.dump_python(division.layers, mode="json"),
             "cast": [
                 member.model_dump(mode="json") for name, member in cast.items() if name in speakers
             ],
             "language": planned.plan.language,
-            "samples": planned.heard.sub_events[index].samples + tail,
+            "samples": heard_event.samples + tail,
             "sample_rate": SAMPLE_RATE,
             "seed": scene.seed if heard.seed is None else heard.seed,
             "parameters": {"tail_samples": tail, "story_seed": planned.seed}
@@ -56,8 +64,9 @@ def describe(
             },
             "condition": heard.condition_id,
         }
-        | ({} if planned.plan.version == 1 else {"version": planned.plan.version})
+        | ({} if version == 1 else {"version": version})
         | ({} if stem is Stem.COMPOSITE else {"stem": stem})
+        | ({} if division.shape is None else {"shape": division.shape.model_dump(mode="json")})
     )
 
 
@@ -95,6 +104,7 @@ def build(request: str, condition: Condition) -> ClipRequest:
         parameters=parsed["parameters"],
         version=parsed.get("version", 1),
         stem=Stem(parsed.get("stem", Stem.COMPOSITE)),
+        shape=ClipShape.model_validate(parsed["shape"]) if "shape" in parsed else None,
     )
 
 

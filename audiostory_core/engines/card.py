@@ -25,6 +25,7 @@ from pydantic import (
 
 from audiostory_core.errors import BadInput, first_problem
 from audiostory_core.stem import SeparateStem
+from audiostory_core.story.shape import ShapeName
 
 FILE = "card.toml"
 REMEDY = "Correct the card; docs/engines.md says what each field means."
@@ -160,6 +161,8 @@ class CardFile(Part):
     stems: Annotated[tuple[SeparateStem, ...], Field(min_length=1)]
     composite: bool = False  # a clip may hold several stems at once
     continuous: tuple[SeparateStem, ...] = ()  # sound in every scene, also where no layer asks
+    shapes: tuple[ShapeName, ...] = ()  # of layers, that it honors by itself
+    shapes_in_words: tuple[ShapeName, ...] = ()  # that it reads, and keeps to as it was taught
     languages: tuple[Language, ...] = ()  # of stories; empty: any
     needs_condition: bool = False
     one_core: bool = False  # a clip is made on one core, so that one process a core pays
@@ -172,6 +175,14 @@ class CardFile(Part):
     environment: Environment | None = None  # None: it runs in process
     helpers: Mapping[str, Entry] = {}  # functions that say why a part of it cannot be used
 
+    @property
+    def defaults(self) -> dict[str, Value]:
+        """Its parameters, as they are where a story sets none."""
+        return {
+            name: parameter.check(name, parameter.default)
+            for name, parameter in self.parameters.items()
+        }
+
     @field_validator("continuous")
     @classmethod
     def _check_continuous(
@@ -181,6 +192,16 @@ class CardFile(Part):
             if stem not in info.data.get("stems", stems):
                 raise ValueError(f"{stem!r} is not among the stems")
         return stems
+
+    @field_validator("shapes_in_words")
+    @classmethod
+    def _check_words(
+        cls, names: tuple[ShapeName, ...], info: ValidationInfo
+    ) -> tuple[ShapeName, ...]:
+        for name in names:
+            if name in info.data.get("shapes", ()):
+                raise ValueError(f"{name!r} is among the shapes, too")
+        return names
 
     @model_validator(mode="after")
     def _check_host(self) -> Self:
@@ -197,17 +218,14 @@ class Card(CardFile):
     is_shipped: bool = False
 
     @property
+    def written(self) -> CardFile:
+        """What its file says, wherever that lies."""
+        return CardFile(**{name: getattr(self, name) for name in CardFile.model_fields})
+
+    @property
     def where(self) -> str:
         """Its file and who brought it."""
         return f"{self.folder / FILE} ({self.origin})"
-
-    @property
-    def defaults(self) -> dict[str, Value]:
-        """Its parameters, as they are where a story sets none."""
-        return {
-            name: parameter.check(name, parameter.default)
-            for name, parameter in self.parameters.items()
-        }
 
     def check_parameters(self, values: Mapping[str, object]) -> dict[str, Value]:
         """Return parameters as the engine takes them, by name.

@@ -12,9 +12,10 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from audiostory_core.engines.card import Card
-from audiostory_core.stem import SEPARATE_STEMS, SeparateStem, Stem
-from audiostory_core.story.plan import SAMPLE_RATE, CastMember, Layer, StoryPlan
+from audiostory_core.engines.card import Card, CardFile
+from audiostory_core.stem import SeparateStem, Stem
+from audiostory_core.story.plan import CastMember, Layer, StoryPlan
+from audiostory_core.story.shape import ClipShape
 
 Waveform = NDArray[np.float32]  # [C, N], in [-1, 1]
 
@@ -41,38 +42,46 @@ class Manners(Protocol):
 class Capabilities:
     """What an engine that runs can do: its card, and what only it knows."""
 
-    name: str
+    card: CardFile
     revision: str  # changes whenever the same request could sound different
     longest_clip_s: float  # of a rendered clip, tail included
-    controllable_duration: bool
-    speech: bool
-    music: bool
-    needs_condition: bool
-    sample_rate: int = SAMPLE_RATE  # Hz, of the network; results are always at 44.1 kHz
-    parameters: Mapping[str, Any] = field(default_factory=dict)  # a story may set; with defaults
+    parameters: Mapping[str, Any]  # a story may set; with defaults
     manners: Manners | None = None  # None: the words of a manner are the network's to understand
-    languages: tuple[str, ...] = ()  # of stories; empty: any
-    stems: tuple[SeparateStem, ...] = SEPARATE_STEMS
-    composite: bool = True  # a clip may hold several stems at once
-    continuous: tuple[SeparateStem, ...] = ()  # sound in every scene, also where no layer asks
 
     @classmethod
-    def of(cls, card: Card, revision: str, **known: Any) -> Self:
+    def of(cls, card: CardFile, revision: str, **known: Any) -> Self:
         """Return what a card says, with fields that only the running engine knows."""
         fields: dict[str, Any] = {
             "longest_clip_s": card.limits.longest_clip_s,
-            "controllable_duration": card.limits.controllable_duration,
-            "speech": Stem.DIALOGUE in card.stems,
-            "music": Stem.MUSIC in card.stems,
-            "needs_condition": card.needs_condition,
-            "sample_rate": card.limits.sample_rate,
             "parameters": card.defaults,
-            "languages": card.languages,
-            "stems": card.stems,
-            "composite": card.composite,
-            "continuous": card.continuous,
         }
-        return cls(name=card.name, revision=revision, **(fields | known))
+        written = card.written if isinstance(card, Card) else card
+        return cls(written, revision, **(fields | known))
+
+    @property
+    def name(self) -> str:
+        """The engine's."""
+        return self.card.name
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those of stories; empty: any."""
+        return self.card.languages
+
+    @property
+    def stems(self) -> tuple[SeparateStem, ...]:
+        """What it makes."""
+        return self.card.stems
+
+    @property
+    def composite(self) -> bool:
+        """Whether a clip may hold several stems at once."""
+        return self.card.composite
+
+    @property
+    def continuous(self) -> tuple[SeparateStem, ...]:
+        """The stems that sound in every scene, also where no layer asks for them."""
+        return self.card.continuous
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,7 @@ class ClipRequest:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1  # of the plan; from 2 on a caption adds no sounds to layers
     stem: Stem = Stem.COMPOSITE
+    shape: ClipShape | None = None  # the studio's to see to; no engine gets it
 
 
 @dataclass(frozen=True)

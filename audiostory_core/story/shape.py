@@ -5,14 +5,26 @@ stored, and hashed into clip keys, as they were before there were shapes.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 QUIETEST_DB, LOUDEST_DB = -60.0, 12.0
 LONGEST_S = 600.0  # of a fade, a pause, and of what comes before a start
 MOST_EVENTS = 24  # more are not counted by ear
 MOST_SCENES = 100_000
+ShapeName = Literal[  # of what an engine may honor; spans are resolved before it sees a layer
+    "gain_db",
+    "pan",
+    "distance",
+    "start_s",
+    "fade_in_s",
+    "fade_out_s",
+    "pause_before_s",
+    "count",
+    "pace",
+]
+SHAPES: tuple[ShapeName, ...] = get_args(ShapeName)
 RANGES = {  # the least and the most of each number
     "gain_db": (QUIETEST_DB, LOUDEST_DB),
     "pan": (-1.0, 1.0),
@@ -105,3 +117,18 @@ Span = Annotated[
         le=MOST_SCENES,
     ),
 ]
+
+
+class ClipShape(BaseModel):
+    """What the studio does to a whole clip because its engine cannot.
+
+    A fade in begins where the clip does, after its start; a fade out ends with the scene.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gain_db: GainDb = None
+    pan: Pan = None
+    start_s: Start = None
+    fade_in_s: FadeIn = None
+    fade_out_s: FadeOut = None

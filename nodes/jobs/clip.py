@@ -12,6 +12,7 @@ import numpy as np
 
 from audiostory_core.audio.activity import speech_activity
 from audiostory_core.audio.pcm import Waveform, flac_bytes, rounded
+from audiostory_core.audio.shaping import synthesize
 from audiostory_core.engines.protocol import Capabilities, ClipRequest, ClipResult, Condition
 from audiostory_core.errors import Cancelled, EngineFailed
 from audiostory_core.quality.measures import measure
@@ -53,7 +54,7 @@ async def make_clips(claimed: Sequence[Work], services: Services) -> int:
     watching = asyncio.create_task(watch_claimed(sound, watch, services))
     try:
         requests = [order.request for order in orders]
-        results = await asyncio.to_thread(engine.synthesize, requests, watch)
+        results = await asyncio.to_thread(synthesize, engine, requests, watch)
     except EngineFailed as error:
         reason = str(error)
         await patiently(lambda: _fail(sound, reason, services), services)

@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -104,22 +103,16 @@ async def test_scene_of_an_engine_that_is_nowhere_waits_and_the_scenes_before_it
         await _approve(studio, story.id)
         await _until(waits)
         assert len(await _clip_keys(studio)) == 1
-        studio.engines["lute"] = Lute()
+        studio.engines["lute"] = ToneEngine(name="lute")
         async with working(maker(studio)):
             await asyncio.wait_for(_settled(studio, story.id), PATIENCE_S)
 
     assert (await studio.latest_run(story.id)).waits_for == Wait.MIX_REVIEW
 
 
-class Lute(ToneEngine):
-    @property
-    def capabilities(self):
-        return replace(super().capabilities, name="lute")
-
-
 @pytest.mark.parametrize("names", [["tone"], []])
 async def test_only_what_a_maker_would_make_is_offered(studio, names):
-    studio.engines["lute"] = Lute()
+    studio.engines["lute"] = ToneEngine(name="lute")
     async with working(maker(studio, engines=names)):
         pass
 

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -74,14 +73,8 @@ async def test_clip_that_its_host_never_makes_fails_in_words(studio, hosted):
     assert errors["dies"].startswith("The host of the engine troubled ended by signal 9")
 
 
-class GermanEngine(ToneEngine):
-    @property
-    def capabilities(self):
-        return replace(super().capabilities, name="german", languages=("de",))
-
-
 async def test_story_in_a_language_that_its_engine_lacks_fails_as_bad_input(studio):
-    studio.engines["german"] = GermanEngine()
+    studio.engines["german"] = ToneEngine(name="german", fields={"languages": ("de",)})
 
     story = await studio.add("rain", engine="german")
     run = await studio.run(story.id)

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from audiostory_core.engines.card import CardFile
+from audiostory_core.story.shape import SHAPES
+
 ENGINES = Path(__file__).with_name("engines")
 TOY = Path(__file__).parents[1] / "data" / "engines" / "toy"
 TROUBLED = Path(__file__).with_name("troubled")
@@ -46,6 +49,26 @@ def write_card(folder: Path, more: str = "", **fields: object) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "card.toml").write_text("\n".join([*lines, limits, more]) + "\n", "utf-8")
     return folder
+
+
+def card_of(name: str, **fields: object) -> CardFile:
+    """Return the card of an engine that makes everything at once and honors every shape.
+
+    Args:
+        name: of the engine.
+        fields: that differ.
+    """
+    values: dict[str, object] = {
+        "name": name,
+        "title": name,
+        "description": "An engine of a test.",
+        "entry": "engine:Engine",
+        "stems": ("dialogue", "music", "effects"),
+        "composite": True,
+        "shapes": SHAPES,
+        "limits": {"longest_clip_s": 33.0},
+    }
+    return CardFile.model_validate(values | fields, strict=False)
 
 
 def install_plugin(site: Path, name: str, *, package: str, engine: Path | None = None) -> Path:

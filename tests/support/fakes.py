@@ -28,6 +28,7 @@ from audiostory_core.story.plan import (
     seconds_of,
     whole_samples,
 )
+from tests.support.cards import card_of
 
 SLICE_S = 0.01  # of a pause, between two looks at whether the clip is still wanted
 
@@ -45,10 +46,14 @@ class ToneEngine:
     bad_seeds: frozenset[int] | None = None
     revision: str = "1"
     made: list[ClipRequest] = field(default_factory=list)
+    name: str = "tone"
+    fields: Mapping[str, object] = field(default_factory=dict)  # of its card, that differ
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities("tone", self.revision, 33.0, True, False, False, True)
+        return Capabilities.of(
+            card_of(self.name, needs_condition=True, **self.fields), self.revision
+        )
 
     def interleave(
         self,

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from api.settings import Settings
 from api.store import OpenStore, open_store
-from audiostory_core.engines.offered import card_of
+from audiostory_core.engines.offered import offer_of
 from audiostory_core.engines.protocol import Engine
 from audiostory_core.planners.protocol import Planner
 from graph.build import build_graph
@@ -101,7 +101,7 @@ class Studio:
         async with self.store.database.write() as session:
             for name, engine in self.services.engines.items():
                 capabilities = engine.capabilities
-                card = card_of(capabilities)
+                card = offer_of(capabilities)
                 await engine_offers.offer(session, name, capabilities.revision, card)
 
     async def do_work(self) -> None:

@@ -4,6 +4,7 @@ from audiostory_core.engines.protocol import Capabilities
 from audiostory_core.stem import Stem
 from audiostory_core.story.plan import SoundLayer, SpeechLayer, SubEvent
 from audiostory_core.story.stems import stem_of, stem_view, stems_of
+from tests.support.cards import card_of
 
 RAIN = SoundLayer(kind="ambience", text="rain")
 KNOCK = SoundLayer(kind="sfx", text="three knocks")
@@ -16,9 +17,7 @@ def _event(*layers, caption="Anna waits", duration_s=8.0):
 
 
 def _engines(*stems, composite=True, continuous=()):
-    makes = Capabilities(
-        "e", "1", 33.0, True, True, True, False, composite=composite, continuous=continuous
-    )
+    makes = Capabilities.of(card_of("e", composite=composite, continuous=continuous), "1")
     return dict.fromkeys(stems, makes)
 
 
