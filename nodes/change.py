@@ -50,6 +50,7 @@ from nodes.rows import (
     stem_columns,
 )
 from nodes.services import LoadedRevision, Services
+from nodes.shape_notes import notes_on_engines
 from nodes.state import StateUpdate, StoryState
 from nodes.waits import load_run, turn_to
 from storage import clips, events, revisions, runs, stories, takes, work
@@ -176,7 +177,7 @@ async def _edit(story: Story, run: Run, edits: Edits, services: Services) -> New
     return NewRevision(
         language=revision.language,
         samples=sum(draft.event.samples for draft in drafts),
-        plan=revision.plan | _parts(story, planned, edits, drafts, changed, offers),
+        plan=revision.plan | _parts(story, planned, edits, drafts, changed, offers, engines),
         scenes=scenes,
         summary=summary_of(edits),
         ordinals=born,
@@ -190,9 +191,10 @@ def _parts(
     drafts: Sequence[Draft],
     changed: Sequence[int],
     offers: Offers,
+    engines: Sequence[str | None],
 ) -> Json:
     """Return what of the plan beside its sub-events is another after edits."""
-    notes = _notes(story, planned, drafts, changed, offers)
+    notes = _notes(story, planned, drafts, changed, offers, engines)
     mix = remixed(planned.plan.mix, edits.edits)
     return {"notes": notes} | ({} if mix is None else {"mix": mix.model_dump(mode="json")})
 
@@ -203,8 +205,12 @@ def _notes(
     drafts: Sequence[Draft],
     changed: Sequence[int],
     offers: Offers,
+    engines: Sequence[str | None],
 ) -> list[str]:
-    """Return the plan's notes with those on scenes whose layers the author has changed."""
+    """Return the plan's notes with those on scenes whose layers the author has changed.
+
+    What engines make nothing of is said anew, for another engine, or another scene, may do it.
+    """
     events = planned.plan.sub_events
     reworded = {
         place + 1: drafts[place].event
@@ -212,12 +218,22 @@ def _notes(
         if (origin := drafts[place].origin) is None
         or drafts[place].event.layers != events[origin].layers
     }
+    edited = planned.plan.model_copy(update={"sub_events": tuple(draft.event for draft in drafts)})
     cast = [*planned.plan.cast, *(member for draft in drafts for member in draft.cast or ())]
     more = (
         *notes_on_lines(reworded, cast, need(offers, engine_of_lines(story))),
         *notes_on_shapes([draft.event for draft in drafts]),
+        *notes_on_engines(edited, story, offers, [_engine_of(draft, engines) for draft in drafts]),
     )
-    return list(dict.fromkeys((*planned.plan.notes, *more)))
+    outdated = set(notes_on_engines(planned.plan, story, offers, engines))
+    kept = (note for note in planned.plan.notes if note not in outdated)
+    return list(dict.fromkeys((*kept, *more)))
+
+
+def _engine_of(draft: Draft, engines: Sequence[str | None]) -> str | None:
+    """Return the engine that a scene has of its own after edits."""
+    kept = draft.origin if draft.inherits is None and not draft.is_reworded else draft.inherits
+    return draft.engine or (None if kept is None else engines[kept])
 
 
 def _check_engines(drafts: Sequence[Draft], offers: Offers) -> None:

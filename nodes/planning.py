@@ -1,7 +1,7 @@
 """Asking a story's planner, within the limits of its engine; for the first plan and for changes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from audiostory_core.engines.card import check_language
 from audiostory_core.errors import BadInput
@@ -13,6 +13,7 @@ from audiostory_core.story.plan import StoryPlan, SubEvent, check_count
 from nodes.errors import StepFailed
 from nodes.offers import Offers, need
 from nodes.services import Services
+from nodes.shape_notes import notes_on_engines
 from storage import events
 from storage.models import Run, Story
 
@@ -70,8 +71,9 @@ def make_plan(
         more = (
             *notes_on_lines(numbered, brought.cast, need(offers, engine_of_lines(story))),
             *notes_on_shapes(brought.sub_events),
+            *notes_on_engines(brought, story, offers),
         )
-        return brought.model_copy(update={"notes": tuple(dict.fromkeys((*brought.notes, *more)))})
+        return _with_notes(brought, more)
     planned = planner_of(story, services).plan(
         Brief(
             story.instruction,
@@ -84,7 +86,12 @@ def make_plan(
     )
     check_count(planned.sub_events, services.max_scenes)
     check_language(planned.language, capabilities.name, capabilities.languages)
-    return planned
+    return _with_notes(planned, notes_on_engines(planned, story, offers))
+
+
+def _with_notes(planned: StoryPlan, more: Iterable[str]) -> StoryPlan:
+    notes = tuple(dict.fromkeys((*planned.notes, *more)))
+    return planned if notes == planned.notes else planned.model_copy(update={"notes": notes})
 
 
 def planner_of(story: Story, services: Services) -> Planner:

@@ -15,6 +15,7 @@ from audiostory_core.story.shape import SHAPES, ClipShape, ShapeName
 
 LEVELS: tuple[ShapeName, ...] = ("gain_db", "pan")
 FADES: tuple[ShapeName, ...] = ("fade_in_s", "fade_out_s")
+OF_A_CLIP: tuple[ShapeName, ...] = (*LEVELS, "start_s", *FADES)
 OF_SOUNDS: tuple[ShapeName, ...] = ("distance", "count", "pace")  # a clip as it is has others
 
 
@@ -45,7 +46,7 @@ def divide(
     """
     card = capabilities.card
     unhonored = [name for name in SHAPES if name not in (*card.shapes, *card.shapes_in_words)]
-    if not any(_is_set(layer, name) for layer in layers for name in unhonored):
+    if not any(is_set(layer, name) for layer in layers for name in unhonored):
         return Division(tuple(layers), None, ((),) * len(layers))
     goes_on = stem in card.continuous or (stem is Stem.COMPOSITE and bool(card.continuous))
     is_whole = version > 1 and not goes_on
@@ -54,7 +55,7 @@ def divide(
     common = _common_of(layers, unhonored, duration_s) if is_whole else {}
     bare = tuple(_without(layer, common) for layer in layers)
     shape = ClipShape(**{name: value for name, value in common.items() if value})
-    lost = (tuple(name for name in unhonored if _is_set(layer, name)) for layer in bare)
+    lost = (tuple(name for name in unhonored if is_set(layer, name)) for layer in bare)
     return Division(bare, shape if shape.model_fields_set else None, tuple(lost))
 
 
@@ -106,7 +107,8 @@ def _shared(layers: Sequence[Layer], name: ShapeName) -> float | None:
     return values.pop() if len(values) == 1 else None
 
 
-def _is_set(layer: Layer, name: ShapeName) -> bool:
+def is_set(layer: Layer, name: ShapeName) -> bool:
+    """Tell whether a layer asks for something else than a clip as it is."""
     value = getattr(layer, name, None)
     return value is not None and (name in OF_SOUNDS or value != 0)
 
