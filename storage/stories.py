@@ -25,15 +25,21 @@ _LOADED = (
 _LOADED_WITH_MIX = _LOADED.add_columns(Mix).outerjoin(Mix, Mix.revision_id == Revision.id)
 
 
-async def add(session: AsyncSession, **values: Any) -> Story:
-    """Store a story and its first queued run; what `values` may be is the story's columns."""
+async def add(session: AsyncSession, *, edits: Sequence[Json] = (), **values: Any) -> Story:
+    """Store a story and its first queued run.
+
+    Args:
+        session: a writing session.
+        edits: changes to be made once it is planned.
+        values: the story's columns.
+    """
     story = await _insert(session, values)
     run = Run(
         story_id=story.id,
         number=1,
         state=RunState.QUEUED,
         review=story.review,
-        pending_changes=[],
+        pending_changes=list(edits),
         approved=[],
         attempt=0,
         priority=story.priority,

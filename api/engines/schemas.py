@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from audiostory_core.engines.card import Card, Parameter, Value
 from audiostory_core.engines.environment import EnvironmentState
 from audiostory_core.stem import SeparateStem
+from audiostory_core.story.shape import ShapeName
 
 
 class ParameterView(BaseModel):
@@ -46,6 +47,8 @@ class EngineView(BaseModel):
     stems: list[SeparateStem]
     composite: bool  # a clip may hold several of them
     continuous: list[SeparateStem]  # sound in every scene, also where no layer asks
+    shapes: list[ShapeName]  # of layers, that it honors by itself
+    shapes_in_words: list[ShapeName]  # that it reads, and keeps to as far as it was taught
     languages: list[str]  # of stories; empty: any
     longest_clip_s: float  # tail included
     controllable_duration: bool

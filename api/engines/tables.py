@@ -42,6 +42,8 @@ def show_engine(view: EngineView) -> None:
         "what": view.description,
         "usable": view.reason or "yes",
         "stems": ", ".join(view.stems) + together,
+        "shapes": ", ".join(view.shapes) or "none; the studio does what it can",
+        "shapes in words": ", ".join(view.shapes_in_words) or "none",
         "languages": ", ".join(view.languages) or "any",
         "longest clip": f"{view.longest_clip_s:g} s, tail included",
         "sample rate": f"{view.sample_rate} Hz",

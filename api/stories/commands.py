@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 from secrets import token_hex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,11 @@ from api.terminal.options import (
     read_instruction,
 )
 from audiostory_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from audiostory_core.story.edits import Edit
 
 app = typer.Typer()
 Stems = Annotated[
@@ -88,6 +93,18 @@ def create(
         typer.Option(metavar="ENGINE", help="What makes sounds; the story is made of stems."),
     ] = None,
     stems: Stems = None,
+    gains: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gain",
+            metavar="STEM=DB",
+            help="How loud a stem is, -60 to 12, such as music=-3; repeatable.",
+        ),
+    ] = None,
+    ducking: Annotated[
+        float | None,
+        typer.Option(metavar="DB", help="What music and effects lose under speech, 0 to 40."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a story from an instruction or a script and write it to a file."""
@@ -102,6 +119,7 @@ def create(
     from api.stories.service import check_usable
     from audiostory_core.audio.export import check_destination
     from audiostory_core.story.plan_files import read_plan
+    from audiostory_core.story.rebalancing import remixed
 
     written = None if plan is None else read_plan(plan)
     if written is None:
@@ -112,13 +130,18 @@ def create(
         )
     by_stem = {"dialogue": dialogue, "music": music, "effects": effects}
     named = {stem: name for stem, name in by_stem.items() if name is not None}
+    engines = named if named or stems is not None else None
+    edits = _balance(gains or [], ducking, has_stems=engines is not None)
+    if written is not None and edits:
+        written = written.model_copy(update={"mix": remixed(written.mix, edits)})
+        edits = ()
     wanted = parse_story(
         instruction=instruction,
         duration_s=duration,
         language=language,
         seed=seed,
         engine=engine,
-        engines=named if named or stems is not None else None,
+        engines=engines,
         planner=planner,
         parameters=read_parameters(context.meta, pairs or []),
         review=review,
@@ -132,9 +155,40 @@ def create(
     share_one_arena()
     with forked(wanted):
         code = asyncio.run(
-            handlers.create(wanted, output, as_json=as_json, prints_id=print_id, stems=stems)
+            handlers.create(
+                wanted, output, as_json=as_json, prints_id=print_id, stems=stems, edits=edits
+            )
         )
     raise typer.Exit(code)
+
+
+def _balance(
+    pairs: "Sequence[str]", depth_db: float | None, *, has_stems: bool
+) -> "tuple[Edit, ...]":
+    """Return the edit that sets how loud stems are, as `balance` does; none if nothing is set."""
+    from audiostory_core.story.edits import read_edits
+
+    gains: dict[str, str] = {}
+    for pair in pairs:
+        stem, equals, gain_db = pair.partition("=")
+        if not equals or stem in gains:
+            problem = "sets it twice" if equals else "is not STEM=DB"
+            raise BadInput("gain", pair, problem, "Write, for example, --gain music=-3.")
+        gains[stem] = gain_db
+    if not gains and depth_db is None:
+        return ()
+    if not has_stems:
+        field, value = ("gain", pairs[0]) if pairs else ("ducking", str(depth_db))
+        problem = "is of stems, and every scene is one composite clip"
+        raise BadInput(field, value, problem, "Add --stems FOLDER, or --dialogue ENGINE.")
+    edit = {"op": "balance", "gain_db": gains, "depth_db": depth_db}
+    try:
+        return read_edits([edit])
+    except BadInput as error:
+        is_gain = error.field.startswith("edits.1.gain_db")
+        field = "gain" if is_gain else "ducking"
+        remedy = "Give dialogue, music or effects -60 to 12 dB." if is_gain else "Give 0 to 40 dB."
+        raise BadInput(field, error.value, error.problem, remedy) from None
 
 
 @app.command(cls=EngineCommand)

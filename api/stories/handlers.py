@@ -1,7 +1,7 @@
 """What the commands do once their input is known to be good."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from api.stories.service import check_usable, create_story
 from api.terminal import console
 from audiostory_core.errors import BadInput
 from audiostory_core.stem import engine_names
+from audiostory_core.story.edits import Edit
 from storage import revisions, runs, stories
 from storage.database import Database
 from storage.errors import StoreError
@@ -46,6 +47,7 @@ async def create(
     as_json: bool,
     prints_id: bool = False,
     stems: Path | None = None,
+    edits: Sequence[Edit] = (),
 ) -> int:
     """Make a story and write it; return the exit code.
 
@@ -55,11 +57,12 @@ async def create(
         as_json: print JSON, and no progress.
         prints_id: print its id instead of the story, as soon as there is one.
         stems: folder where its stems go; None writes none.
+        edits: of the plan, once there is one.
     """
     async with opened_store() as (store, settings):
         check_usable(wanted, settings)
         _check_parts(wanted, settings)
-        story = await create_story(store.database, wanted, settings.tail_s)
+        story = await create_story(store.database, wanted, settings.tail_s, edits=edits)
         console.err.print(f"story {story.id}, seed {story.seed}")
         if prints_id:
             console.out.print(story.id)

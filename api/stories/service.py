@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +15,8 @@ from audiostory_core.errors import BadInput
 from audiostory_core.manuscript.detection import check_manuscript, detect, with_format
 from audiostory_core.manuscript.elements import Format
 from audiostory_core.stem import SEPARATE_STEMS
+from audiostory_core.story.changes import Edits
+from audiostory_core.story.edits import Edit
 from audiostory_core.story.plan import StoryPlan, check_count, check_duration
 from storage import stories
 from storage.database import Database
@@ -66,6 +69,7 @@ async def create_story(
     idempotency_key: str | None = None,
     *,
     owner_key: str | None = None,
+    edits: Sequence[Edit] = (),
 ) -> Story:
     """Store a story and its queued run; an equal request with the same key makes no second one.
 
@@ -105,10 +109,13 @@ async def create_story(
         "idempotency_key": idempotency_key,
         "request_digest": digest if idempotency_key else None,
     }
+    changes = (
+        [Edits(edits=tuple(edits)).model_dump(mode="json", exclude_none=True)] if edits else []
+    )
     try:
         async with database.write() as session:
             before = await _find_before(session, idempotency_key, digest)
-            return before or await stories.add(session, **values)
+            return before or await stories.add(session, edits=changes, **values)
     except Clash:  # a request with the same key was stored meanwhile
         async with database.read() as session:
             before = await _find_before(session, idempotency_key, digest)

@@ -1,5 +1,7 @@
 """An engine that is added, as a folder or as a package, is known everywhere and makes a story."""
 
+import json
+
 import numpy as np
 import pytest
 import soundfile
@@ -63,6 +65,36 @@ def test_engine_that_is_added_makes_a_story(toy, audiostory, tmp_path):
     samples, rate = soundfile.read(tmp_path / "toy.wav")
     assert samples.shape == (6 * rate, 2)
     assert np.ptp(np.abs(samples[:rate, 0])) < 0.02  # of a square all samples are as loud
+
+
+def test_shapes_that_the_engine_does_not_honor_are_heard_or_noted(toy, audiostory, tmp_path):
+    rain = {"kind": "ambience", "text": "rain"}
+    shaped = rain | {"gain_db": -9, "start_s": 1.5}
+    counted = {"kind": "sfx", "text": "a knock", "count": 3}
+    plan = tmp_path / "plan.json"
+    scenes = [
+        {"caption": "a tone", "duration_s": 3, "layers": [layer]}
+        for layer in (shaped, rain, counted)
+    ]
+    written = {"version": 2, "instruction": "tones", "language": "en", "sub_events": scenes}
+    plan.write_text(json.dumps(written))
+    stems = tmp_path / "stems"
+
+    story = audiostory.json(
+        *("create", "--plan", plan, "--effects", "toy", "--stems", stems, "--seed", 1)
+    )
+
+    samples, rate = soundfile.read(stems / "effects.wav")
+    start = round(1.5 * rate)
+    levels = [np.abs(part).max() for part in (samples[start : 3 * rate], samples[4 * rate :])]
+    assert not samples[:start].any()
+    assert np.abs(samples[start : start + rate // 50]).max() == pytest.approx(levels[0])
+    assert 20 * np.log10(levels[0] / levels[1]) == pytest.approx(-9, abs=0.01)
+    note = "Scene 3: toy does not honor count; not applied to “a knock” (layer 1)."
+    assert story["notes"] == [note]
+    assert note in " ".join(audiostory("show", story["id"]).stdout.split())
+    (take,) = audiostory.json("takes", story["id"], 1)
+    assert take["recipe"]["shape"] == {"gain_db": -9.0, "start_s": 1.5}
 
 
 def test_story_is_revised_only_where_its_engine_is_known(

@@ -142,6 +142,71 @@ def test_damaged_stems_are_repaired_to_the_byte(audiostory, plan, tmp_path):
     assert audiostory("verify").returncode == 0
 
 
+def test_balance_is_set_when_a_story_is_made(audiostory, plan, tmp_path):
+    levels = {}
+    for gain_db in (-6, -9):  # the first is what the plan says
+        folder = tmp_path / f"stems{gain_db}"
+        options = ["--gain", f"music={gain_db}"] if gain_db != -6 else []
+        made = audiostory.json("create", "--plan", plan, "--seed", 5, "--stems", folder, *options)
+        assert made["revision"] == 1
+        levels[gain_db] = {name: _read(folder / name) for name in ("music.wav", "effects.wav")}
+
+    quieter = 10 ** (-3 / 20)
+    music = [levels[gain_db]["music.wav"] for gain_db in (-6, -9)]
+    np.testing.assert_allclose(music[1], music[0] * quieter, atol=1e-6)
+    np.testing.assert_array_equal(levels[-6]["effects.wav"], levels[-9]["effects.wav"])
+
+
+def test_balance_of_an_instruction_is_a_revision_of_its_plan(audiostory, tmp_path):
+    options = ["--gain", "music=-3", "--gain", "effects=2.5", "--ducking", 15]
+    folder = tmp_path / "stems"
+
+    made = audiostory.json(
+        "create", "Rain; a piano plays", "-d", 6, "--seed", 1, "--stems", folder, *options
+    )
+
+    assert (made["revision"], made["is_accepted"]) == (2, True)
+    history = audiostory("history", made["id"]).stdout
+    assert "music -3 dB, effects +2.5" in " ".join(history.split())
+    plain = tmp_path / "plain"
+    audiostory.json("create", "Rain; a piano plays", "-d", 6, "--seed", 1, "--stems", plain)
+    louder = 10 ** (2.5 / 20)
+    heard, before = (_read(where / "effects.wav") for where in (folder, plain))
+    np.testing.assert_allclose(heard, before * louder, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--gain", "music"], "gain 'music': is not STEM=DB"),
+        (["--gain", "music=1", "--gain", "music=2"], "gain 'music=2': sets it twice"),
+        (["--gain", "musik=-3"], "gain 'musik': cannot be used"),
+        (["--gain", "music=-61"], "gain '-61': cannot be used"),
+        (["--gain", "music=loud"], "gain 'loud': cannot be used"),
+        (["--gain", "music=nan"], "gain 'nan': cannot be used"),
+        (["--ducking", "41"], "ducking 41.0: cannot be used"),
+        (["--ducking", "-1"], "ducking -1.0: cannot be used"),
+    ],
+)
+def test_balance_that_cannot_be_is_refused(audiostory_here, tmp_path, options, said):
+    stems = ["--stems", tmp_path / "stems"]
+
+    refused = audiostory_here("create", "Rain; a piano plays", "-d", 4, *stems, *options)
+
+    assert refused.returncode == 2
+    assert said in refused.stderr
+    assert not audiostory_here.home.exists()
+
+
+@pytest.mark.parametrize("options", [["--gain", "music=-3"], ["--ducking", "6"]])
+def test_composite_story_is_not_balanced(audiostory_here, options):
+    refused = audiostory_here("create", "Rain; a piano plays", "-d", 4, *options)
+
+    assert refused.returncode == 2
+    assert "every scene is one composite clip. Add --stems FOLDER" in refused.stderr
+    assert not audiostory_here.home.exists()
+
+
 def test_show_names_stems_and_their_engines(audiostory, plan):
     made = audiostory.json("create", "--plan", plan, "--seed", 5, "--effects", "foley")
 
