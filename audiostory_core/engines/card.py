@@ -282,6 +282,15 @@ def read_card(folder: Path, origin: str, *, is_shipped: bool = False) -> Card:
     return Card(**dict(written), folder=folder, origin=origin, is_shipped=is_shipped)
 
 
+def name_in(folder: Path) -> str | None:
+    """Return the name that a card gives its engine, as far as it can be read at all."""
+    try:
+        name = tomllib.loads((folder / FILE).read_text("utf-8")).get("name")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return None
+    return name if isinstance(name, str) and NAME.fullmatch(name) else None
+
+
 def _explain(error: ValidationError) -> tuple[str, object, str]:
     where, value, problem = first_problem(error)
     kind = error.errors(include_url=False)[0]["type"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from audiostory_core.engines.card import FILE, Card, read_card
+from audiostory_core.engines.card import FILE, Card, name_in, read_card
 from audiostory_core.errors import BadInput
 
 GROUP = "audiostory.engines"
@@ -55,7 +55,9 @@ class Cards:
             return self.by_name[name]
         for problem in self.problems:
             if problem.name == name:
-                raise BadInput(field, name, problem.why, "See `audiostory engines list`.")
+                raise BadInput(
+                    field, name, problem.why.rstrip("."), "See `audiostory engines list`."
+                )
         known = ", ".join(sorted(self.by_name))
         raise BadInput(field, name, "is not known", f"Use one of: {known}.")
 
@@ -73,7 +75,7 @@ class _Collection:
         try:
             card = read_card(folder, origin, is_shipped=is_shipped)
         except BadInput as error:
-            self.problems.append(Problem(name, str(error)))
+            self.problems.append(Problem(name_in(folder) or name, str(error)))
             return
         before = self.cards.setdefault(card.name, card)
         if before.folder.resolve() != folder.resolve():

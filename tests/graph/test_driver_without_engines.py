@@ -123,6 +123,30 @@ async def test_only_what_a_maker_would_make_is_offered(studio, names):
     assert offers["tone"].card["longest_clip_s"] == 33.0
 
 
+async def test_driver_divides_shapes_as_the_worker_that_has_the_engine_would(studio, tmp_path):
+    rain = {"kind": "ambience", "text": "rain", "gain_db": -6.0, "distance": 0.5}
+    scenes = [{"caption": "rain", "duration_s": 2.0, "layers": [rain]}] * 2
+    plan = {"version": 2, "instruction": "rain", "language": "en", "sub_events": scenes}
+    studio.engine.fields = {"shapes": ["distance"]}
+    whole = await Studio.make(tmp_path / "whole")
+    whole.engine.fields = {"shapes": ["distance"]}
+
+    story = await studio.add("rain", given_plan=plan, tail_s=0.1)
+    async with driving(studio), working(maker(studio)):
+        await asyncio.wait_for(_settled(studio, story.id), PATIENCE_S)
+    other = await whole.add("rain", given_plan=plan, tail_s=0.1)
+    await whole.run(other.id)
+
+    assert await _clip_keys(studio) == await _clip_keys(whole)
+    shapes = {
+        (layer.gain_db, layer.distance, request.shape)
+        for request in studio.engine.made
+        for layer in request.layers
+    }
+    assert shapes == {(None, 0.5, None)}
+    await whole.store.database.close()
+
+
 async def test_new_revision_of_an_engine_is_what_later_clips_are_asked_of(studio):
     first = await studio.add("rain", duration_s=2.0)
     await studio.run(first.id)

@@ -13,6 +13,8 @@ from audiostory_core.errors import BadInput
 from audiostory_core.model.config import NetworkConfig
 from audiostory_core.model.sampling import GUIDANCE, STEPS
 from audiostory_core.stem import Stem
+from audiostory_core.story.plan import SoundLayer, SpeechLayer
+from audiostory_core.story.shape import SHAPES
 from tests.support.cards import TOY, write_card
 
 PARAMETER = """
@@ -48,6 +50,15 @@ def test_card_says_what_is_known_of_an_engine():
         ({"stems": ["noise"]}, "", "stems.0", "'dialogue', 'music' or 'effects'"),
         ({"stems": ["composite"]}, "", "stems.0", "'dialogue', 'music' or 'effects'"),
         ({"continuous": ["music"]}, "", "continuous", "'music' is not among the stems"),
+        ({"shapes": ["gain_db", "wetness"]}, "", "shapes.1", "should be 'gain_db', 'pan'"),
+        ({"shapes": ["scenes"]}, "", "shapes.0", "should be 'gain_db', 'pan'"),
+        ({"shapes": "gain_db"}, "", "shapes", "valid array"),
+        (
+            {"shapes": ["pan", "count"], "shapes_in_words": ["pace", "count"]},
+            "",
+            "shapes_in_words",
+            "'count' is among the shapes, too",
+        ),
         ({"name": "../etc"}, "", "name", "match pattern"),
         ({"one_core": "yes"}, "", "one_core", "valid boolean"),
         ({"entry": "engine"}, "", "entry", "match pattern"),
@@ -190,3 +201,18 @@ def test_reading_cards_loads_nothing_that_makes_sound():
 
     assert {"numpy", "scipy", "torch", "soundfile"} & set(loaded) == set()
     assert [name for name in loaded if name.startswith("audiostory_core.engines.foley")] == []
+
+
+def test_shipped_cards_say_which_shapes_they_honor(tmp_path):
+    by_name = find_cards().by_name
+
+    assert set(by_name["foley"].shapes) == set(SHAPES)
+    assert set(by_name["audiostory"].shapes_in_words) == set(SHAPES)
+    assert read_card(write_card(tmp_path / "bell"), "a test").shapes == ()
+
+
+def test_every_field_of_a_layers_shape_may_be_in_a_card():
+    fields = {*SoundLayer.model_fields, *SpeechLayer.model_fields}
+    content = {"kind", "text", "words", "speaker", "manner"}
+
+    assert fields - content - {"scenes"} == set(SHAPES)  # spans are resolved before

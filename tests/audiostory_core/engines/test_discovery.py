@@ -54,6 +54,28 @@ def test_broken_card_leaves_the_others_and_says_what_is_wrong(tmp_path, monkeypa
         cards.get("bellows")
 
 
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("name = 'bellows'\nvolume = 11", "bellows"),
+        ("name = '../etc'", "pipes"),
+        ("name = 7", "pipes"),
+        ("name = ", "pipes"),
+    ],
+)
+def test_broken_card_is_known_by_the_name_that_it_gives(tmp_path, content, name):
+    folder = tmp_path / "pipes"
+    folder.mkdir()
+    (folder / "card.toml").write_text(content)
+
+    cards = find_cards([folder])
+
+    assert [problem.name for problem in cards.problems] == [name]
+    with pytest.raises(BadInput, match=r"pipes/card\.toml") as refused:
+        cards.get(name)
+    assert ".." not in str(refused.value).replace("'../etc'", "")
+
+
 def test_package_without_a_card_is_a_problem(tmp_path, monkeypatch):
     install_plugin(tmp_path, "bellows", package="bellows_engine")
     (tmp_path / "bellows_engine" / "card.toml").unlink()
