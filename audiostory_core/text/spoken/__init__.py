@@ -1,0 +1,1 @@
+"""Written words as they are spoken: figures, signs, abbreviations, names."""

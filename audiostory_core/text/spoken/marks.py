@@ -1,0 +1,48 @@
+"""Marks in a text that nobody says: entities, tags, soft hyphens, footnote marks."""
+
+import html
+import re
+import unicodedata
+
+_ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#\d{2,6}|#[xX][\dA-Fa-f]{2,5});")
+_TAG = re.compile(r"</?(?:br|p|i|b|em|strong|u|s|sup|sub|span)\b[^<>\n]{0,200}>", re.IGNORECASE)
+_INVISIBLE = re.compile("[\u00ad\u200b\u200c\u2060\ufeff]")
+_FOOTNOTE_MARK = re.compile(
+    r"(?<=\S)\[(?:\^?\d{1,3}|\^[\w-]{1,20}|[*†‡])\]"  # word.[1]
+    r"|(?<=[^\W\d_][^\W\d_])[¹²³⁴-⁹⁰]+(?!\w)"  # word²; m² is a unit
+    r"|(?<=[.,;:!?”’\"»)])[¹²³⁴-⁹⁰]+"
+    r"|(?<=[\w.,;:!?”’\"»)])[†‡]+"
+)
+_UNITS = frozenset({"cm", "km", "mm", "dm", "ft", "mi", "in", "yd"})
+
+
+def without_marks(words: str) -> tuple[str, tuple[str, ...]]:
+    """Return the words without what is not said, and the footnote marks among it.
+
+    Args:
+        words: any text; one without such marks is returned as it is.
+    """
+    text = words
+    if "&" in text:
+        text = _ENTITY.sub(_character, text)
+    if "<" in text:
+        text = _TAG.sub(lambda tag: "\n" if tag[0][1:3].lower() == "br" else " ", text)
+    text = _INVISIBLE.sub("", text)
+    dropped: list[str] = []
+
+    def drop(match: re.Match[str]) -> str:
+        start = match.start()
+        before = re.search(r"\w+$", text[max(0, start - 3) : start])
+        if match[0] in "²³" and before is not None and before[0].lower() in _UNITS:
+            return match[0]
+        dropped.append(match[0])
+        return ""
+
+    text = _FOOTNOTE_MARK.sub(drop, text)
+    return text, tuple(dropped)
+
+
+def _character(entity: re.Match[str]) -> str:
+    character = html.unescape(entity[0])
+    is_text = unicodedata.category(character[0]) not in ("Cc", "Cs", "Cn") and character != "\ufffd"
+    return character if is_text else entity[0]
