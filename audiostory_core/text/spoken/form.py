@@ -5,9 +5,17 @@ Plans, captions and subtitles keep the author's spelling; only what a voice is g
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
+from audiostory_core.text.scripts import UNKNOWN, language_of_words, tag_of
+from audiostory_core.text.spoken import numbers
+from audiostory_core.text.spoken.abbreviations import Abbreviations
+from audiostory_core.text.spoken.counting import Counting
+from audiostory_core.text.spoken.figures import Figures
 from audiostory_core.text.spoken.marks import without_marks
+from audiostory_core.text.spoken.roman import Roman
+from audiostory_core.text.spoken.tongue import Tongue, tongue_of
 
 NO_READINGS: Mapping[str, str] = MappingProxyType({})
 
@@ -20,18 +28,47 @@ class SpokenForm:
     unspoken: tuple[str, ...] = ()  # footnote marks that were dropped, in order
 
 
-def read_aloud(words: str, language: str, lexicon: Mapping[str, str] = NO_READINGS) -> SpokenForm:
+class _Reader:
+    """Reads one language aloud."""
+
+    def __init__(self, tongue: Tongue) -> None:
+        counting = Counting(tongue)
+        self._abbreviations = Abbreviations(tongue)
+        self._roman = Roman(tongue, counting)
+        self._figures = Figures(tongue)
+
+    def read(self, text: str) -> str:
+        """Return the text in words."""
+        text = self._abbreviations.signs(self._abbreviations.spoken(self._roman.spoken(text)))
+        return self._figures.spoken(text)
+
+
+@lru_cache(maxsize=64)
+def _reader(language: str) -> _Reader | None:
+    tongue = tongue_of(language)
+    if tongue is None and numbers.can_spell(language):
+        tongue = Tongue(language)
+    return None if tongue is None else _Reader(tongue)
+
+
+def read_aloud(
+    words: str, language: str, lexicon: Mapping[str, str] = NO_READINGS
+) -> SpokenForm:
     """Return how written words are spoken.
 
     Words that are spoken as they are written come back as they are, character by character.
 
     Args:
         words: any text of any length.
-        language: BCP 47 tag of the words; `und` leaves figures to the voice.
+        language: BCP 47 tag of the words; `und` is told by their script.
         lexicon: readings of the story, by the words they are of; see `lexicon.py`.
     """
     text, dropped = without_marks(words)
-    return SpokenForm(text, dropped)
+    of_words = language_of_words(text, tag_of(language)).split("-")[0]
+    reader = None if of_words == UNKNOWN else _reader(of_words)
+    if reader is not None:
+        text = reader.read(text)
+    return SpokenForm(text.replace("/", " "), dropped)
 
 
 def spoken_form(words: str, language: str, lexicon: Mapping[str, str] = NO_READINGS) -> str:
