@@ -25,7 +25,7 @@ class Abbreviations:
 
     def __init__(self, tongue: Tongue) -> None:
         self._tongue = tongue
-        name = r"(?=\s?[A-ZÀ-ÞА-Я][\w’'])"
+        name = r"(?=\s?(?:[A-ZÀ-ÞА-Я][\w’']|\ue000))"  # a hidden word is a name
         figure = r"(?=\s?[\dIVXLC#])"
         self._after = _pattern(tongue.after_names, r"(?<=[^\W_]\s)", "")
         self._before = _pattern(tongue.before_names, r"(?<![\w.])", name)

@@ -117,7 +117,7 @@ class Counting:
 
 
 def number_pattern(tongue: Tongue) -> str:
-    """Return an expression for a number as a language writes it, without groups of its own."""
+    """Return an expression for a number as a language writes it; atomic, so that sums are linear."""
     grouped = "|".join(
         rf"\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+(?!\d)"
         for mark in dict.fromkeys((*tongue.groups, *SPACES, "'", "’"))
@@ -125,4 +125,4 @@ def number_pattern(tongue: Tongue) -> str:
     decimal = re.escape(tongue.decimal)
     other = "." if tongue.decimal == "," else ","
     foreign = rf"|\d+{re.escape(other)}\d+" if other == "." else ""
-    return rf"(?:(?:{grouped}|\d+)(?:{decimal}\d+)?(?!\d)(?!{re.escape(other)}\d){foreign}|\d+)"
+    return rf"(?>(?:{grouped}|\d+)(?:{decimal}\d+)?(?!\d)(?!{re.escape(other)}\d){foreign}|\d+)"

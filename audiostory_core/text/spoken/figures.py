@@ -90,8 +90,8 @@ class Figures:
         number = self._counting.pattern
         step = rf"(?:{_OPERATIONS}|\s{_OPERATIONS}\s)(?:{number})"
         # A minus alone is a range, a slash alone a fraction.
-        only_sums = rf"(?=(?:{number})(?:\s?[-−*/]\s?(?:{number})){{0,20}}\s?[+=×x÷^<>±]\s?\d)"
-        return rf"{only_sums}(?:{number})(?:{step}){{1,20}}(?!\w)"
+        only_sums = rf"(?=(?:{number})(?:\s?[-−*/]\s?(?:{number})){{0,20}}+\s?[+=×x÷^<>±]\s?\d)"
+        return rf"{only_sums}(?:{number})(?:{step}){{1,20}}+(?!\w)"
 
     def _expression(self, match: re.Match[str]) -> str:
         pieces = re.split(rf"\s*({_OPERATIONS})\s*", match[0])

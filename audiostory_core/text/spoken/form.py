@@ -3,16 +3,21 @@
 Plans, captions and subtitles keep the author's spelling; only what a voice is given changes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Protocol
 
 from audiostory_core.text.scripts import UNKNOWN, language_of_words, tag_of
 from audiostory_core.text.spoken import numbers
 from audiostory_core.text.spoken.abbreviations import Abbreviations
+from audiostory_core.text.spoken.chinese import Chinese
 from audiostory_core.text.spoken.counting import Counting
 from audiostory_core.text.spoken.figures import Figures
+from audiostory_core.text.spoken.japanese import Japanese
+from audiostory_core.text.spoken.korean import Korean
+from audiostory_core.text.spoken.lexicon import hide, show
 from audiostory_core.text.spoken.marks import without_marks
 from audiostory_core.text.spoken.roman import Roman
 from audiostory_core.text.spoken.tongue import Tongue, tongue_of
@@ -28,8 +33,12 @@ class SpokenForm:
     unspoken: tuple[str, ...] = ()  # footnote marks that were dropped, in order
 
 
-class _Reader:
-    """Reads one language aloud."""
+class _Reader(Protocol):
+    def read(self, text: str) -> str: ...
+
+
+class _Spaced:
+    """Reads a language whose words are apart."""
 
     def __init__(self, tongue: Tongue) -> None:
         counting = Counting(tongue)
@@ -43,12 +52,22 @@ class _Reader:
         return self._figures.spoken(text)
 
 
+_OTHERS: Mapping[str, Callable[[], _Reader]] = {
+    "ja": Japanese,
+    "zh": Chinese,
+    "cmn": Chinese,
+    "ko": Korean,
+}
+
+
 @lru_cache(maxsize=64)
 def _reader(language: str) -> _Reader | None:
+    if language in _OTHERS:
+        return _OTHERS[language]()
     tongue = tongue_of(language)
     if tongue is None and numbers.can_spell(language):
         tongue = Tongue(language)
-    return None if tongue is None else _Reader(tongue)
+    return None if tongue is None else _Spaced(tongue)
 
 
 def read_aloud(
@@ -65,10 +84,12 @@ def read_aloud(
     """
     text, dropped = without_marks(words)
     of_words = language_of_words(text, tag_of(language)).split("-")[0]
+    text, readings = hide(text, lexicon) if lexicon else (text, [])
     reader = None if of_words == UNKNOWN else _reader(of_words)
     if reader is not None:
         text = reader.read(text)
-    return SpokenForm(text.replace("/", " "), dropped)
+    text = text.replace("/", " ")
+    return SpokenForm(show(text, readings) if readings else text, dropped)
 
 
 def spoken_form(words: str, language: str, lexicon: Mapping[str, str] = NO_READINGS) -> str:

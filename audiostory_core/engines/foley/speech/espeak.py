@@ -5,8 +5,12 @@ answers to stdout, each a frame: the length of a JSON header (4 bytes, big endia
 and in answers `bytes` bytes of native 16-bit mono samples. It ends when stdin ends.
 
     request  {"text": …, "voices": [tag, …], "variant": …, "rate_wpm": …, "pitch": …,
-              "pitch_range": …, "wants_phonemes": false}
+              "pitch_range": …, "wants_phonemes": false,
+              "sounds": [[[symbol, …], …], …]}
     answer   {"voice": tag, "sample_rate": 22050, "phonemes": "", "bytes": …}
+
+`sounds`, which may be left out, has words spelled in espeak-ng's symbols, of each sound those that
+may stand for it, best first; they are spoken where the text has U+E000, in order.
 
 espeak-ng keeps oscillators, flutter and noise running from one utterance to the next, and neither
 a new seed nor a new initialization resets them. Each request is therefore spoken by a fork of a process
@@ -20,7 +24,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 import espeakng_loader
@@ -28,6 +32,8 @@ import espeakng_loader
 SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS
 DONT_EXIT = 0x8000  # report missing data instead of ending the process
 UTF8 = 1  # espeakCHARS_UTF8
+PHONEMES = 0x100  # espeakPHONEMES: [[symbols]] in a text are sounds
+PLACE = "\ue000"  # of a word that is spelled in symbols
 IPA = 2  # phoneme mode of espeak_TextToPhonemes
 POS_CHARACTER = 1
 RATE, VOLUME, PITCH, PITCH_RANGE = 1, 2, 3, 4  # of espeak_SetParameter
@@ -78,7 +84,12 @@ class Espeak:
             name += "+" + request["variant"]
         if self._library.espeak_SetVoiceByName(name.encode()) != 0:
             raise OSError(f"espeak-ng has no voice {name}")
-        text = str(request["text"]).replace("\0", " ").encode()
+        written = str(request["text"]).replace("\0", " ")
+        sounds = request.get("sounds", ())
+        if sounds:
+            self._synthesize(b" ", PHONEMES)  # sets the mode that phonemes are read in, too
+            written = self._spelled(written, sounds)
+        text = written.encode()
         phonemes = self._phonemes(text) if request["wants_phonemes"] else ""
         pcm = b"" if request["wants_phonemes"] else self._speak(text, request)
         header = {"voice": voice, "sample_rate": self.sample_rate, "phonemes": phonemes}
@@ -94,10 +105,26 @@ class Espeak:
         for parameter, value in parameters.items():
             self._library.espeak_SetParameter(parameter, value, 0)
         self._samples.clear()
-        size = ctypes.c_size_t(len(text) + 1)
-        if self._library.espeak_Synth(text, size, 0, POS_CHARACTER, 0, UTF8, None, None) != 0:
-            raise OSError("espeak-ng could not speak the text")
+        self._synthesize(text, PHONEMES if request.get("sounds") else 0)
         return bytes(self._samples)
+
+    def _synthesize(self, text: bytes, flags: int) -> None:
+        size = ctypes.c_size_t(len(text) + 1)
+        if self._library.espeak_Synth(text, size, 0, POS_CHARACTER, 0, UTF8 | flags, None, None):
+            raise OSError("espeak-ng could not speak the text")
+
+    def _spelled(self, text: str, sounds: Sequence[Sequence[Sequence[str]]]) -> str:
+        """Put words in symbols that the voice has where they belong."""
+        first, *parts = text.split(PLACE)
+        words = ["".join(self._symbol(choices) for choices in word) for word in sounds]
+        return first + "".join(f"[[{word}]]{part}" for word, part in zip(words, parts, strict=True))
+
+    def _symbol(self, choices: Sequence[str]) -> str:
+        """Return the first that the voice has: espeak-ng says nothing of others."""
+        if not choices[0].strip("',:|"):
+            return choices[0]
+        known = (each for each in choices if self._phonemes(f"[[{each}]]".encode()).strip())
+        return next(known, "")
 
     def _phonemes(self, text: bytes) -> str:
         buffer = ctypes.create_string_buffer(text)

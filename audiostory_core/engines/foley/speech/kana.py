@@ -9,19 +9,16 @@ from collections.abc import Iterator
 
 from sudachipy import Dictionary, SplitMode
 
-DIGITS = ("", "イチ", "ニ", "サン", "ヨン", "ゴ", "ロク", "ナナ", "ハチ", "キュウ")
-HUNDREDS = {3: "サンビャク", 6: "ロッピャク", 8: "ハッピャク"}
-THOUSANDS = {3: "サンゼン", 8: "ハッセン"}
-MYRIADS = ("", "マン", "オク", "チョウ", "ケイ")
+from audiostory_core.text.spoken.japanese import figures_in_kana
+
 # Counters whose dictionary reading is another than after a figure, and everyday readings.
 AFTER_FIGURES = {"日": "ニチ", "月": "ガツ", "人": "ニン", "分": "フン", "年": "ネン", "時": "ジ"}
-READINGS = {"私": "ワタシ", "%": "パーセント", "&": "アンド", "+": "プラス", "@": "アット"}
+READINGS = {"私": "ワタシ", "箱": "ハコ", "%": "パーセント", "&": "アンド", "+": "プラス", "@": "アット"}
 PARTICLES = {"は": "ワ", "へ": "エ", "を": "オ"}
 LONGEST_CHUNK = 10_000  # characters; Sudachi refuses more than 49,149 bytes at a time
 
 ENDINGS = ("助詞", "助動詞")  # a phrase ends after these
 NEVER_FIRST = (*ENDINGS, "接尾辞", "補助記号", "空白")  # of a phrase
-LONGEST_NUMBER = 20  # digits; longer ones are read digit by digit
 
 _MARKS = str.maketrans({",": "、", ".": "。", "…": "、", ":": "、", ";": "、"})
 _NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
@@ -54,33 +51,9 @@ class Reader:
         return " ".join(_NOT_READ.sub(" ", "".join(spoken)).split())
 
 
-def number_in_kana(number: int) -> str:
-    """Return a number from 0 to 10**20 - 1 as it is spoken."""
-    if number == 0:
-        return "ゼロ"
-    spoken = ""
-    for power, myriad in enumerate(MYRIADS):
-        group = number // 10_000**power % 10_000
-        if group:
-            spoken = _below_a_myriad(group) + myriad + spoken
-    return spoken
-
-
-def _below_a_myriad(number: int) -> str:
-    thousands, hundreds, tens, ones = (number // 10**power % 10 for power in (3, 2, 1, 0))
-    spoken = ""
-    if thousands:
-        spoken += THOUSANDS.get(thousands, ("" if thousands == 1 else DIGITS[thousands]) + "セン")
-    if hundreds:
-        spoken += HUNDREDS.get(hundreds, ("" if hundreds == 1 else DIGITS[hundreds]) + "ヒャク")
-    if tens:
-        spoken += ("" if tens == 1 else DIGITS[tens]) + "ジュウ"
-    return spoken + DIGITS[ones]
-
-
 def _reading(surface: str, reading: str, word_class: str) -> str:
     if _NUMBER.fullmatch(surface):
-        return _figures_in_kana(surface)
+        return figures_in_kana(surface)
     if surface in READINGS:
         return READINGS[surface]
     if word_class == "助詞":
@@ -90,14 +63,6 @@ def _reading(surface: str, reading: str, word_class: str) -> str:
     if word_class == "動詞":  # its ending ウ is a syllable of its own
         return reading
     return _E_BEFORE_I.sub("ー", _O_BEFORE_U.sub("ー", reading))
-
-
-def _figures_in_kana(figures: str) -> str:
-    whole, _, fraction = figures.replace(",", "").partition(".")
-    if len(whole) > LONGEST_NUMBER:
-        return "".join(number_in_kana(int(digit)) for digit in whole + fraction)
-    decimals = "".join(number_in_kana(int(digit)) for digit in fraction)
-    return number_in_kana(int(whole)) + ("テン" + decimals if decimals else "")
 
 
 def _chunks(text: str) -> Iterator[str]:

@@ -1,45 +1,18 @@
-"""What espeak-ng is given to read: words without decoration, by script, Japanese as kana."""
+"""What espeak-ng is given to read: spoken words without decoration, by script, Japanese as kana."""
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from audiostory_core.engines.foley.progress import checkpoint
+from audiostory_core.engines.foley.speech.ipa import mnemonics
 from audiostory_core.engines.foley.speech.kana import Reader
+from audiostory_core.engines.foley.speech.respelling import respelled
+from audiostory_core.text.scripts import UNKNOWN, language_for, script_of, tag_of
+from audiostory_core.text.spoken.form import NO_READINGS, spoken_form
 
-# Unicode script name → the languages written in it; the first is assumed of unknown languages.
-LANGUAGES_BY_SCRIPT = {
-    "LATIN": ("en",),
-    "CYRILLIC": (
-        *("ru", "uk", "bg", "sr", "mk", "be", "kk", "ky", "tt", "ba", "cv", "nog", "bs"),
-        *("mn", "tg", "uz", "az", "tk"),
-    ),
-    "CJK": ("cmn", "zh", "ja", "yue", "hak"),
-    "HIRAGANA": ("ja",),
-    "KATAKANA": ("ja",),
-    "HANGUL": ("ko",),
-    "GREEK": ("el", "grc"),
-    "ARABIC": ("ar", "fa", "ur", "ug", "sd", "ku", "ks", "ps"),
-    "HEBREW": ("he", "iw", "yi"),
-    "DEVANAGARI": ("hi", "mr", "ne", "kok", "sa"),
-    "BENGALI": ("bn", "as", "bpy"),
-    "GURMUKHI": ("pa",),
-    "GUJARATI": ("gu",),
-    "ORIYA": ("or",),
-    "TAMIL": ("ta",),
-    "TELUGU": ("te",),
-    "KANNADA": ("kn",),
-    "MALAYALAM": ("ml",),
-    "SINHALA": ("si",),
-    "THAI": ("th",),
-    "MYANMAR": ("my", "shn"),
-    "GEORGIAN": ("ka",),
-    "ARMENIAN": ("hy", "hyw"),
-    "ETHIOPIC": ("am", "ti"),
-    "CHEROKEE": ("chr",),
-}
 # Tags that espeak-ng knows by another name.
 VOICES_BY_TAG = {
     "en": "en-us",
@@ -54,6 +27,8 @@ VOICES_BY_TAG = {
     "es-mx": "es-419",
 }
 
+PLACE = "\ue000"  # of a word in IPA
+_IN_IPA = re.compile(r"/([^/]+)/")
 _NOT_SPOKEN = re.compile(r"[*_#~^|<>\[\]{}\\/=]+")
 _REPEATED_MARKS = re.compile(r"([!?.,;:…。！？、，-])[!?.,;:…。！？、，-]+")
 
@@ -64,6 +39,7 @@ class Run:
 
     text: str
     voices: tuple[str, ...]  # espeak-ng's tags, best first
+    sounds: tuple[Sequence[Sequence[str]], ...] = ()  # at each `PLACE` of the text; see `ipa.py`
 
 
 class Pronunciation:
@@ -72,29 +48,35 @@ class Pronunciation:
     def __init__(self) -> None:
         self._japanese: Reader | None = None
 
-    def runs(self, words: str, language: str) -> list[Run]:
+    def runs(
+        self, words: str, language: str, lexicon: Mapping[str, str] = NO_READINGS
+    ) -> list[Run]:
         """Return what is to be read, in order; nothing if nothing can be read.
 
         Args:
             words: any text.
             language: BCP 47 tag of the story, `und` if unknown.
+            lexicon: readings of the story.
         """
-        text = _without_decoration(words)
-        if not any(character.isalnum() for character in text):
+        tag = tag_of(language)
+        text, sounds = _with_sounds(respelled(spoken_form(words, language, lexicon), tag))
+        if not any(character.isalnum() for character in text) and not sounds:
             return []
         runs = []
         checkpoint()
-        for language_of_run, stretch in _by_language(text, language.lower().replace("_", "-")):
+        for language_of_run, stretch in _by_language(text, tag):
             checkpoint()
             is_japanese = language_of_run.split("-")[0] == "ja"
             read = self._kana(stretch) if is_japanese else stretch
-            runs.append(Run(read.strip(), _voices(language_of_run)))
+            count = stretch.count(PLACE)
+            heard, sounds = sounds[:count], sounds[count:]
+            runs.append(Run(read.strip(), _voices(language_of_run), tuple(heard)))
         return [run for run in runs if run.text]
 
     def _kana(self, text: str) -> str:
         if self._japanese is None:
             self._japanese = Reader()
-        return self._japanese.read(text)
+        return f" {PLACE} ".join(self._japanese.read(part) for part in text.split(PLACE))
 
 
 def _without_decoration(words: str) -> str:
@@ -107,36 +89,31 @@ def _without_decoration(words: str) -> str:
     return " ".join(kept.split())
 
 
+def _with_sounds(spoken: str) -> tuple[str, list[Sequence[Sequence[str]]]]:
+    """Return the words without decoration, a `PLACE` for each in IPA, and what is heard there."""
+    pieces = _IN_IPA.split(spoken)
+    text = f" {PLACE} ".join(map(_without_decoration, pieces[::2])).strip()
+    return text, [mnemonics(word) for word in pieces[1::2]]
+
+
 def _by_language(text: str, language: str) -> Iterator[tuple[str, str]]:
-    """Split where the script changes; what has no script stays with the words before it."""
-    primary = language.split("-")[0]
-    is_kana_written = any(_script(c) in ("HIRAGANA", "KATAKANA") for c in text)
+    """Split where the script changes; what has no script stays with the words before it.
 
-    is_unlisted = all(primary not in others for others in LANGUAGES_BY_SCRIPT.values())
-
-    def language_of(script: str) -> str:
-        users = LANGUAGES_BY_SCRIPT[script]
-        if script == "CJK" and is_kana_written:
-            return "ja"
-        if primary in users or (script == "LATIN" and is_unlisted and primary != "und"):
-            return language
-        return users[0]
-
-    current = next((s for c in text if (s := _script(c)) is not None), "LATIN")
+    A text without a letter is in the language of the story, if that is known.
+    """
+    is_kana_written = any(script_of(c) in ("HIRAGANA", "KATAKANA") for c in text)
+    first = next((s for c in text if (s := script_of(c)) is not None), None)
+    if first is None:
+        yield "en" if language == UNKNOWN else language, text
+        return
+    current = first
     marked = []
     for character in text:
-        current = _script(character) or current
-        marked.append((language_of(current), character))
+        current = script_of(character) or current
+        tag = language_for(current, language, is_kana_written=is_kana_written)
+        marked.append((tag, character))
     for tag, group in groupby(marked, key=lambda pair: pair[0]):
         yield tag, "".join(character for _, character in group)
-
-
-def _script(character: str) -> str | None:
-    if not character.isalpha() or character == "ー":
-        return None
-    name = unicodedata.name(character, "").removeprefix("FULLWIDTH ").removeprefix("HALFWIDTH ")
-    first = name.split(" ")[0].split("-")[0]
-    return first if first in LANGUAGES_BY_SCRIPT else None
 
 
 def _voices(tag: str) -> tuple[str, ...]:

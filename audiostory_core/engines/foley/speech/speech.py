@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from audiostory_core.engines.foley.speech.speakers import SpeakerWords, Voice
 from audiostory_core.engines.foley.synthesis.dsp import Array, fade, parts, seconds
 from audiostory_core.errors import EngineFailed
 from audiostory_core.story.plan import SAMPLE_RATE
+from audiostory_core.text.spoken.form import NO_READINGS
 
 FASTEST = 1.25  # the most a line is hurried to fit its scene
 SLOWEST_WPM, FASTEST_WPM = 80, 450  # of espeak-ng
@@ -68,7 +69,13 @@ class Speech:
         return self._speakers.voice_for(speaker, description, index)
 
     def speak(
-        self, words: str, language: str, voice: Voice, manner: str | None, longest: int | None
+        self,
+        words: str,
+        language: str,
+        voice: Voice,
+        manner: str | None,
+        longest: int | None,
+        lexicon: Mapping[str, str] = NO_READINGS,
     ) -> Utterance:
         """Speak every one of the words.
 
@@ -78,13 +85,14 @@ class Speech:
             voice: from `voice_for`.
             manner: as written in the story, e.g. "whispering"; None is normal.
             longest: samples the line should fit in; None is any number.
+            lexicon: readings of the story, by the words they are of.
 
         Raises:
             EngineFailed: if the helper process cannot speak.
             Cancelled: if the clip that is being made is not wanted any more.
         """
         wanted = self._manners.named_in(manner)
-        runs = self._pronunciation.runs(words, language)
+        runs = self._pronunciation.runs(words, language, lexicon)
         spoken = self._say(runs, voice, wanted, 1.0)
         if spoken.size == 0:
             return Utterance(np.zeros(seconds(SILENCE_S)), 1.0, False, True)
@@ -106,7 +114,9 @@ class Speech:
             is_silent=False,
         )
 
-    def phonemes(self, words: str, language: str) -> str:
+    def phonemes(
+        self, words: str, language: str, lexicon: Mapping[str, str] = NO_READINGS
+    ) -> str:
         """Return how the words are pronounced, in IPA.
 
         Raises:
@@ -115,7 +125,7 @@ class Speech:
         neutral = Voice(variant="", pitch=50, rate_wpm=165)
         return " ".join(
             str(self._ask(run, neutral, wants_phonemes=True)[0]["phonemes"])
-            for run in self._pronunciation.runs(words, language)
+            for run in self._pronunciation.runs(words, language, lexicon)
         )
 
     def close(self) -> None:
@@ -144,8 +154,10 @@ class Speech:
     def _ask(
         self, run: Run, voice: Voice, *, wants_phonemes: bool = False
     ) -> tuple[dict[str, Any], NDArray[np.int16]]:
+        sounds = {"sounds": run.sounds} if run.sounds else {}
         return self._client.ask(
-            {
+            sounds
+            | {
                 "text": run.text,
                 "voices": run.voices,
                 "variant": voice.variant,
