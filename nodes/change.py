@@ -136,8 +136,8 @@ async def _replan(story: Story, run: Run, rejection: Remark, services: Services)
     notify = event_notifier(run, services)
     planned = await asyncio.to_thread(make_plan, story, services, offers, remarks, notify)
     content = new_revision(planned, story, offers, remarks)
-    mixed = {"mix": revision.plan["mix"]} if "mix" in revision.plan else {}  # as the author has it
-    return replace(content, plan=mixed | content.plan)
+    kept = {part: revision.plan[part] for part in ("say", "mix") if part in revision.plan}
+    return replace(content, plan=kept | content.plan)  # as the author has them
 
 
 async def _edit(story: Story, run: Run, edits: Edits, services: Services) -> NewRevision:

@@ -11,6 +11,7 @@ from audiostory_core.story.dividing import divide
 from audiostory_core.story.plan import SAMPLE_RATE, CastMember, Layer, SpeechLayer
 from audiostory_core.story.shape import ClipShape
 from audiostory_core.story.stems import stem_view
+from audiostory_core.text.spoken.lexicon import heard_in
 from nodes.services import LoadedRevision
 from storage.models import Json, SceneStem, SceneVersion
 
@@ -28,9 +29,9 @@ def describe(
 
     Neither the story, nor the position, nor the take is in it: equal requests share a clip. Only
     the last scene has no tail, so that it ends as it is written, nor has dialogue. Of a plan of
-    version 1 the version is not in it either, nor is the stem of a composite clip: such requests
-    are older than versions and stems. What the studio sees to of the shapes of layers is in none of
-    them, but beside them.
+    version 1 the version is not in it either, nor is the stem of a composite clip, nor readings where
+    its lines have none of their words: such requests are older than versions, stems and readings.
+    What the studio sees to of the shapes of layers is beside what engines read, as `shape`.
     """
     stem = Stem(heard.stem)
     heard_event = planned.heard.sub_events[index]
@@ -43,7 +44,9 @@ def describe(
     tail = 0 if is_last or stem is Stem.DIALOGUE else planned.tail_samples
     cast = {member.name: member for member in planned.plan.cast}
     cast |= {member["name"]: CastMember.model_validate(member) for member in scene.cast or []}
-    speakers = {layer.speaker for layer in event.layers if isinstance(layer, SpeechLayer)}
+    lines = [layer for layer in event.layers if isinstance(layer, SpeechLayer)]
+    speakers = {line.speaker for line in lines}
+    say = heard_in(planned.plan.say, "\n".join(line.words for line in lines))
     return canonical(
         {
             "engine": capabilities.name,
@@ -67,6 +70,7 @@ def describe(
         | ({} if version == 1 else {"version": version})
         | ({} if stem is Stem.COMPOSITE else {"stem": stem})
         | ({} if division.shape is None else {"shape": division.shape.model_dump(mode="json")})
+        | ({"say": say} if say else {})
     )
 
 
@@ -105,6 +109,7 @@ def build(request: str, condition: Condition) -> ClipRequest:
         version=parsed.get("version", 1),
         stem=Stem(parsed.get("stem", Stem.COMPOSITE)),
         shape=ClipShape.model_validate(parsed["shape"]) if "shape" in parsed else None,
+        say=parsed.get("say", {}),
     )
 
 

@@ -20,6 +20,7 @@ PLAN_PARTS = {
     "directions",
     "notes",
     "written",
+    "say",
     "mix",
 }  # kept with a revision
 SEED_BITS = 63  # seeds fit a signed 64-bit column

@@ -122,6 +122,7 @@ class ClipRequest:
     version: int = 1  # of the plan; from 2 on a caption adds no sounds to layers
     stem: Stem = Stem.COMPOSITE
     shape: ClipShape | None = None  # the studio's to see to; no engine gets it
+    say: Mapping[str, str] = field(default_factory=dict)  # readings of words that its lines have
 
 
 @dataclass(frozen=True)

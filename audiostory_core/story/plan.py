@@ -39,6 +39,7 @@ from audiostory_core.story.shape import (
     Span,
     Start,
 )
+from audiostory_core.text.spoken.lexicon import check_readings
 
 SAMPLE_RATE = 44_100  # Hz, of every clip, seam and mix
 CHANNELS = 2
@@ -318,6 +319,14 @@ class StoryPlan(Frozen):
     written: Annotated[
         WrittenTokens | None, _says("By the language model that conditions the clips, too.")
     ] = None
+    say: Annotated[
+        dict[str, str],
+        Field(
+            description="How words are spoken, such as shi-VAWN or, in IPA, /ʃɪˈvɔːn/, by the words.",
+            exclude_if=lambda say: not say,
+            json_schema_extra={"examples": [{"Siobhan": "shi-VAWN"}]},
+        ),
+    ] = {}
     mix: Annotated[
         MixSettings | None,
         Field(
@@ -334,6 +343,11 @@ class StoryPlan(Frozen):
                 f"this build reads plans of the versions {' and '.join(map(str, VERSIONS))}"
             )
         return version
+
+    @field_validator("say")
+    @classmethod
+    def _check_readings(cls, say: dict[str, str]) -> dict[str, str]:
+        return dict(check_readings(say))
 
     @model_validator(mode="before")
     @classmethod

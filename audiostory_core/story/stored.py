@@ -17,7 +17,7 @@ class StoredRevision(Protocol):
 
     language: Any
     samples: Any
-    plan: Any  # version, reasoning, cast, directions, notes, written, mix
+    plan: Any  # version, reasoning, cast, directions, notes, written, say, mix
 
 
 class StoredScene(Protocol):
@@ -47,6 +47,7 @@ def plan_of(
         directions=tuple(content["directions"]),
         notes=tuple(content["notes"]),
         written=content.get("written"),
+        say=content.get("say", {}),
         mix=content.get("mix"),
     )
 

@@ -94,7 +94,13 @@ class ToneVoice:
         return Voice(variant=f"{speaker}{description}{index}", pitch=index, rate_wpm=165)
 
     def speak(
-        self, words: str, language: str, voice: Voice, manner: str | None, longest: int | None
+        self,
+        words: str,
+        language: str,
+        voice: Voice,
+        manner: str | None,
+        longest: int | None,
+        lexicon=None,
     ) -> Utterance:
         natural = len(words) * SECONDS_A_CHARACTER * SECOND * 165 / voice.rate_wpm
         speed = 1.0

@@ -147,6 +147,7 @@ class Foley:
                 language=request.language,
                 cast=request.cast,
                 stem=request.stem,
+                say=request.say,
             )
         )
         is_asked = bool(request.caption or request.layers)

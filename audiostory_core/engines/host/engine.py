@@ -359,7 +359,7 @@ def _as_json(request: ClipRequest, parts: list[bytes]) -> dict[str, Any]:
         "parameters": dict(request.parameters),
         "condition": None if condition is None else _describe(condition, parts),
         "stem": request.stem,
-    }
+    } | ({"say": dict(request.say)} if request.say else {})
 
 
 def _describe(condition: Condition, parts: list[bytes]) -> dict[str, int | None]:

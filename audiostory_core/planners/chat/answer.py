@@ -134,6 +134,17 @@ class AnsweredScene(BaseModel):
         list[Annotated[AnsweredLayer, BeforeValidator(_layer)]], BeforeValidator(_list)
     ] = []
 
+    def overlong(self, where: str = "") -> str | None:
+        """Say which text is longer than a scene can use; None if none is."""
+        texts = [("caption", self.caption, LONGEST_CAPTION), ("tone", self.tone, LONGEST_WORD)]
+        for at, layer in enumerate(self.layers):
+            texts += [
+                (f"layers.{at}.text", layer.text, LONGEST_TEXT),
+                (f"layers.{at}.speaker", layer.speaker, LONGEST_WORD),
+                (f"layers.{at}.manner", layer.manner, LONGEST_WORD),
+            ]
+        return _overlong((where + name, text, most) for name, text, most in texts)
+
     def draft(self, number: int = 1) -> tuple[DraftScene | None, list[str]]:
         """Return the scene and what was lost of it; None if it has no content."""
         notes: list[str] = []
@@ -165,6 +176,16 @@ class AnsweredPlan(BaseModel):
         list[Annotated[AnsweredMember, BeforeValidator(_member)]], BeforeValidator(_list)
     ] = []
     sub_events: Annotated[list[AnsweredScene], Field(min_length=1, max_length=MAX_SCENES)]
+
+    def overlong(self) -> str | None:
+        """Say which text is longer than a plan can use; None if none is."""
+        scenes = (scene.overlong(f"sub_events.{at}.") for at, scene in enumerate(self.sub_events))
+        cast = (
+            (f"cast.{at}.{name}", getattr(member, name), most)
+            for at, member in enumerate(self.cast)
+            for name, most in (("name", LONGEST_WORD), ("description", LONGEST_TEXT))
+        )
+        return next(filter(None, scenes), None) or _overlong(cast)
 
     def draft(self) -> tuple[list[DraftScene], list[str]]:
         """Return the scenes and what was lost of them, for the author."""
@@ -269,6 +290,17 @@ def _shaped(layer: Layer, answered: AnsweredShape, number: int, notes: list[str]
         if fitted is not None:
             changes[name] = fitted
     return layer.model_copy(update=changes)
+
+
+def _overlong(texts: Iterable[tuple[str, str, int]]) -> str | None:
+    return next(
+        (
+            f"has {len(text):,} characters in {where}; the most is {most}"
+            for where, text, most in texts
+            if len(text) > most
+        ),
+        None,
+    )
 
 
 def _words(layers: Iterable[Layer]) -> list[str]:

@@ -168,6 +168,9 @@ class Chat:
 
         def read(text: str) -> _Answered:
             answer = parse(text, form, form.NEEDED)
+            overlong = answer.overlong()  # no schema says lengths: xgrammar then refuses quotes
+            if overlong:
+                raise Unusable(overlong, text)
             if not answer.draft()[0]:
                 raise Unusable("tells nothing that can be heard", text)
             return answer

@@ -11,7 +11,9 @@ _ADDRESS = re.compile(
     r"|(?<![\w.@])(?:https?://)?(?P<site>(?:[\w-]{1,63}\.){1,5}"
     r"(?:com|org|net|edu|gov|info|de|fr|es|it|pl|nl|ru|uk|io|eu|br))(?![\w.-]*\w)(?P<path>(?:/[\w-]+)*)/?"
 )
-_SIGN = re.compile(r"(?<=\s)([+=×÷&≈≠<>±])(?=\s)|(?<=\w)(&)(?=\w)|(?<=\d)\s?([%‰])|(?<!\S)(@)(?=\w)")
+_SIGN = re.compile(
+    r"(?<=\s)([+=×÷&≈≠<>±])(?=\s)|(?<=\w)(&)(?=\w)|(?<=\d)\s?([%‰])|(?<!\S)(@)(?=\w)"
+)
 _NUMBERED = re.compile(r"\d[A-Za-z]?\s(?:[^\W\d_]{1,20}\.?\s){1,3}$")
 _POWER = re.compile(r"(?<=[^\W_])\^(\d{1,3})")
 
@@ -36,7 +38,12 @@ class Abbreviations:
     def spoken(self, text: str) -> str:
         """Return the text with its abbreviations and lone signs in words."""
         tongue = self._tongue
-        if "." in text or "№" in text or re.search(r"\b(?:Mrs?|[DMS]rs?|St|Mt|vs|Mmes?|Mlles?)\b", text) or "/" in text:
+        if (
+            "." in text
+            or "№" in text
+            or re.search(r"\b(?:Mrs?|[DMS]rs?|St|Mt|vs|Mmes?|Mlles?)\b", text)
+            or "/" in text
+        ):
             text = _written_out(self._figure, tongue.before_figures, text)
             text = self._streets(text)
             text = _written_out(self._before, tongue.before_names, text)
@@ -55,10 +62,18 @@ class Abbreviations:
         """Write out what follows a name and no other name follows."""
 
         def street(match: re.Match[str]) -> str:
-            following = re.match(r"\s+([^\W\d_][\w’']*)", match.string[match.end() : match.end() + 40])
-            before = re.search(r"([^\W\d_][\w’']*)\s$", match.string[max(0, match.start() - 40) : match.start()])
+            following = re.match(
+                r"\s+([^\W\d_][\w’']*)", match.string[match.end() : match.end() + 40]
+            )
+            before = re.search(
+                r"([^\W\d_][\w’']*)\s$", match.string[max(0, match.start() - 40) : match.start()]
+            )
             is_name_before = before is not None and before[1][0].isupper()
-            begins_name = following is not None and following[1][0].isupper() and following[1].lower() not in _SENTENCE_WORDS
+            begins_name = (
+                following is not None
+                and following[1][0].isupper()
+                and following[1].lower() not in _SENTENCE_WORDS
+            )
             is_numbered = _NUMBERED.search(match.string[max(0, match.start() - 40) : match.start()])
             if not is_name_before or (begins_name and not is_numbered):
                 return match[0]
@@ -87,15 +102,47 @@ class Abbreviations:
 
 
 _SENTENCE_WORDS = frozenset(
-    "a an and at but he her his i in is it no nobody on she so that the then there they this we what "
-    "when where who why yes you".split()
+    [
+        "a",
+        "an",
+        "and",
+        "at",
+        "but",
+        "he",
+        "her",
+        "his",
+        "i",
+        "in",
+        "is",
+        "it",
+        "no",
+        "nobody",
+        "on",
+        "she",
+        "so",
+        "that",
+        "the",
+        "then",
+        "there",
+        "they",
+        "this",
+        "we",
+        "what",
+        "when",
+        "where",
+        "who",
+        "why",
+        "yes",
+        "you",
+    ]
 )
 
 
 def _pattern(words: Mapping[str, str], before: str, after: str) -> re.Pattern[str]:
     listed = sorted(words, key=len, reverse=True)
     choices = "|".join(
-        re.escape(word).replace(r"\ ", r"[ \u00a0\u202f]?") + ("" if word.endswith(".") else r"(?![\w.])")
+        re.escape(word).replace(r"\ ", r"[ \u00a0\u202f]?")
+        + ("" if word.endswith(".") else r"(?![\w.])")
         for word in listed
     )
     return re.compile(rf"{before}(?:{choices or '(?!)'}){after}")

@@ -1,6 +1,7 @@
 """Figures in Chinese: numbers, years, times, dates, money and units as they are said."""
 
 import re
+from collections.abc import Callable, Mapping
 
 from audiostory_core.text.spoken.roman import value_of
 
@@ -91,31 +92,45 @@ def _below_a_myriad(group: int) -> str:
 
 
 def _say(match: re.Match[str]) -> str:
-    kind = match.lastgroup
-    if match["roman"]:
-        return cardinal(value_of(match["roman"]))
-    if match["iso"]:
-        month, day = cardinal(int(match["mo"])), cardinal(int(match["d"]))
-        return f"{digits(match['y'])}年{month}月{day}日"
-    if match["year"]:
-        return digits(match["year"])
-    if match["time"]:
-        return _time(match)
-    if match["sum"]:
-        return number(match["amount"]) + (match["times"] or "") + MONEY[match["symbol"]]
-    if match["telephone"]:
-        return "，".join(digits(group) for group in match["telephone"].split("-"))
-    if match["expression"]:
-        pieces = re.split(rf"\s*({_OPERATION})\s*", match["expression"])
-        return "".join(SIGNS[piece] if at % 2 else number(piece) for at, piece in enumerate(pieces))
-    if match["fraction"]:
-        return f"{number(match['lower'])}分之{number(match['upper'])}"
-    if match["range"]:
-        return f"{number(match['low'])}到{number(match['high'])}"
-    if match["power"]:
-        return f"{number(match['base'])}的{number(match['exponent'])}次方"
-    assert kind is not None
-    return _counted(match)
+    return _KINDS.get(match.lastgroup or "", _counted)(match)
+
+
+def _roman(match: re.Match[str]) -> str:
+    return cardinal(value_of(match["roman"]))
+
+
+def _iso(match: re.Match[str]) -> str:
+    month, day = cardinal(int(match["mo"])), cardinal(int(match["d"]))
+    return f"{digits(match['y'])}年{month}月{day}日"
+
+
+def _year(match: re.Match[str]) -> str:
+    return digits(match["year"])
+
+
+def _sum(match: re.Match[str]) -> str:
+    return number(match["amount"]) + (match["times"] or "") + MONEY[match["symbol"]]
+
+
+def _telephone(match: re.Match[str]) -> str:
+    return "，".join(digits(group) for group in match["telephone"].split("-"))
+
+
+def _expression(match: re.Match[str]) -> str:
+    pieces = re.split(rf"\s*({_OPERATION})\s*", match["expression"])
+    return "".join(SIGNS[piece] if at % 2 else number(piece) for at, piece in enumerate(pieces))
+
+
+def _fraction(match: re.Match[str]) -> str:
+    return f"{number(match['lower'])}分之{number(match['upper'])}"
+
+
+def _range(match: re.Match[str]) -> str:
+    return f"{number(match['low'])}到{number(match['high'])}"
+
+
+def _power(match: re.Match[str]) -> str:
+    return f"{number(match['base'])}的{number(match['exponent'])}次方"
 
 
 def _counted(match: re.Match[str]) -> str:
@@ -143,3 +158,17 @@ def _time(match: re.Match[str]) -> str:
     if match["second"] and int(match["second"]):
         said += cardinal(int(match["second"])) + "秒"
     return said
+
+
+_KINDS: Mapping[str, Callable[[re.Match[str]], str]] = {
+    "roman": _roman,
+    "iso": _iso,
+    "year": _year,
+    "time": _time,
+    "sum": _sum,
+    "telephone": _telephone,
+    "expression": _expression,
+    "fraction": _fraction,
+    "range": _range,
+    "power": _power,
+}

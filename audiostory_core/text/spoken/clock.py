@@ -111,7 +111,9 @@ class Clock:
     def _of_month(self, day: int, month: str, match: re.Match[str]) -> dict[str, str]:
         ending = self.ending_before(match.string, match.start())
         first = self._tongue.word("first_day") if day == 1 else ""
-        cardinal = first or self._counting.whole(str(day), "m" if self._tongue.language == "pl" else "")
+        cardinal = first or self._counting.whole(
+            str(day), "m" if self._tongue.language == "pl" else ""
+        )
         date = self._tongue.ordinals.get("date", ())
         ordinal = date[day - 1] if day <= len(date) else self._counting.ordinal(day, ending)
         return {"day": cardinal, "ordinal": ordinal, "month": month}
@@ -136,7 +138,9 @@ class Clock:
         if match["second"] and int(match["second"]):
             seconds = self._counting.whole(match["second"].lstrip("0"))
             joint = self._tongue.word("and")
-            said += f" {joint} {self._counted(match['second'], 'seconds')}" if joint else f" {seconds}"
+            said += (
+                f" {joint} {self._counted(match['second'], 'seconds')}" if joint else f" {seconds}"
+            )
         if not half:
             return said
         ends = "." if half.endswith(".") and _ends_sentence(match.string, match.end()) else ""
@@ -146,10 +150,17 @@ class Clock:
         templates = self._tongue.templates
         listed = self._tongue.ordinals.get("hours", ())
         hour_noun = Noun.read(self._tongue.word("hours"))
-        h = listed[hour] if hour < len(listed) else self._counting.number(str(hour), hour_noun.gender)
+        h = (
+            listed[hour]
+            if hour < len(listed)
+            else self._counting.number(str(hour), hour_noun.gender)
+        )
         hours = self._counting.counted(str(hour), hour_noun)
         minutes = self._counted(str(minute), "minutes")
-        m = self._counting.number(str(minute), Noun.read(self._tongue.word("minutes")).gender if self._tongue.word("minutes") else "")
+        m = self._counting.number(
+            str(minute),
+            Noun.read(self._tongue.word("minutes")).gender if self._tongue.word("minutes") else "",
+        )
         if minute == 0 and is_halved:
             return h
         key = "time_full" if minute == 0 else "time_oh" if minute < 10 else "time"
@@ -157,7 +168,9 @@ class Clock:
         return template.format(h=h, m=m, H=hours, M=minutes)
 
     def _counted(self, figures: str, noun: str) -> str:
-        return self._counting.counted(figures.lstrip("0") or "0", Noun.read(self._tongue.word(noun)))
+        return self._counting.counted(
+            figures.lstrip("0") or "0", Noun.read(self._tongue.word(noun))
+        )
 
 
 def _ends_sentence(text: str, at: int) -> bool:

@@ -46,7 +46,12 @@ class Counting:
         language = self.tongue.language
         point = self.tongue.word("dot" if "·" in plain else "point")
         whole, _, fraction = plain.replace("·", ".").partition(".")
-        if fraction and "·" not in plain and self.tongue.decimals == "parts" and len(fraction) <= len(_PARTS):
+        if (
+            fraction
+            and "·" not in plain
+            and self.tongue.decimals == "parts"
+            and len(fraction) <= len(_PARTS)
+        ):
             return self._parts(int(whole), fraction)
         said = self.whole(whole, "" if fraction else gender)
         if not fraction:

@@ -70,9 +70,7 @@ def _reader(language: str) -> _Reader | None:
     return None if tongue is None else _Spaced(tongue)
 
 
-def read_aloud(
-    words: str, language: str, lexicon: Mapping[str, str] = NO_READINGS
-) -> SpokenForm:
+def read_aloud(words: str, language: str, lexicon: Mapping[str, str] = NO_READINGS) -> SpokenForm:
     """Return how written words are spoken.
 
     Words that are spoken as they are written come back as they are, character by character.

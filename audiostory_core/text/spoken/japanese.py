@@ -4,6 +4,7 @@ A counter changes the number before it, and is changed by it: 一本 is イッ�
 """
 
 import re
+from collections.abc import Callable, Mapping
 
 from audiostory_core.text.spoken.roman import value_of
 
@@ -49,7 +50,18 @@ _DAYS = {
     1: "イチニチ", 2: "フツカ", 3: "ミッカ", 4: "ヨッカ", 5: "イツカ", 6: "ムイカ", 7: "ナノカ", 8: "ヨウカ", 9: "ココノカ",
     10: "トオカ", 14: "ジュウヨッカ", 20: "ハツカ", 24: "ニジュウヨッカ", 19: "ジュウクニチ", 29: "ニジュウクニチ",
 }  # fmt: skip
-_THINGS = ("", "ヒトツ", "フタツ", "ミッツ", "ヨッツ", "イツツ", "ムッツ", "ナナツ", "ヤッツ", "ココノツ")
+_THINGS = (
+    "",
+    "ヒトツ",
+    "フタツ",
+    "ミッツ",
+    "ヨッツ",
+    "イツツ",
+    "ムッツ",
+    "ナナツ",
+    "ヤッツ",
+    "ココノツ",
+)
 _TWENTY = {"歳": "ハタチ", "才": "ハタチ"}
 _BEFORE_ENDINGS = {"イチ": "イッ", "ロク": "ロッ", "ハチ": "ハッ", "ジュウ": "ジュッ",
                    "ヒャク": "ヒャッ", "ビャク": "ビャッ", "ピャク": "ピャッ"}  # fmt: skip
@@ -67,11 +79,54 @@ MONEY = {"¥": "円", "￥": "円", "$": "ドル", "＄": "ドル", "€": "ユ�
 SIGNS = {"+": "タス", "＋": "タス", "-": "ヒク", "−": "ヒク", "－": "ヒク", "×": "カケル", "*": "カケル", "÷": "ワル",
          "/": "ワル", "=": "ワ", "＝": "ワ"}  # fmt: skip
 # Words that begin as a number with a counter, and are read as words.
-_WORDS = (
-    "一本気 一日千秋 一人前 三日月 二人三脚 一通り 一足先 一回り 一時的 一度に 万歳 千本桜 十分な 十分に 十分だ 十分で 一部始終 "
-    "一部 一面 一色 一行 一段と 一段落 一場 一番星 百度 十人十色 三角 一点張り 一周忌 一歩 八百万 七色 一号 四面 二等 一等 一着 一台詞 "
-    "八百屋 一種類 二度と 一発 一話 三部作 一両日"
-).split()
+_WORDS = [
+    "一本気",
+    "一日千秋",
+    "一人前",
+    "三日月",
+    "二人三脚",
+    "一通り",
+    "一足先",
+    "一回り",
+    "一時的",
+    "一度に",
+    "万歳",
+    "千本桜",
+    "十分な",
+    "十分に",
+    "十分だ",
+    "十分で",
+    "一部始終",
+    "一部",
+    "一面",
+    "一色",
+    "一行",
+    "一段と",
+    "一段落",
+    "一場",
+    "一番星",
+    "百度",
+    "十人十色",
+    "三角",
+    "一点張り",
+    "一周忌",
+    "一歩",
+    "八百万",
+    "七色",
+    "一号",
+    "四面",
+    "二等",
+    "一等",
+    "一着",
+    "一台詞",
+    "八百屋",
+    "一種類",
+    "二度と",
+    "一発",
+    "一話",
+    "三部作",
+    "一両日",
+]
 _KANJI = "〇零一二三四五六七八九十百千万億兆"
 _N = r"(?>\d{1,3}(?:[,，]\d{3})+(?!\d)|\d+)(?:[.．]\d+)?"
 _NAMES = "|".join(map(re.escape, sorted(_COUNTERS, key=len, reverse=True)))
@@ -118,7 +173,7 @@ def number_in_kana(number: int) -> str:
 
 def figures_in_kana(figures: str) -> str:
     """Say a number in figures, with or without decimals; long ones digit by digit."""
-    plain = figures.translate(str.maketrans({",": None, "，": None, "．": "."}))
+    plain = figures.replace(",", "").replace("，", "").replace("．", ".")
     whole, _, fraction = plain.partition(".")
     decimals = _digits(fraction)
     is_long = len(whole) > LONGEST_NUMBER or (len(whole) > 1 and int(whole[0]) == 0)
@@ -159,35 +214,53 @@ def _joined(said: str, last: int, counter: str) -> str:
 
 
 def _say(match: re.Match[str]) -> str:
-    if match["word"]:
-        return match["word"]
-    if match["roman"]:
-        return number_in_kana(value_of(match["roman"]))
-    if match["date"]:
-        month = counted(int(match["mo"]), "月")
-        return f"{number_in_kana(int(match['y']))}ネン{month}{_day(int(match['d']))}"
-    if match["time"]:
-        minute = int(match["minute"])
-        return counted(int(match["hour"]), "時") + (counted(minute, "分") if minute else "")
-    if match["sum"]:
-        return _money(match)
-    if match["telephone"]:
-        return "、".join(_digits(group) for group in match["telephone"].split("-"))
-    if match["expression"]:
-        pieces = re.split(rf"\s*({_OPERATION})\s*", match["expression"])
-        return " ".join(
-            SIGNS[piece] if at % 2 else figures_in_kana(piece) for at, piece in enumerate(pieces)
-        )
-    if match["fraction"]:
-        upper, lower = (number_in_kana(int(match[name])) for name in ("upper", "lower"))
-        return f"{lower}ブンノ{upper}"
-    if match["range"]:
-        return f"{number_in_kana(int(match['low']))}カラ"
-    if match["whole"]:
-        return "イチニチジュウ" if match["whole_of"] == "日" else "イチネンジュウ"
-    if match["day"]:
-        return _day(_value(match["of_month"]))
-    return _counted(match)
+    return _KINDS.get(match.lastgroup or "", _counted)(match)
+
+
+def _word(match: re.Match[str]) -> str:
+    return match["word"]
+
+
+def _roman(match: re.Match[str]) -> str:
+    return number_in_kana(value_of(match["roman"]))
+
+
+def _date(match: re.Match[str]) -> str:
+    month = counted(int(match["mo"]), "月")
+    return f"{number_in_kana(int(match['y']))}ネン{month}{_day(int(match['d']))}"
+
+
+def _time(match: re.Match[str]) -> str:
+    minute = int(match["minute"])
+    return counted(int(match["hour"]), "時") + (counted(minute, "分") if minute else "")
+
+
+def _telephone(match: re.Match[str]) -> str:
+    return "、".join(_digits(group) for group in match["telephone"].split("-"))
+
+
+def _expression(match: re.Match[str]) -> str:
+    pieces = re.split(rf"\s*({_OPERATION})\s*", match["expression"])
+    return " ".join(
+        SIGNS[piece] if at % 2 else figures_in_kana(piece) for at, piece in enumerate(pieces)
+    )
+
+
+def _fraction(match: re.Match[str]) -> str:
+    upper, lower = (number_in_kana(int(match[name])) for name in ("upper", "lower"))
+    return f"{lower}ブンノ{upper}"
+
+
+def _range(match: re.Match[str]) -> str:
+    return f"{number_in_kana(int(match['low']))}カラ"
+
+
+def _whole(match: re.Match[str]) -> str:
+    return "イチニチジュウ" if match["whole_of"] == "日" else "イチネンジュウ"
+
+
+def _of_month(match: re.Match[str]) -> str:
+    return _day(_value(match["of_month"]))
 
 
 def _counted(match: re.Match[str]) -> str:
@@ -199,7 +272,9 @@ def _counted(match: re.Match[str]) -> str:
     unit = UNITS.get(match["unit"] or "", "")
     if match["tens"] or not match["number"].isdecimal() or not match["counter"]:
         counter = _COUNTERS.get(match["counter"] or "", "")
-        return sign + figures_in_kana(match["number"]) + _myriads(match["tens"] or "") + counter + unit
+        return (
+            sign + figures_in_kana(match["number"]) + _myriads(match["tens"] or "") + counter + unit
+        )
     value = int(match["number"])
     if value >= 10**LONGEST_NUMBER or (value and match["number"].startswith("0")):
         return sign + figures_in_kana(match["number"]) + _COUNTERS[match["counter"]]
@@ -210,8 +285,15 @@ def _kanji(match: re.Match[str]) -> str:
     before = match.string[max(0, match.start() - 1) : match.start()]
     after = match.string[match.end() : match.end() + 1]
     counter = match["kanji_counter"]
-    is_alone = match["kanji"] in ("万", "千", "億", "兆") or (before and "一" <= before <= "鿿" and before not in "月年時第約全計各毎日")
-    is_word = match["kanji"] == "十" and counter == "分" and before != "時" and not (after and after in "後前間")
+    is_alone = match["kanji"] in ("万", "千", "億", "兆") or (
+        before and "一" <= before <= "鿿" and before not in "月年時第約全計各毎日"
+    )
+    is_word = (
+        match["kanji"] == "十"
+        and counter == "分"
+        and before != "時"
+        and not (after and after in "後前間")
+    )
     if is_alone or is_word or (match["kanji"] == "十" and counter == "文字"):
         return match[0]
     value = _value(match["kanji"])
@@ -236,7 +318,11 @@ def _money(match: re.Match[str]) -> str:
     figures = match["amount"]
     if unit == "円" and figures.isdecimal() and not match["times"]:
         return counted(int(figures), "円")
-    return figures_in_kana(figures) + _myriads(match["times"] or "") + (unit if unit != "円" else "エン")
+    return (
+        figures_in_kana(figures)
+        + _myriads(match["times"] or "")
+        + (unit if unit != "円" else "エン")
+    )
 
 
 def _value(figures: str) -> int:
@@ -261,7 +347,7 @@ def _value(figures: str) -> int:
 def _myriads(tens: str) -> str:
     """Return what follows a number before a myriad: 万5000 is マンゴセン."""
     said = re.sub(r"[\d,.]+", lambda figures: figures_in_kana(figures[0]), tens)
-    return said.translate(str.maketrans({"万": "マン", "億": "オク", "兆": "チョウ"}))
+    return said.replace("万", "マン").replace("億", "オク").replace("兆", "チョウ")
 
 
 def _digits(figures: str) -> str:
@@ -278,3 +364,18 @@ def _below_a_myriad(number: int) -> str:
     if tens:
         spoken += ("" if tens == 1 else DIGITS[tens]) + "ジュウ"
     return spoken + DIGITS[ones]
+
+
+_KINDS: Mapping[str, Callable[[re.Match[str]], str]] = {
+    "word": _word,
+    "roman": _roman,
+    "date": _date,
+    "time": _time,
+    "sum": _money,
+    "telephone": _telephone,
+    "expression": _expression,
+    "fraction": _fraction,
+    "range": _range,
+    "whole": _whole,
+    "day": _of_month,
+}

@@ -1,13 +1,30 @@
 """Figures in Korean: Sino-Korean numbers, and native ones before the words that take them."""
 
 import re
+from collections.abc import Callable, Mapping
 
 from audiostory_core.text.spoken.numbers import LONGEST, cardinal, digits
 
 NATIVE = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉")
 NATIVE_TENS = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔")
 COUNTERS = (
-    *("시간", "시", "개", "명", "마리", "살", "번째", "번", "잔", "병", "권", "대", "사람", "달", "그루"),
+    *(
+        "시간",
+        "시",
+        "개",
+        "명",
+        "마리",
+        "살",
+        "번째",
+        "번",
+        "잔",
+        "병",
+        "권",
+        "대",
+        "사람",
+        "달",
+        "그루",
+    ),
     *("송이", "켤레", "채", "벌", "가지", "곳", "장", "자루", "척", "줄", "방울", "쪽", "걸음"),
 )
 UNITS = {
@@ -16,7 +33,16 @@ UNITS = {
     "MB": "메가바이트", "°C": "도", "℃": "도", "°": "도", "%": "퍼센트", "％": "퍼센트",
 }  # fmt: skip
 MONEY = {"₩": "원", "$": "달러", "€": "유로", "£": "파운드", "¥": "엔"}
-SIGNS = {"+": "더하기", "-": "빼기", "−": "빼기", "×": "곱하기", "*": "곱하기", "÷": "나누기", "/": "나누기", "=": "은"}
+SIGNS = {
+    "+": "더하기",
+    "-": "빼기",
+    "−": "빼기",
+    "×": "곱하기",
+    "*": "곱하기",
+    "÷": "나누기",
+    "/": "나누기",
+    "=": "은",
+}
 _N = r"(?>\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
 _OPERATION = r"[+\-−×*÷/=]"
 _FIGURES = re.compile(
@@ -61,28 +87,46 @@ def _digits(figures: str) -> str:
 
 
 def _say(match: re.Match[str]) -> str:
-    if match["date"]:
-        month = {6: "유", 10: "시"}.get(int(match["mo"])) or number(str(int(match["mo"])))
-        return f"{number(match['y'])}년 {month}월 {number(str(int(match['d'])))}일"
-    if match["time"]:
-        hour, minute = int(match["hour"]), int(match["minute"])
-        said = f"{native(hour) if 0 < hour <= 12 else number(str(hour))} 시"
-        return said + (f" {number(str(minute))} 분" if minute else "")
-    if match["sum"]:
-        return f"{number(match['amount'])} {MONEY[match['symbol']]}"
-    if match["telephone"]:
-        return ", ".join(_digits(group) for group in match["telephone"].split("-"))
-    if match["expression"]:
-        pieces = re.split(rf"\s*({_OPERATION})\s*", match["expression"])
-        return " ".join(SIGNS[piece] if at % 2 else number(piece) for at, piece in enumerate(pieces))
-    if match["fraction"]:
-        return f"{number(match['lower'])}분의 {number(match['upper'])}"
-    if match["range"]:
-        return f"{number(match['low'])}에서 {number(match['high'])}"
-    if match["month"]:
-        return {"6": "유", "10": "시"}[match["month"]]
-    if match["native"]:
-        return _with_counter(match)
+    return _KINDS.get(match.lastgroup or "", _plain)(match)
+
+
+def _date(match: re.Match[str]) -> str:
+    month = {6: "유", 10: "시"}.get(int(match["mo"])) or number(str(int(match["mo"])))
+    return f"{number(match['y'])}년 {month}월 {number(str(int(match['d'])))}일"
+
+
+def _time(match: re.Match[str]) -> str:
+    hour, minute = int(match["hour"]), int(match["minute"])
+    said = f"{native(hour) if 0 < hour <= 12 else number(str(hour))} 시"
+    return said + (f" {number(str(minute))} 분" if minute else "")
+
+
+def _sum(match: re.Match[str]) -> str:
+    return f"{number(match['amount'])} {MONEY[match['symbol']]}"
+
+
+def _telephone(match: re.Match[str]) -> str:
+    return ", ".join(_digits(group) for group in match["telephone"].split("-"))
+
+
+def _expression(match: re.Match[str]) -> str:
+    pieces = re.split(rf"\s*({_OPERATION})\s*", match["expression"])
+    return " ".join(SIGNS[piece] if at % 2 else number(piece) for at, piece in enumerate(pieces))
+
+
+def _fraction(match: re.Match[str]) -> str:
+    return f"{number(match['lower'])}분의 {number(match['upper'])}"
+
+
+def _range(match: re.Match[str]) -> str:
+    return f"{number(match['low'])}에서 {number(match['high'])}"
+
+
+def _month(match: re.Match[str]) -> str:
+    return {"6": "유", "10": "시"}[match["month"]]
+
+
+def _plain(match: re.Match[str]) -> str:
     sign = "마이너스 " if match["minus"] else ""
     unit = f" {UNITS[match['unit']]}" if match["unit"] else ""
     return sign + number(match["number"]) + unit
@@ -94,3 +138,16 @@ def _with_counter(match: re.Match[str]) -> str:
     says_native = 0 < value <= (12 if is_hour else 99) and not match["native"].startswith("0")
     said = native(value) if says_native else number(match["native"])
     return f"{said} {match['counter']}"
+
+
+_KINDS: Mapping[str, Callable[[re.Match[str]], str]] = {
+    "date": _date,
+    "time": _time,
+    "sum": _sum,
+    "telephone": _telephone,
+    "expression": _expression,
+    "fraction": _fraction,
+    "range": _range,
+    "month": _month,
+    "counter": _with_counter,
+}

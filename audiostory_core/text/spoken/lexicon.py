@@ -13,11 +13,7 @@ from functools import lru_cache
 LONGEST_NAME = 100  # characters
 LONGEST_READING = 200
 MOST_READINGS = 1000  # of a story
-IPA = (
-    "pbtdkɡgfvszhmnljwʃʒθðŋxçɲʎɹrʁɾʔɣβɸχqcɟʋɫɬʂʐʈɖɳɭɕʑ"
-    "iɪeɛæaɑɔoʊuʌəɜɐyøœɨʉɯɒɤɘɵɝɚ"
-    "ˈˌːˑ.‿̩̯̃͡ʰʲʷ "
-)
+IPA = "pbtdkɡgfvszhmnljwʃʒθðŋxçɲʎɹrʁɾʔɣβɸχqcɟʋɫɬʂʐʈɖɳɭɕʑiɪeɛæaɑɔoʊuʌəɜɐyøœɨʉɯɒɤɘɵɝɚˈˌːˑ.‿̩̯̃͡ʰʲʷ "
 _FIRST_PLACE = "\ue000"
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 

@@ -12,7 +12,9 @@ _NUMERAL = r"(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _MORE = r"(?<!\w)[IVXLC]+(?!\w)"
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 # After "I" as a number; before other words in lower case it is the pronoun.
-_AFTER_FIRST = r"(?!['’]|\s+(?!(?:of|the|and|was|is|in|to|on|had|ruled|reigned|died|de|von|du)\b)[a-z])"
+_AFTER_FIRST = (
+    r"(?!['’]|\s+(?!(?:of|the|and|was|is|in|to|on|had|ruled|reigned|died|de|von|du)\b)[a-z])"
+)
 _APART = r"(?!\w|['’](?!s\b))"
 _CEILING = {"ordinal": 1 << 30, "none": 0}
 
@@ -42,7 +44,9 @@ class Roman:
         crowned = "|".join(map(re.escape, tongue.crowned)) or "(?!)"
         title = rf"(?P<title>\b(?:{crowned})\s+)?"
         also = tongue.word("and") or "&"
-        dot = r"(?P<dot>\.(?=\s+[^\W\d_A-ZÄÖÜ]|,))?" if tongue.language in ("de", "pl", "sv") else ""
+        dot = (
+            r"(?P<dot>\.(?=\s+[^\W\d_A-ZÄÖÜ]|,))?" if tongue.language in ("de", "pl", "sv") else ""
+        )
         ages = "|".join(map(re.escape, tongue.ages))
         no_age = rf"(?!\s+(?:{ages}))" if ages else ""
         choices = [
@@ -90,7 +94,9 @@ class Roman:
         )
         if is_pronoun or numeral in ("C", "L"):
             return match[0]
-        more = re.sub(_MORE, lambda each: self._counting.whole(str(value_of(each[0]))), match["more"])
+        more = re.sub(
+            _MORE, lambda each: self._counting.whole(str(value_of(each[0]))), match["more"]
+        )
         return f"{match['head']}{match['gap']}{self._counting.whole(str(value_of(numeral)))}{more}"
 
     def _king(self, match: re.Match[str]) -> str:
@@ -131,6 +137,5 @@ def value_of(numeral: str) -> int:
     values = [_VALUES[letter] for letter in numeral]
     following = [*values[1:], 0]
     return sum(
-        -value if value < after else value
-        for value, after in zip(values, following, strict=True)
+        -value if value < after else value for value, after in zip(values, following, strict=True)
     )

@@ -114,9 +114,10 @@ def tongue_of(language: str) -> Tongue | None:
     if own.is_file():
         content = tomllib.loads(own.read_text(encoding="utf-8"))
     else:
-        content = _others().get(language)
-        if content is None:
+        others = _others()
+        if language not in others:
             return None
+        content = others[language]
     return _read(language, content)
 
 

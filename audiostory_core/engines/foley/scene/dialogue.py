@@ -1,6 +1,6 @@
 """The spoken lines of a scene: who says them in which voice, and how they fit its length."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from audiostory_core.engines.foley.scene.carryover import Carryover
 from audiostory_core.engines.foley.speech.speech import FASTEST, Utterance, Voice
 from audiostory_core.engines.foley.synthesis.dsp import Array
 from audiostory_core.story.plan import SAMPLE_RATE, CastMember, SpeechLayer
+from audiostory_core.text.spoken.form import NO_READINGS
 
 NARRATOR = 0  # place of unnamed voices; the story's speakers come after it
 SPREAD = 0.5  # speakers stand nearer to the middle than other sources
@@ -24,7 +25,13 @@ class Speaks(Protocol):
         ...
 
     def speak(
-        self, words: str, language: str, voice: Voice, manner: str | None, longest: int | None
+        self,
+        words: str,
+        language: str,
+        voice: Voice,
+        manner: str | None,
+        longest: int | None,
+        lexicon: Mapping[str, str] = NO_READINGS,
     ) -> Utterance:
         """Speak every one of the words."""
         ...
@@ -59,6 +66,7 @@ class Dialogue:
         cast: says how speakers are described.
         language: of the words, BCP 47.
         longest: samples that the scene has for speech.
+        say: readings of words.
     """
 
     def __init__(
@@ -68,12 +76,14 @@ class Dialogue:
         cast: Sequence[CastMember],
         language: str,
         longest: int,
+        say: Mapping[str, str] = NO_READINGS,
     ) -> None:
         self._speech = speech
         self._state = state
         self._described = {member.name: member.description for member in cast}
         self._language = language
         self._longest = longest
+        self._say = say
         self.warnings: list[str] = []
 
     def line(self, layer: SpeechLayer) -> Line:
@@ -90,6 +100,11 @@ class Dialogue:
         utterance = self._speak(layer, voice, None)
         if utterance.is_silent:
             self.warnings.append(f"cannot be spoken: {layer.words[:SHOWN]}")
+        if utterance.unread:
+            self.warnings.append(
+                f"no reading is known of {'、'.join(utterance.unread)}, which is left out; give one "
+                f"by say: {layer.words[:SHOWN]}"
+            )
         return Line(layer, voice, utterance)
 
     def hurry(self, lines: Sequence[Line], samples: int) -> None:
@@ -127,4 +142,6 @@ class Dialogue:
         return SPREAD * self._state.position_of(f"voice {line.layer.speaker}")
 
     def _speak(self, layer: SpeechLayer, voice: Voice, longest: int | None) -> Utterance:
-        return self._speech.speak(layer.words, self._language, voice, layer.manner, longest)
+        return self._speech.speak(
+            layer.words, self._language, voice, layer.manner, longest, self._say
+        )

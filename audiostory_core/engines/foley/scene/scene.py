@@ -41,6 +41,7 @@ from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array
 from audiostory_core.stem import Stem
 from audiostory_core.story.plan import SAMPLE_RATE, CastMember, SpeechLayer
+from audiostory_core.text.spoken.form import NO_READINGS
 
 PEAK = 0.97  # of a clip, with a little left for resampling and coding
 LEAST_LASTING = dsp.seconds(1.5)  # of a sound that fills its slot
@@ -77,6 +78,7 @@ class SceneOrder:
     language: str
     cast: tuple[CastMember, ...] = ()
     stem: Stem = Stem.COMPOSITE
+    say: Mapping[str, str] = NO_READINGS  # of words in its lines
 
     @property
     def ending(self) -> int:
@@ -183,7 +185,9 @@ class _Performance:
         self._spoken: list[Slot] = []
         self._ordinal = 0
         self._length = max(order.samples - order.tail - order.ending, order.samples // 2)
-        self._dialogue = Dialogue(speech, order.state, order.cast, order.language, self._length)
+        self._dialogue = Dialogue(
+            speech, order.state, order.cast, order.language, self._length, order.say
+        )
         self._music = Bus(order.samples)
 
     @property

@@ -13,13 +13,21 @@ from audiostory_core.text.spoken.japanese import figures_in_kana
 
 # Counters whose dictionary reading is another than after a figure, and everyday readings.
 AFTER_FIGURES = {"日": "ニチ", "月": "ガツ", "人": "ニン", "分": "フン", "年": "ネン", "時": "ジ"}
-READINGS = {"私": "ワタシ", "箱": "ハコ", "%": "パーセント", "&": "アンド", "+": "プラス", "@": "アット"}
+READINGS = {
+    "私": "ワタシ",
+    "箱": "ハコ",
+    "%": "パーセント",
+    "&": "アンド",
+    "+": "プラス",
+    "@": "アット",
+}
 PARTICLES = {"は": "ワ", "へ": "エ", "を": "オ"}
 LONGEST_CHUNK = 10_000  # characters; Sudachi refuses more than 49,149 bytes at a time
 
 ENDINGS = ("助詞", "助動詞")  # a phrase ends after these
 NEVER_FIRST = (*ENDINGS, "接尾辞", "補助記号", "空白")  # of a phrase
 
+_KANJI = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 _MARKS = str.maketrans({",": "、", ".": "。", "…": "、", ":": "、", ";": "、"})
 _NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _O_BEFORE_U = re.compile(r"(?<=[オコソトノホモヨロゴゾドボポョ])ウ")
@@ -49,6 +57,21 @@ class Reader:
                 else:
                     spoken.append(_reading(surface, morpheme.reading_form(), word_class))
         return " ".join(_NOT_READ.sub(" ", "".join(spoken)).split())
+
+    def unread(self, text: str) -> str:
+        """Return the kanji of which no reading is known, in order."""
+        if not _has_kanji(text):
+            return ""
+        readings = (
+            morpheme.reading_form()
+            for chunk in _chunks(unicodedata.normalize("NFKC", text))
+            for morpheme in self._tokenizer.tokenize(chunk)
+        )
+        return "".join(kanji for reading in readings for kanji in _KANJI.findall(reading))
+
+
+def _has_kanji(text: str) -> bool:
+    return _KANJI.search(text) is not None
 
 
 def _reading(surface: str, reading: str, word_class: str) -> str:

@@ -40,6 +40,7 @@ class Run:
     text: str
     voices: tuple[str, ...]  # espeak-ng's tags, best first
     sounds: tuple[Sequence[Sequence[str]], ...] = ()  # at each `PLACE` of the text; see `ipa.py`
+    unread: str = ""  # kanji without a known reading
 
 
 class Pronunciation:
@@ -70,13 +71,18 @@ class Pronunciation:
             read = self._kana(stretch) if is_japanese else stretch
             count = stretch.count(PLACE)
             heard, sounds = sounds[:count], sounds[count:]
-            runs.append(Run(read.strip(), _voices(language_of_run), tuple(heard)))
-        return [run for run in runs if run.text]
+            unread = self._reader.unread(stretch) if is_japanese else ""
+            runs.append(Run(read.strip(), _voices(language_of_run), tuple(heard), unread))
+        return [run for run in runs if run.text or run.unread]
 
     def _kana(self, text: str) -> str:
+        return f" {PLACE} ".join(self._reader.read(part) for part in text.split(PLACE))
+
+    @property
+    def _reader(self) -> Reader:
         if self._japanese is None:
             self._japanese = Reader()
-        return f" {PLACE} ".join(self._japanese.read(part) for part in text.split(PLACE))
+        return self._japanese
 
 
 def _without_decoration(words: str) -> str:

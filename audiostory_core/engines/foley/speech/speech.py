@@ -44,6 +44,7 @@ class Utterance:
     speed: float  # 1 is the speaker's own pace, at most `FASTEST`
     is_too_long: bool  # longer than requested even when hurried; complete all the same
     is_silent: bool  # nothing in the words could be spoken
+    unread: tuple[str, ...] = ()  # characters whose reading is not known, left out
 
 
 class Speech:
@@ -93,9 +94,10 @@ class Speech:
         """
         wanted = self._manners.named_in(manner)
         runs = self._pronunciation.runs(words, language, lexicon)
+        unread = tuple(dict.fromkeys(character for run in runs for character in run.unread))
         spoken = self._say(runs, voice, wanted, 1.0)
         if spoken.size == 0:
-            return Utterance(np.zeros(seconds(SILENCE_S)), 1.0, False, True)
+            return Utterance(np.zeros(seconds(SILENCE_S)), 1.0, False, True, unread)
         speed = 1.0
         if longest is not None and spoken.size > longest:
             # A little more than needed: pauses shorten less than words.
@@ -112,11 +114,10 @@ class Speech:
             speed=speed,
             is_too_long=longest is not None and spoken.size > longest,
             is_silent=False,
+            unread=unread,
         )
 
-    def phonemes(
-        self, words: str, language: str, lexicon: Mapping[str, str] = NO_READINGS
-    ) -> str:
+    def phonemes(self, words: str, language: str, lexicon: Mapping[str, str] = NO_READINGS) -> str:
         """Return how the words are pronounced, in IPA.
 
         Raises:

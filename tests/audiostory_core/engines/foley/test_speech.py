@@ -14,11 +14,11 @@ import pytest
 import soxr
 
 from audiostory_core.engines.foley.speech.espeak_client import HELPER, EspeakClient
-from audiostory_core.engines.foley.speech.kana import number_in_kana
 from audiostory_core.engines.foley.speech.manner import Manners
 from audiostory_core.engines.foley.speech.speech import FASTEST, Speech, Voice, speech_available
 from audiostory_core.errors import EngineFailed
 from audiostory_core.story.plan import SAMPLE_RATE
+from audiostory_core.text.spoken.japanese import number_in_kana
 
 LINE = "Hello there, I am awake and I will be there in ten minutes."
 MAN = Voice(variant="m2", pitch=50, rate_wpm=165)
