@@ -2,18 +2,17 @@
 
 import re
 
-LETTERS_PER_S = 14.0  # of foley's slowest voice, with 8 % to spare
-WIDE_LETTERS_PER_S = 4.5  # of the same; Chinese, Japanese and Korean
+from audiostory_core.story.pace import SLOW, UNKNOWN, seconds_to_say
+
 BREATH_S = 0.4  # after a line
 _WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _WIDE_A_WORD = 2  # characters
 
 
-def spoken_s(words: str) -> float:
-    """Return about how long the words take to say."""
-    wide = len(_WIDE.findall(words))
-    return wide / WIDE_LETTERS_PER_S + (len(words) - wide) / LETTERS_PER_S + BREATH_S
+def spoken_s(words: str, language: str = UNKNOWN) -> float:
+    """Return about how long the words take to say, in a voice that may be slow, and a breath."""
+    return SLOW * seconds_to_say(words, language) + BREATH_S
 
 
 def natural_s(words: int, *, lasting: bool, spoken: float) -> float:

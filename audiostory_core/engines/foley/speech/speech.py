@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.speech.espeak_client import EspeakClient
-from audiostory_core.engines.foley.speech.manner import Manner, Manners, in_timbre
+from audiostory_core.engines.foley.speech.manner import Manner, Manners
 from audiostory_core.engines.foley.speech.pronunciation import Pronunciation, Run
 from audiostory_core.engines.foley.speech.speakers import SpeakerWords, Voice
+from audiostory_core.engines.foley.speech.timbre import in_timbre
 from audiostory_core.engines.foley.synthesis.dsp import Array, fade, parts, seconds
 from audiostory_core.errors import EngineFailed
 from audiostory_core.story.plan import SAMPLE_RATE
