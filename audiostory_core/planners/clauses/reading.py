@@ -14,10 +14,10 @@ from audiostory_core.planners.clauses.manuscripts import directed, outline_of
 from audiostory_core.planners.clauses.speech import Quote, Voice, find_quotes, read_voices
 from audiostory_core.planners.clauses.times import Role, TimeMark, TimeReader, narrow
 from audiostory_core.planners.clauses.words import Hole, overlapping
-from audiostory_core.story.lengths import LETTERS_PER_S, WIDE_LETTERS_PER_S
+from audiostory_core.story.pace import seconds_to_say
 from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S
 
-_LONGEST_LINE_S = 20.0  # of one spoken piece, where the engine's limit allows it
+_AROUND_LINE_S = 4.0  # that a clip has besides its one spoken piece, where the engine allows it
 _LOOSE = " \t\r\n,;:，；：、、-–—"
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff]")
 _NO_SPACE_BEFORE = frozenset(",.;:!?，。；：！？、…)")
@@ -227,14 +227,20 @@ def _with_clauses(
         silent = Clause(whole, is_silent=True)
         return replace(reading, clauses=(silent,), directions=())
     spans = [Hole(line.start, line.end, "quote") for line in spoken]
-    letters_per_s = LETTERS_PER_S if language.spaced else WIDE_LETTERS_PER_S
-    longest = max(8, int(letters_per_s * min(longest_clip_s, _LONGEST_LINE_S) * 0.8))
+    longest_s = max(longest_clip_s - _AROUND_LINE_S, longest_clip_s / 2)
+    longest = max(8, int(_letters_per_s(reading, spoken) * longest_s))
     pieces = [
         piece
         for piece in settle(text, pieces, language, spans, longest)
         if has_content(reading.kept(piece.start, piece.end))
     ]
     return replace(reading, clauses=tuple(_clauses(pieces, spoken, spans)))
+
+
+def _letters_per_s(reading: Reading, spoken: Sequence[Spoken]) -> float:
+    """Return how many characters of the lines are said in a second, on the average."""
+    said = " ".join(reading.text[line.start : line.end] for line in spoken)
+    return len(said) / max(seconds_to_say(said, reading.language.code), 1.0)
 
 
 def _lead(plain: str, marks: Sequence[TimeMark]) -> TimeMark | None:

@@ -9,14 +9,16 @@ from itertools import pairwise
 from audiostory_core.planners.clauses.blocks import Form
 from audiostory_core.planners.clauses.clause_splitter import Bond
 from audiostory_core.planners.clauses.reading import Clause, Reading
+from audiostory_core.planners.clauses.talk import Talk, read_talk
 from audiostory_core.planners.clauses.times import Role, TimeMark
 from audiostory_core.planners.clauses.timing import (
     COMFORTABLE_SHORTEST_S,
     Share,
     merge,
     spread,
+    with_leads,
 )
-from audiostory_core.story.lengths import natural_s, spoken_s
+from audiostory_core.story.lengths import natural_s, words_in
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_STORY_S,
@@ -26,7 +28,9 @@ from audiostory_core.story.plan import (
 )
 
 _LONG_SCRIPT = 200  # clauses; shorter scripts have time for each of their sounds
-_BETWEEN_LINES_S = 0.3
+_BEFORE_TALK_S = 0.15
+_ESTIMATED = "estimated from the content"
+_ADDED_UP = "added up from the times told in the text"
 _LEAST_ACTION_S = 0.4
 _MOST_ACTION_S = 8.0
 _ACTION_WORDS_PER_S = 6.0
@@ -49,6 +53,7 @@ class Schedule:
     total_s: float
     source: str  # where the total came from, in English
     shares: tuple[Share, ...]
+    talk: Talk
     notes: tuple[str, ...] = field(default=())
 
 
@@ -58,40 +63,50 @@ def make_schedule(reading: Reading, requested_s: float | None, longest_clip_s: f
     Raises:
         BadInput: if the total, requested or stated, is not between 1 s and 24 h.
     """
-    spoken = [_spoken_s(reading, clause) for clause in reading.clauses]
+    talk = read_talk(reading)
     is_long_script = reading.is_script and len(reading.clauses) > _LONG_SCRIPT
     lengths = _script_s if is_long_script else _natural_s
-    natural = [lengths(c, s) for c, s in zip(reading.clauses, spoken, strict=True)]
+    natural = [lengths(reading, at, talk) for at in range(len(reading.clauses))]
     notes: list[str] = []
     stretches = _stretches(reading, notes)
     total_s, source = _total(reading, requested_s, stretches, natural, notes)
-    targets = _targets(stretches, natural, spoken, total_s, notes)
-    shares = _shares(reading, stretches, targets, spoken, longest_clip_s)
+    targets = _targets(reading, stretches, natural, talk, total_s, notes)
+    shares = _shares(reading, stretches, targets, talk, longest_clip_s)
     merged = merge(shares, total_s, longest_clip_s)
-    if len(merged) < len(shares) and total_s < COMFORTABLE_SHORTEST_S * len(shares):
+    is_free = source == _ESTIMATED or (
+        source == _ADDED_UP
+        and any(stretch.seconds is None for stretch in stretches)
+        and all(clause.piece.bond is not Bond.STAMP for clause in reading.clauses)
+    )
+    if not is_free and len(merged) < len(shares) and total_s < COMFORTABLE_SHORTEST_S * len(shares):
         notes.append(
             f"{len(shares)} events are too many for {total_s:g} s; "
             f"they were merged into {len(merged)}."
         )
-    return Schedule(total_s, source, tuple(merged), tuple(notes))
+    merged = with_leads(merged)
+    if is_free and any(talk.seconds):
+        total_s = round(math.fsum(share.target_s for share in merged), 1)
+        total_s = min(max(total_s, SHORTEST_STORY_S), LONGEST_STORY_S)
+    return Schedule(total_s, source, tuple(merged), talk, tuple(notes))
 
 
-def _spoken_s(reading: Reading, clause: Clause) -> float:
-    return math.fsum(
-        spoken_s(" ".join(reading.text[line.start : line.end].split())) + line.pause_s
-        for line in clause.spoken
-    )
-
-
-def _natural_s(clause: Clause, spoken: float) -> float:
-    return natural_s(clause.piece.words, lasting=clause.piece.setting is not None, spoken=spoken)
-
-
-def _script_s(clause: Clause, spoken: float) -> float:
-    """Return the length of an event where lines follow each other, about a minute a page."""
+def _natural_s(reading: Reading, at: int, talk: Talk) -> float:
+    clause, spoken = reading.clauses[at], talk.seconds[at]
+    lasting = clause.piece.setting is not None
+    if talk.is_all[at]:
+        return spoken + _BEFORE_TALK_S
+    words = clause.piece.words
     if spoken:
-        return spoken + _BETWEEN_LINES_S
-    return min(_LEAST_ACTION_S + clause.piece.words / _ACTION_WORDS_PER_S, _MOST_ACTION_S)
+        words -= sum(words_in(reading.text[line.start : line.end]) for line in clause.spoken)
+    return natural_s(max(words, 0), lasting=lasting, spoken=spoken)
+
+
+def _script_s(reading: Reading, at: int, talk: Talk) -> float:
+    """Return the length of an event where lines follow each other, about a minute a page."""
+    if talk.seconds[at]:
+        return talk.seconds[at] + _BEFORE_TALK_S
+    words = reading.clauses[at].piece.words
+    return min(_LEAST_ACTION_S + words / _ACTION_WORDS_PER_S, _MOST_ACTION_S)
 
 
 def _stretches(reading: Reading, notes: list[str]) -> list[Stretch]:
@@ -196,16 +211,16 @@ def _total(
     )
     fixed = math.fsum(s.seconds for s in stretches if s.seconds is not None)
     if fixed > 0:
-        source = "added up from the times told in the text"
-        return check_duration(round(fixed + free, 3)), source
+        return check_duration(round(fixed + free, 3)), _ADDED_UP
     estimate = min(max(round(free, 1), SHORTEST_STORY_S), LONGEST_STORY_S)
-    return check_duration(estimate), "estimated from the content"
+    return check_duration(estimate), _ESTIMATED
 
 
 def _targets(
+    reading: Reading,
     stretches: Sequence[Stretch],
     natural: Sequence[float],
-    spoken: Sequence[float],
+    talk: Talk,
     total_s: float,
     notes: list[str],
 ) -> list[float]:
@@ -219,19 +234,38 @@ def _targets(
     scale = 1.0 if fits else total_s / (fixed + wish)
     if fixed and not fits:
         notes.append(f"The times told were scaled by {scale:.3g} to fit {total_s:g} s.")
+    runs = [(free, total_s - fixed * scale)]
+    runs += [
+        (list(range(s.first, s.last + 1)), s.seconds * scale)
+        for s in stretches
+        if s.seconds is not None
+    ]
     targets = [0.0] * len(natural)
-    free_total = total_s - fixed * scale
-    allotted = spread([natural[i] for i in free], [spoken[i] for i in free], free_total)
-    for i, seconds in zip(free, allotted, strict=True):
-        targets[i] = seconds
-    for stretch in stretches:
-        if stretch.seconds is None:
-            continue
-        own = range(stretch.first, stretch.last + 1)
-        whole = math.fsum(natural[i] for i in own)
-        for i in own:
-            targets[i] = stretch.seconds * scale * natural[i] / whole
+    for own, seconds in runs:
+        for i, share in zip(own, _allotted(reading, own, natural, talk, seconds), strict=True):
+            targets[i] = share
     return targets
+
+
+def _allotted(
+    reading: Reading, own: Sequence[int], natural: Sequence[float], talk: Talk, seconds: float
+) -> list[float]:
+    """Share seconds among clauses; what talk does not need goes to what else is heard.
+
+    Where there is nothing else it goes to the last lines in each place.
+    """
+    weights = [natural[i] for i in own]
+    more = seconds - math.fsum(weights)
+    if more <= 0:
+        return spread(weights, [talk.seconds[i] for i in own], seconds)
+    wants = [not talk.is_all[i] for i in own]
+    if not any(wants):
+        wants = [at + 1 == len(own) or _enters(reading, own[at + 1]) for at in range(len(own))]
+    whole = math.fsum(weight for weight, wanted in zip(weights, wants, strict=True) if wanted)
+    return [
+        weight + more * weight / whole * wanted
+        for weight, wanted in zip(weights, wants, strict=True)
+    ]
 
 
 def _enters(reading: Reading, index: int) -> bool:
@@ -243,17 +277,22 @@ def _shares(
     reading: Reading,
     stretches: Sequence[Stretch],
     targets: Sequence[float],
-    spoken: Sequence[float],
+    talk: Talk,
     longest_clip_s: float,
 ) -> list[Share]:
     """One share per clause; clauses whose time is given together are one where it fits a clip."""
     bonds = [clause.piece.bond for clause in reading.clauses]
+    spoken = talk.seconds
     shares: list[Share] = []
     for stretch in stretches:
         own = range(stretch.first, stretch.last + 1)
         singles = [
-            Share(i, i, targets[i], spoken[i], bonds[i], enters=_enters(reading, i)) for i in own
-        ]
+            Share(
+                i, i, targets[i], spoken[i], bonds[i],
+                enters=_enters(reading, i), is_talk=talk.is_all[i],
+            )
+            for i in own
+        ]  # fmt: skip
         if stretch.seconds is None:
             shares += singles
             continue

@@ -1,7 +1,9 @@
 """From shares of time to sub-events: captions, layers, tones, the cast."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.clause_splitter import Bond
@@ -10,7 +12,16 @@ from audiostory_core.planners.clauses.layers import LayerReader
 from audiostory_core.planners.clauses.reading import Clause, Reading
 from audiostory_core.planners.clauses.schedule import Schedule
 from audiostory_core.planners.clauses.speech import Voice
-from audiostory_core.planners.clauses.timing import Share, parts_of, samples_for
+from audiostory_core.planners.clauses.talk import BETWEEN_LINES_S, Talk
+from audiostory_core.planners.clauses.timing import (
+    OPENING_S,
+    OVER_SEAM_S,
+    SEAM_S,
+    SEAM_SHARE,
+    Share,
+    parts_of,
+    samples_for,
+)
 from audiostory_core.story.plan import (
     MOST_LAYERS,
     VERSION,
@@ -25,6 +36,9 @@ from audiostory_core.story.plan import (
 )
 
 _WORD = re.compile(r"[^\W_]+")
+_TOLERATED = 0.04  # of the time of a scene's lines; that much faster is not heard
+_MOST_SHOWN = 8  # scenes in a note
+_FARTHEST_S = 0.9  # between two lines that follow each other
 
 
 def draw_storyboard(
@@ -32,7 +46,8 @@ def draw_storyboard(
 ) -> StoryPlan:
     """Make the plan of a story from what was read and how its time is shared."""
     samples = samples_for(schedule.shares, schedule.total_s)
-    writer = _SceneWriter(reading)
+    writer = _SceneWriter(reading, schedule.talk)
+    lacking: list[str] = []
     sub_events: list[SubEvent] = []
     for share, count in zip(schedule.shares, samples, strict=True):
         caption, tone, layers = writer.write(share)
@@ -45,6 +60,12 @@ def draw_storyboard(
             )
         parts = parts_of(count, longest_clip_s, share.spoken)
         again = tuple(layer for layer in layers if _carries_on(layer, reading.language))
+        if share.spoken and not again:
+            again = writer.background
+        if share.spoken > seconds_of(parts[0]) + _TOLERATED * share.spoken:
+            lacking.append(f"{len(sub_events) + 1} (about {share.spoken:.0f} s)")
+        if share.is_talk:
+            layers = _with_starts(layers, writer.said_s, seconds_of(parts[0]), share)
         sub_events += [
             SubEvent(
                 caption=caption,
@@ -64,7 +85,51 @@ def draw_storyboard(
         sub_events=tuple(sub_events),
         cast=tuple(writer.cast.values()),
         directions=reading.directed,
-        notes=schedule.notes,
+        notes=(*_note_on_length(schedule, lacking), *schedule.notes),
+    )
+
+
+def _note_on_length(schedule: Schedule, lacking: Sequence[str]) -> Iterator[str]:
+    """Yield what the lines need, if the story or a scene is too short for them."""
+    if not lacking:
+        return
+    shown = ", ".join(lacking[:_MOST_SHOWN]) + (" and others" if lacking[_MOST_SHOWN:] else "")
+    needed_s = math.ceil(max(math.fsum(s.spoken for s in schedule.shares), schedule.total_s))
+    of_story = (
+        f"about {needed_s:,} s are needed to say all lines, and the story has "
+        f"{schedule.total_s:g} s"
+    )
+    scenes = "scene" if len(lacking) == 1 else "scenes"
+    yield (
+        f"Too many words: {of_story}; too short for its lines: {scenes} {shown}. They are spoken "
+        "faster. Give the story more time, or fewer words."
+    )
+
+
+def _with_starts(
+    layers: tuple[Layer, ...], said_s: Sequence[float], scene_s: float, share: Share
+) -> tuple[Layer, ...]:
+    """Return the lines of a scene at times of their own, where in turn they would lie too far apart.
+
+    The time that they leave is after them.
+    """
+    lines = [layer for layer in layers if isinstance(layer, SpeechLayer)]
+    if any(line.pause_before_s for line in lines) or not lines:
+        return layers
+    lead_s = OPENING_S
+    if share.first:
+        lead_s = OVER_SEAM_S if share.goes_on else min(SEAM_S, SEAM_SHARE * scene_s)
+    spare_s = scene_s - lead_s - math.fsum(said_s)
+    is_close = len(lines) == 1 or spare_s / (len(lines) + 1) <= _FARTHEST_S
+    if spare_s < 0 or (is_close and not share.goes_on):
+        return layers
+    gap_s = min(BETWEEN_LINES_S, spare_s / len(lines))
+    starts = accumulate((said + gap_s for said in said_s), initial=lead_s)
+    return tuple(
+        layer.model_copy(update={"start_s": round(next(starts), 2)})
+        if isinstance(layer, SpeechLayer)
+        else layer
+        for layer in layers
     )
 
 
@@ -84,13 +149,18 @@ def _carries_on(layer: Layer, language: Language) -> bool:
 class _SceneWriter:
     """Words shares one after the other; remembers the setting, the cast and the subject."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, talk: Talk) -> None:
         self._reading = reading
+        self._talk = talk
         self._layers = LayerReader(reading.language)
         self._setting: SoundLayer | None = None
         self._names: dict[str, str] = {}  # of the cast, by their small letters
         self.cast: dict[str, CastMember] = {}
         self.settings: list[str] = []
+        self.said_s: list[float] = []  # of the lines of the share that was written last
+        self.background: tuple[SoundLayer, ...] = (  # of a place in which nobody speaks
+            SoundLayer(kind=SoundKind.AMBIENCE, text=reading.language.silence_word),
+        )
 
     def write(self, share: Share) -> tuple[str, str, tuple[Layer, ...]]:
         """Return caption, tone and layers of the next share."""
@@ -98,10 +168,17 @@ class _SceneWriter:
         clauses = reading.clauses[share.first : share.last + 1]
         caption = reading.caption(clauses[0].piece.start, clauses[-1].piece.end)
         layers: list[Layer] = []
+        self.said_s = []
         for clause in clauses:
             for layer in self._of_clause(clause):
                 if layer.kind is not SoundKind.AMBIENCE or layer not in layers:
                     layers.append(layer)
+        beds = tuple(
+            layer
+            for layer in layers
+            if isinstance(layer, SoundLayer) and layer.kind is SoundKind.AMBIENCE
+        )
+        self.background = beds or self.background
         return caption, _tone(caption, reading.language), tuple(layers)
 
     def _of_clause(self, clause: Clause) -> Iterator[Layer]:
@@ -156,6 +233,7 @@ class _SceneWriter:
             return
         speaker = self._known(line.voice) if line.voice.speaker else None
         pause_s = line.pause_s or None
+        self.said_s.append(self._talk.said_s[start])
         yield SpeechLayer(
             words=words, speaker=speaker, manner=line.voice.manner, pause_before_s=pause_s
         )

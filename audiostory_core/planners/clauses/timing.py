@@ -3,7 +3,7 @@
 import heapq
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from audiostory_core.planners.clauses.clause_splitter import Bond
@@ -11,6 +11,11 @@ from audiostory_core.story.plan import SAMPLE_RATE, SHORTEST_SUB_EVENT_S, sample
 
 COMFORTABLE_SHORTEST_S = 2.5  # shorter events merge with a neighbor
 _LONGER_SHORTEST_S = 6.0  # the same, of stories long enough for it
+SEAM_S, SEAM_SHARE = 2.0, 0.2  # what foley leaves before the first turn of a scene, at most
+OVER_SEAM_S = 1.1  # where lines go on after a seam of 3 s: -5 dB, and no pause that is too long
+OPENING_S, ENDING_S = 0.5, 1.2  # before and after the lines of a story
+_HURRIED = 0.03  # the error of an estimate
+_REST_S = 0.5  # of what is left after a line
 _MANY = 12  # sub-events of that length
 COMFORTABLE_LONGEST_S = 20.0  # longer ones are parted where they only hang together weakly
 _LONGEST_ACCOMPANIED_S = 30.0  # the same, where other events make the story
@@ -27,6 +32,8 @@ class Share:
     bond: Bond = Bond.BLOCK  # before it
     is_timed: bool = False  # the text gives its time
     enters: bool = False  # begins elsewhere than where the one before ends
+    is_talk: bool = False  # nothing is heard in it but lines
+    goes_on: bool = False  # its lines follow on those before it
 
 
 def spread(weights: Sequence[float], floors: Sequence[float], total: float) -> list[float]:
@@ -80,9 +87,16 @@ def _may_merge(left: Share, right: Share, longest_s: float, shortest_s: float) -
     whole_s = left.target_s + right.target_s
     if whole_s > longest_s or left.spoken + right.spoken > longest_s:
         return False
-    if right.bond <= Bond.WEAK:
-        return whole_s <= COMFORTABLE_LONGEST_S
-    return min(left.target_s, right.target_s) < shortest_s and whole_s <= COMFORTABLE_LONGEST_S
+    if left.is_talk and right.is_talk:  # a seam between two lines takes time
+        return max(whole_s, left.spoken + right.spoken) <= longest_s - SEAM_S
+    if whole_s > COMFORTABLE_LONGEST_S:
+        return False
+    return right.bond <= Bond.WEAK or min(_full_s(left), _full_s(right)) < shortest_s
+
+
+def _full_s(share: Share) -> float:
+    """Return how long an event is with all that it gets; a line is never too short for a scene."""
+    return max(share.target_s + SEAM_S, _LONGER_SHORTEST_S) if share.is_talk else share.target_s
 
 
 def _accompanies(left: Share, right: Share, longest_s: float) -> bool:
@@ -137,12 +151,49 @@ class _Chain:
         self._shares[left] = Share(
             first.first, second.last, first.target_s + second.target_s,
             first.spoken + second.spoken, first.bond, first.is_timed or second.is_timed, first.enters,
+            first.is_talk and second.is_talk,
         )  # fmt: skip
         self._shares[right] = None
         self._after[left] = self._after[right]
         if self._after[right] >= 0:
             self._before[self._after[right]] = left
         self._count -= 1
+
+
+def with_leads(shares: Sequence[Share]) -> list[Share]:
+    """Return shares that have time for what foley leaves before the first turn of a scene.
+
+    Where lines go on over a seam, those after it start sooner than foley would have them, and
+    those before it are said a little faster, lest the estimate leave a pause.
+    """
+    led: list[Share] = []
+    for before, share in zip([None, *shares], shares, strict=False):
+        goes_on = before is not None and _goes_on(before, share)
+        need = share.spoken
+        if goes_on:
+            led[-1] = _closed(led[-1])
+            need += OVER_SEAM_S
+        elif before is not None and need:
+            need = min(need + SEAM_S, need / (1 - SEAM_SHARE))
+        if need and before is None:
+            need += OPENING_S
+        if need and share is shares[-1]:
+            need += ENDING_S
+        target_s = share.target_s if share.is_timed else max(share.target_s, need)
+        led.append(replace(share, spoken=need, target_s=target_s, goes_on=goes_on))
+    return led
+
+
+def _closed(share: Share) -> Share:
+    """Return a share without a rest after its lines."""
+    need = share.spoken * (1 - _HURRIED) - _REST_S
+    return replace(share, spoken=need, target_s=need)
+
+
+def _goes_on(before: Share, share: Share) -> bool:
+    if before.is_timed or share.is_timed or share.enters or share.bond is Bond.STAMP:
+        return False
+    return before.is_talk and share.is_talk
 
 
 def samples_for(shares: Sequence[Share], total_s: float) -> list[int]:
