@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from audiostory_core.text.detection import UNKNOWN
 from audiostory_core.text.spoken.form import spoken_form
 
-UNKNOWN = "und"
+__all__ = ["RATE_WPM", "SLOW", "UNKNOWN", "seconds_to_say"]
+
 RATE_WPM = 160  # of the voice that `pace.toml` was measured with
 SLOW = 1.15  # what an old voice takes, where nobody knows yet who speaks
 _STRETCH = 0.95  # pauses shorten less than words: length is rate ** -0.95, within 1 %

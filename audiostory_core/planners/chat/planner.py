@@ -27,7 +27,7 @@ from audiostory_core.planners.chat.answer import (
     layers_as_data,
     with_spans,
 )
-from audiostory_core.planners.clauses.language import UNKNOWN, Languages
+from audiostory_core.planners.clauses.language import Languages
 from audiostory_core.planners.clauses.length import LengthReader
 from audiostory_core.planners.clauses.planner import Clauses
 from audiostory_core.planners.protocol import Brief, OnSubEvent
@@ -39,6 +39,7 @@ from audiostory_core.story.plan import (
     StoryPlan,
     SubEvent,
 )
+from audiostory_core.text.detection import UNKNOWN
 
 MAX_SUB_EVENTS = 64  # in one answer
 SHORTEST_SCENE_S = 2.0  # of a scene: the total allows so many at most

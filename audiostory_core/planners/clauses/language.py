@@ -7,20 +7,14 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
-CODES = ("en", "es", "fr", "de", "zh", "ja")
-UNKNOWN = "und"
+from audiostory_core.text.detection import UNKNOWN, by_letters, by_script, common_words
 
-_WORDS_READ = 500  # enough to know a language by
+CODES = ("en", "es", "fr", "de", "zh", "ja")
+_SURE, _AHEAD = 0.4, 1.5  # by how much a share of known words is above so much of the next
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-_SCRIPTS = (  # letters that only one language of today is commonly written in
-    ("ko", re.compile("[\uac00-\ud7a3]")),
-    ("el", re.compile("[\u0370-\u03ff]")),
-    ("he", re.compile("[\u0590-\u05ff]")),
-    ("th", re.compile("[\u0e00-\u0e7f]")),
-)
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
-_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
-_LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
+_LETTERS = {  # beyond a to z
+    "en": "", "es": "áéíóúüñ", "fr": "àâæçéèêëîïôœùûüÿ", "de": "äöüß",
+}  # fmt: skip
 _NEVER = re.compile(r"(?!)")
 
 
@@ -89,6 +83,11 @@ class Language:
         if self.code == "fr":
             word = word.replace("’", "'").rpartition("'")[2]  # "s'éloigne"
         return word in self.verbs or word in self.irregular_verbs
+
+    def knows(self, word: str) -> bool:
+        """Say whether a lower-case word is one of those that make a text this language's."""
+        lists = (self.function_words, self.ambience, self.music, self.speech_verbs)
+        return any(word in words for words in lists) or self.is_verb(word)
 
     def is_participle(self, word: str) -> bool:
         """Say whether a lower-case word only accompanies an event, such as "signaling"."""
@@ -162,26 +161,26 @@ class Languages:
 
     def detect(self, text: str) -> str:
         """Return the code of the language a text is most likely in, or `UNKNOWN`."""
-        sample = text[: _WORDS_READ * 8]
-        latin, han, kana = (len(letters.findall(sample)) for letters in (_LATIN, _HAN, _KANA))
-        if 3 * (han + kana) > latin:
-            return "ja" if 10 * kana > han + kana else "zh"
-        for code, letters in _SCRIPTS:
-            if len(letters.findall(sample)) > latin:
-                return code
-        return self._latin_language(sample)
+        written = by_script(text)
+        if written:
+            return written
+        shares = self._shares(common_words(text))
+        best, *others = sorted(shares, key=lambda code: -shares[code])
+        ahead = shares[best] - _AHEAD * shares[others[0]]
+        if ahead >= _SURE:
+            return best
+        likeliest = by_letters(text, shares)
+        return best if likeliest == UNKNOWN and ahead > 0 else likeliest
 
-    def _latin_language(self, sample: str) -> str:
-        words = [word.lower() for word in _WORD.findall(sample)][:_WORDS_READ]
-        spaced = [language for language in self.known.values() if language.spaced]
-        scores = {
-            language.code: sum(
-                3 * (word in language.function_words)
-                + (word in language.ambience or word in language.music or language.is_verb(word))
-                + (word in language.speech_verbs)
-                for word in words
-            )
-            for language in spaced
-        }
-        best = max(scores, key=lambda code: scores[code])
-        return best if scores[best] else UNKNOWN
+    def _shares(self, sample: str) -> dict[str, float]:
+        """Return what share of the words each language with spaces knows; none with odd letters."""
+        words = [word for word in _WORD.findall(sample) if word[0].islower() or len(sample) < 200]
+        lowered = [word.lower() for word in words]
+        odd = {letter for word in words if word[0].islower() for letter in word if letter > "z"}
+        shares: dict[str, float] = {}
+        for language in self.known.values():
+            if language.spaced:
+                known = sum(language.knows(word) for word in lowered)
+                is_plain = odd <= {*_LETTERS[language.code], "’"}
+                shares[language.code] = known / max(len(words), 1) * is_plain
+        return shares

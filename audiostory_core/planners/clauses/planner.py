@@ -13,13 +13,18 @@ from audiostory_core.planners.clauses.change import Reviser
 from audiostory_core.planners.clauses.language import Languages
 from audiostory_core.planners.clauses.length import LengthReader
 from audiostory_core.planners.clauses.reading import read_instruction, read_script
-from audiostory_core.planners.clauses.reading_notes import note_on_prose, notes_on_reading
+from audiostory_core.planners.clauses.reading_notes import (
+    note_on_language,
+    note_on_prose,
+    notes_on_reading,
+)
 from audiostory_core.planners.clauses.remarks import RemarkReader
 from audiostory_core.planners.clauses.schedule import make_schedule
 from audiostory_core.planners.clauses.storyboard import draw_storyboard
 from audiostory_core.planners.clauses.times import TimeReader
 from audiostory_core.planners.protocol import Brief
-from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S, StoryPlan, SubEvent
+from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S, SpeechLayer, StoryPlan, SubEvent
+from audiostory_core.text.detection import UNKNOWN
 
 
 @cache
@@ -41,6 +46,12 @@ def heard_in(manuscript: Manuscript) -> str:
     """Return what a manuscript tells, without its notes, to know its language by."""
     words = (manuscript.words_of(e) for e in manuscript.elements if not isinstance(e, Note))
     return "\n".join(words)
+
+
+def _is_spoken(plan: StoryPlan) -> bool:
+    return any(
+        isinstance(layer, SpeechLayer) for event in plan.sub_events for layer in event.layers
+    )
 
 
 class Clauses:
@@ -80,7 +91,8 @@ class Clauses:
         schedule = make_schedule(reading, brief.duration_s, brief.longest_clip_s)
         plan = draw_storyboard(reading, schedule, code, brief.longest_clip_s)
         prose = () if manuscript else note_on_prose(text)
-        notes = (*notes_on_reading(format_, reason, plan.sub_events), *prose, *plan.notes)
+        unknown = note_on_language(code) if _is_spoken(plan) or code != UNKNOWN else ()
+        notes = (*notes_on_reading(format_, reason, plan.sub_events), *unknown, *prose, *plan.notes)
         plan = plan.model_copy(update={"notes": notes})
         return self._remarks.carry_out(plan, brief.remarks, brief.duration_s, brief.longest_clip_s)
 

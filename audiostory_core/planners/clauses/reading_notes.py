@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from audiostory_core.manuscript.elements import Format
+from audiostory_core.planners.clauses.language import CODES
 from audiostory_core.planners.clauses.manuscripts import looks_spoken
 from audiostory_core.story.lengths import words_in
+from audiostory_core.story.pace import UNKNOWN
 from audiostory_core.story.plan import SoundLayer, SpeechLayer, SubEvent
 
 NARRATOR = "the narrator or an unnamed voice"
@@ -60,6 +62,20 @@ def notes_on_reading(format_: Format, reason: str, sub_events: Sequence[SubEvent
         more = ", …" if len(silent) > _MOST_QUOTED else ""
         looks = "1 scene looks" if len(silent) == 1 else f"{len(silent):,} scenes look"
         yield f"{looks} like speech, but nobody speaks: {quoted}{more}."
+
+
+def note_on_language(code: str) -> Iterator[str]:
+    """Yield what a text in a language without word lists goes without."""
+    if code == UNKNOWN:
+        yield (
+            "The language of the text is not known; its lines are spoken by their script. "
+            "--language L (language over HTTP) names it."
+        )
+    elif code.split("-")[0].lower() not in CODES:
+        yield (
+            f"Read as the language {code!r}: its lines are spoken in it, but words for sounds, times "
+            f"and speakers are known in {', '.join(CODES[:-1])} and {CODES[-1]} only."
+        )
 
 
 def note_on_prose(text: str) -> Iterator[str]:
