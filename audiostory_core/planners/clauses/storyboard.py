@@ -14,6 +14,7 @@ from audiostory_core.planners.clauses.schedule import Schedule
 from audiostory_core.planners.clauses.speech import Voice
 from audiostory_core.planners.clauses.talk import BETWEEN_LINES_S, Talk
 from audiostory_core.planners.clauses.timing import (
+    ENDING_S,
     OPENING_S,
     OVER_SEAM_S,
     SEAM_S,
@@ -37,6 +38,7 @@ from audiostory_core.story.plan import (
 
 _WORD = re.compile(r"[^\W_]+")
 _TOLERATED = 0.04  # of the time of a scene's lines; that much faster is not heard
+_MOST_REST = 2.0  # times the lines of a story; longer, and the author should know
 _MOST_SHOWN = 8  # scenes in a note
 _FARTHEST_S = 0.9  # between two lines that follow each other
 
@@ -92,6 +94,12 @@ def draw_storyboard(
 def _note_on_length(schedule: Schedule, lacking: Sequence[str]) -> Iterator[str]:
     """Yield what the lines need, if the story or a scene is too short for them."""
     if not lacking:
+        said_s = math.fsum(schedule.talk.seconds)
+        if all(schedule.talk.is_all) and schedule.total_s > _MOST_REST * said_s + ENDING_S:
+            yield (
+                f"The lines take about {said_s:.0f} s to say; the rest of {schedule.total_s:g} s has "
+                "no sound of its own. Name sounds for it, or give the story less time."
+            )
         return
     shown = ", ".join(lacking[:_MOST_SHOWN]) + (" and others" if lacking[_MOST_SHOWN:] else "")
     needed_s = math.ceil(max(math.fsum(s.spoken for s in schedule.shares), schedule.total_s))

@@ -12,7 +12,7 @@ from audiostory_core.story.plan import SAMPLE_RATE, SHORTEST_SUB_EVENT_S, sample
 COMFORTABLE_SHORTEST_S = 2.5  # shorter events merge with a neighbor
 _LONGER_SHORTEST_S = 6.0  # the same, of stories long enough for it
 SEAM_S, SEAM_SHARE = 2.0, 0.2  # what foley leaves before the first turn of a scene, at most
-OVER_SEAM_S = 1.1  # where lines go on after a seam of 3 s: -5 dB, and no pause that is too long
+OVER_SEAM_S = 1.0  # where lines go on after a seam of 3 s: -6 dB, and no pause that is too long
 OPENING_S, ENDING_S = 0.5, 1.2  # before and after the lines of a story
 _HURRIED = 0.03  # the error of an estimate
 _REST_S = 0.5  # of what is left after a line
