@@ -25,7 +25,7 @@ from audiostory_core.story.changes import (
     stem_of_order,
 )
 from audiostory_core.story.editing import Draft, Preview, apply, diff, preview
-from audiostory_core.story.edits import Rebalance
+from audiostory_core.story.edits import Rebalance, Relanguage
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import StoryPlan
 from audiostory_core.story.stored import plan_of, scene_from_row
@@ -393,6 +393,8 @@ async def _check_take(session: AsyncSession, scene_id: int, change: ChooseTake) 
 def _check_engines(read: Read, change: Edits, settings: Settings) -> None:
     """Refuse engines of scenes that cannot make a scene of this story here."""
     for number, edit in enumerate(change.edits, 1):
+        if isinstance(edit, Relanguage):
+            _check_language(read, number, edit)
         engine = getattr(edit, "engine", None)
         if engine is not None:
             field = f"edits.{number}.engine"
@@ -408,6 +410,17 @@ def _check_engines(read: Read, change: Edits, settings: Settings) -> None:
             except BadInput as error:
                 problem = f"cannot have the story's {error.field} {error.value}: {error.problem}"
                 raise BadInput(field, engine, problem, "Use another engine.") from error
+
+
+def _check_language(read: Read, number: int, edit: Relanguage) -> None:
+    """Refuse a language that an engine of the story does not have."""
+    for name in engine_names(read.story.engine, read.story.engines):
+        card = engines().get(name)
+        try:
+            check_language(edit.language, card.name, card.languages)
+        except BadInput as error:
+            field = f"edits.{number}.language"
+            raise BadInput(field, edit.language, error.problem, error.remedy) from error
 
 
 def _limits(read: Read) -> SceneLimits:

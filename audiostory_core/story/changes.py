@@ -12,8 +12,27 @@ from pydantic import Field, TypeAdapter
 from audiostory_core.errors import BadInput
 from audiostory_core.stem import Stem
 from audiostory_core.story.editing import Total
-from audiostory_core.story.edits import Edit, Number, Rebalance, Text
-from audiostory_core.story.plan import Frozen
+from audiostory_core.story.edits import (
+    AddLayer,
+    Delete,
+    Edit,
+    Insert,
+    Merge,
+    Move,
+    Number,
+    Rebalance,
+    Relanguage,
+    Relayer,
+    RemoveLayer,
+    Reshape,
+    ReshapeAll,
+    Reword,
+    Split,
+    Swap,
+    Text,
+    Voice,
+)
+from audiostory_core.story.plan import Frozen, SpeechLayer
 from audiostory_core.story.shape_words import figures_of
 
 MAX_EDITS = 1000
@@ -103,27 +122,58 @@ def summary_of(change: Edits | Remark | MoreTakes | ChooseTake) -> str:
 
 
 def _summary_of_edit(edit: Edit) -> str:
-    match edit.op:
-        case "reword":
+    match edit:
+        case Reword():
             fields = set(edit.model_dump(exclude_none=True)) - {"op", "sub_event"}
             what = edit.change or edit.caption or ", ".join(sorted(fields)).replace("_s", "")
             return f"scene {edit.sub_event}: {_short(what)}"
-        case "shape":
-            words = [*figures_of(edit).values(), *(f"no {name}" for name in edit.clear)]
+        case Reshape():
+            return f"scene {edit.sub_event}, layer {edit.layer}: {_short(_figures(edit))}"
+        case ReshapeAll():
+            return f"all {edit.kind or 'layers'}: {_short(_figures(edit))}"
+        case Relayer():
+            values = edit.model_dump(exclude_none=True, exclude={"op", "sub_event", "layer"})
+            words = [f"{name} {value}" for name, value in values.items() if name != "clear"]
+            words += [f"no {name}" for name in edit.clear]
             return f"scene {edit.sub_event}, layer {edit.layer}: {_short(', '.join(words))}"
-        case "balance":
+        case AddLayer():
+            layer = edit.layer
+            what = layer.words if isinstance(layer, SpeechLayer) else layer.text
+            return f"scene {edit.sub_event}: {_short(what)} added"
+        case RemoveLayer():
+            return f"scene {edit.sub_event}: layer {edit.layer} removed"
+        case Voice():
+            where = "" if edit.sub_event is None else f"scene {edit.sub_event}: "
+            return f"{where}voice of {_short(edit.speaker)}: {_short(edit.description)}"
+        case _:
+            return _summary_of_order(edit)
+
+
+def _summary_of_order(
+    edit: Insert | Delete | Move | Swap | Split | Merge | Rebalance | Relanguage,
+) -> str:
+    match edit:
+        case Rebalance():
             where = "mix" if edit.sub_event is None else f"scene {edit.sub_event}"
             return f"{where}: {_short(', '.join(_balance(edit)))}"
-        case "insert":
+        case Insert():
             return f"scene {edit.at} inserted: {_short(edit.caption)}"
-        case "move":
+        case Move():
             return f"scene {edit.sub_event} moved to {edit.to}"
-        case "merge":
+        case Swap():
+            return f"scenes {edit.sub_event} and {edit.other} swapped"
+        case Merge():
             return f"scenes {edit.sub_event} and {edit.sub_event + 1} merged"
-        case "split":
+        case Split():
             return f"scene {edit.sub_event} split at {edit.at_s:g} s"
-        case "delete":
+        case Delete():
             return f"scene {edit.sub_event} deleted"
+        case Relanguage():
+            return f"language {edit.language}"
+
+
+def _figures(edit: Reshape | ReshapeAll) -> str:
+    return ", ".join([*figures_of(edit).values(), *(f"no {name}" for name in edit.clear)])
 
 
 def _balance(edit: Rebalance) -> Iterator[str]:

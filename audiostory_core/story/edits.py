@@ -17,7 +17,9 @@ from audiostory_core.story.plan import (
     SHORTEST_SUB_EVENT_S,
     CastMember,
     Frozen,
+    Layer,
     Layers,
+    SoundKind,
 )
 from audiostory_core.story.shape import (
     Count,
@@ -136,6 +138,82 @@ class Merge(Frozen):
     sub_event: Number
 
 
+class Swap(Frozen):
+    """Let two sub-events change places."""
+
+    op: Literal["swap"] = "swap"
+    sub_event: Number
+    other: Number
+
+
+LayerField = Literal["speaker", "manner"]
+
+
+class Relayer(Frozen):
+    """Change what one layer is; what is None stays, what `clear` names is no longer set.
+
+    A sound has a kind and a text, a spoken line has words, a speaker and a manner.
+    """
+
+    op: Literal["layer"] = "layer"
+    sub_event: Number
+    layer: Number  # of the sub-event's own, from 1
+    kind: SoundKind | None = None
+    text: Text | None = None
+    words: Text | None = None
+    speaker: Text | None = None
+    manner: Text | None = None
+    clear: tuple[LayerField, ...] = ()
+
+
+class AddLayer(Frozen):
+    """Let a sub-event have one layer more, which becomes number `at`; None: the last."""
+
+    op: Literal["add_layer"] = "add_layer"
+    sub_event: Number
+    layer: Layer
+    at: Number | None = None  # up to one more than there are
+
+
+class RemoveLayer(Frozen):
+    """Take a layer out of a sub-event that has others."""
+
+    op: Literal["remove_layer"] = "remove_layer"
+    sub_event: Number
+    layer: Number
+
+
+class Voice(Frozen):
+    """Describe the voice of a speaker, in one sub-event or wherever they speak."""
+
+    op: Literal["voice"] = "voice"
+    speaker: Text
+    description: Text  # such as: a tired old woman
+    sub_event: Number | None = None
+
+
+class Relanguage(Frozen):
+    """Let the whole story be in another language; its words are not translated."""
+
+    op: Literal["language"] = "language"
+    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}$")]  # BCP 47
+
+
+class ReshapeAll(Frozen):
+    """Shape all layers of the story, or all of one kind, as far as a field means something to them."""
+
+    op: Literal["shape_all"] = "shape_all"
+    kind: SoundKind | Literal["speech"] | None = None
+    gain_db: GainDb = None
+    pan: Pan = None
+    distance: Distance = None
+    fade_in_s: FadeIn = None
+    fade_out_s: FadeOut = None
+    pace: PaceOrNone = None
+    pause_before_s: Pause = None
+    clear: tuple[ShapeField, ...] = ()
+
+
 class Rebalance(Frozen):
     """Change how loud stems are, and how they make room for speech; makes no clip.
 
@@ -151,7 +229,21 @@ class Rebalance(Frozen):
 
 
 Edit = Annotated[
-    Reword | Reshape | Insert | Delete | Move | Split | Merge | Rebalance,
+    Reword
+    | Reshape
+    | Insert
+    | Delete
+    | Move
+    | Split
+    | Merge
+    | Rebalance
+    | Swap
+    | Relayer
+    | AddLayer
+    | RemoveLayer
+    | Voice
+    | Relanguage
+    | ReshapeAll,
     Field(discriminator="op"),
 ]
 _EDITS: TypeAdapter[tuple[Edit, ...]] = TypeAdapter(tuple[Edit, ...])

@@ -24,6 +24,15 @@ from audiostory_core.story.editing import (
     read_edits,
     share_samples,
 )
+from audiostory_core.story.edits import (
+    AddLayer,
+    Relanguage,
+    Relayer,
+    RemoveLayer,
+    ReshapeAll,
+    Swap,
+    Voice,
+)
 from audiostory_core.story.limits import SceneLimits
 from audiostory_core.story.plan import (
     SoundKind,
@@ -74,6 +83,32 @@ def _plans(draw) -> StoryPlan:
     )
 
 
+_MORE = {  # edits that leave as many scenes: of a scene and the number of scenes
+    Swap: lambda at, scenes: st.builds(Swap, sub_event=st.just(at), other=st.integers(1, scenes)),
+    Relayer: lambda at, _: st.builds(
+        lambda layer, field: Relayer(sub_event=at, layer=layer, **{field: "calm rain"}),
+        st.integers(1, 2),
+        st.sampled_from(["text", "words", "manner"]),
+    ),
+    AddLayer: lambda at, _: st.builds(
+        AddLayer,
+        sub_event=st.just(at),
+        layer=st.sampled_from([_SIREN, _LINE]),
+        at=st.none() | st.integers(1, 3),
+    ),
+    RemoveLayer: lambda at, _: st.builds(
+        RemoveLayer, sub_event=st.just(at), layer=st.integers(1, 2)
+    ),
+    Voice: lambda at, _: st.builds(
+        Voice, speaker=st.sampled_from(["Mira", "Ben"]), description=st.just("a woman")
+    ),
+    Relanguage: lambda *_: st.builds(Relanguage, language=st.sampled_from(["en", "fr"])),
+    ReshapeAll: lambda *_: st.builds(
+        ReshapeAll, kind=st.sampled_from(["sfx", "speech", None]), gain_db=st.just(-3)
+    ),
+}
+
+
 @st.composite
 def _edits(draw, scenes: int) -> list[Edit]:
     edits: list[Edit] = []
@@ -107,6 +142,8 @@ def _edits(draw, scenes: int) -> list[Edit]:
                 scenes=draw(st.none() | st.integers(1, 4)),
                 clear=draw(st.lists(st.sampled_from(["pan", "fade_in_s"]), max_size=1)),
             )
+        elif op in _MORE:
+            edit = draw(_MORE[op](number, scenes))
         elif scenes == 1 or (op is Merge and number == scenes):
             continue
         else:
