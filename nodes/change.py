@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.plan_notes import notes_on_lines, notes_on_shapes
+from audiostory_core.planners.protocol import ReadsRemarks, read_change
+from audiostory_core.planners.remarks import edits_of_remark
 from audiostory_core.story.changes import (
     CHANGE,
     ChooseTake,
@@ -19,8 +21,9 @@ from audiostory_core.story.changes import (
     summary_of,
 )
 from audiostory_core.story.editing import Draft, language_after, preview
+from audiostory_core.story.edits import Edit
 from audiostory_core.story.limits import SceneLimits
-from audiostory_core.story.plan import SubEvent
+from audiostory_core.story.plan import StoryPlan
 from audiostory_core.story.rebalancing import remixed
 from audiostory_core.story.recasting import recast
 from audiostory_core.story.resolving import resolve
@@ -97,12 +100,32 @@ async def _replan(story: Story, run: Run, rejection: Remark, services: Services)
     async with services.database.read() as session:
         revision = await revisions.get(session, run.revision_id or 0)
         offers = await list_offers(session)
+    planner = planner_of(story, services)
+    if isinstance(planner, ReadsRemarks):
+        return await _carry_out(story, run, rejection, planner, services)
     remarks = [*revision.plan.get("remarks", []), rejection.remark]
     notify = event_notifier(run, services)
     planned = await asyncio.to_thread(make_plan, story, services, offers, remarks, notify)
     content = new_revision(planned, story, offers, remarks)
     kept = {part: revision.plan[part] for part in ("say", "mix") if part in revision.plan}
     return replace(content, plan=kept | content.plan)  # as the author has them
+
+
+async def _carry_out(
+    story: Story, run: Run, rejection: Remark, planner: ReadsRemarks, services: Services
+) -> NewRevision:
+    """Change the plan as it stands by the edits that the remark comes to."""
+    planned = await services.planned(run.story_id, run.revision_id or 0)
+    edits = await asyncio.to_thread(
+        edits_of_remark,
+        planner,
+        planned.plan,
+        rejection.remark,
+        is_kept=story.duration_s is not None,
+    )
+    content = await _edit(story, run, edits, services)
+    remarks = [*content.plan.get("remarks", []), rejection.remark]
+    return replace(content, plan=content.plan | {"remarks": remarks}, summary=summary_of(rejection))
 
 
 async def _edit(story: Story, run: Run, edits: Edits, services: Services) -> NewRevision:
@@ -231,7 +254,7 @@ def _draft(
 ) -> list[Draft]:
     """Return the edited sub-events, plain words resolved by the planner."""
 
-    def revise(event: SubEvent, change: str, language: str) -> SubEvent:
-        return planner_of(story, services).revise(event, change, language)
+    def read(plan: StoryPlan, at: int, change: str) -> Sequence[Edit]:
+        return read_change(planner_of(story, services), plan, at, change)
 
-    return resolve(planned.plan, edits, revise, limits)
+    return resolve(planned.plan, edits, read, limits)

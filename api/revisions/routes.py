@@ -88,8 +88,13 @@ async def post_approval(story_id: str, state: AppStateDep) -> StoryView:
 
 @router.post("/{story_id}/reject", status_code=202, summary="Reject the plan")
 async def post_rejection(story_id: str, rejection: RejectRequest, state: AppStateDep) -> StoryView:
-    """Plan the story again; the remark tells the planner why."""
-    await service.reject(state.store.database, story_id, rejection.remark, rejection.base)
+    """Change the plan as the remark asks, or have it planned again by a planner that is told why.
+
+    A remark that the embedded planner cannot read to its last word is a 422 at once.
+    """
+    await service.reject(
+        state.store.database, story_id, rejection.remark, rejection.base, state.words
+    )
     return await _view(story_id, state)
 
 

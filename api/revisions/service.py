@@ -5,31 +5,23 @@ answer comes at once, and a worker does what takes time. Light enough for the HT
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.engines.catalog import check_engine, engines
-from api.engines.planners import WORDS_BY_CLAUSES
-from api.revisions.wording import Question, Resolve, Unanswered
-from api.settings import Settings, read_settings
-from audiostory_core.engines.card import check_language
+from api.revisions.checks import Read, check_remark, check_takes, drafts_of
+from api.revisions.wording import Resolve
+from api.settings import Settings
 from audiostory_core.errors import BadInput
-from audiostory_core.stem import engine_names
 from audiostory_core.story.changes import (
     Change,
-    ChooseTake,
     Edits,
     MoreTakes,
     Remark,
-    stem_of_order,
 )
-from audiostory_core.story.editing import Draft, Preview, apply, diff, preview
-from audiostory_core.story.edits import Rebalance, Relanguage
-from audiostory_core.story.limits import SceneLimits
+from audiostory_core.story.editing import Preview, diff, preview
 from audiostory_core.story.plan import StoryPlan
 from audiostory_core.story.stored import plan_of, scene_from_row
-from storage import events, mixes, revisions, runs, stories, takes, work
+from storage import events, mixes, revisions, runs, stories
 from storage.database import Database
 from storage.errors import Conflict
 from storage.models import (
@@ -40,8 +32,6 @@ from storage.models import (
     RunState,
     Story,
     Wait,
-    WorkKind,
-    WorkState,
 )
 
 COPIED = (
@@ -50,17 +40,6 @@ COPIED = (
 )  # fmt: skip # of a story to its branch
 
 REVIEWS = (Wait.PLAN_REVIEW, Wait.MIX_REVIEW)  # a failed clip cannot be approved
-
-
-@dataclass(frozen=True)
-class Read:
-    """A story as it stands, and its current revision as a plan."""
-
-    story: Story
-    run: Run
-    revision: Revision
-    plan: StoryPlan
-    engines: tuple[str | None, ...]  # of its scenes; None: the story's
 
 
 async def ask(
@@ -91,13 +70,17 @@ async def ask(
     """
     async with database.read() as session:
         read = await read_plan(session, story_id)
-        _check_base(read.revision, base)
-        await _check(session, read, change)
+        _check_base(read, base)
+        await check_takes(session, read, change)
     if isinstance(change, Edits):
-        await _drafts(read, change, words, settings)
+        await drafts_of(read, change, words, settings)
+    if isinstance(change, Remark):
+        await check_remark(read, change, words)
     async with database.write() as session:
         story, latest, _ = await stories.load(session, story_id)
         run = await runs.lock(session, latest.id)
+        if base is not None:
+            _check_pending(run)
         if story.revision_id != read.revision.id:
             raise Conflict("The story has just changed. Look at it again, then ask again.")
         edit = change.model_dump(mode="json", exclude_none=True)
@@ -128,20 +111,26 @@ async def look_ahead(
     """
     async with database.read() as session:
         read = await read_plan(session, story_id)
-    return preview(read.plan, await _drafts(read, change, words, settings), follow=change.follow)
+    return preview(read.plan, await drafts_of(read, change, words, settings), follow=change.follow)
 
 
-async def reject(database: Database, story_id: str, remark: str, base: int | None = None) -> Run:
-    """Have a story planned again, its planner told why.
+async def reject(
+    database: Database,
+    story_id: str,
+    remark: str,
+    base: int | None = None,
+    words: Resolve | None = None,
+) -> Run:
+    """Have a story planned as a remark asks, or planned again with it.
 
     Raises:
-        BadInput: if the remark is empty.
+        BadInput: if the remark is empty, or asks for nothing that its planner can do.
         NotFound: if there is no such story.
         Conflict: if the story is not planned yet, or has moved on from `base`.
     """
     if not remark.strip():
         raise BadInput("remark", remark, "is empty", "Say what is wrong with the plan.")
-    return await ask(database, story_id, Remark(remark=remark), base=base)
+    return await ask(database, story_id, Remark(remark=remark), base=base, words=words)
 
 
 async def approve(database: Database, story_id: str) -> str | None:
@@ -337,107 +326,23 @@ async def _read(session: AsyncSession, story_id: str) -> tuple[Story, Revision]:
     return story, revision
 
 
-async def _check(session: AsyncSession, read: Read, change: Change) -> None:
-    match change:
-        case MoreTakes() | ChooseTake():
-            count = len(read.revision.scenes)
-            if change.sub_event > count:
-                raise BadInput(
-                    "sub_event",
-                    change.sub_event,
-                    f"does not exist; the story has {count}",
-                    f"Give a number from 1 to {count}.",
-                )
-            if isinstance(change, MoreTakes):
-                scene_id = read.revision.scenes[change.sub_event - 1]
-                stems = (await revisions.list_stems(session, [scene_id]))[scene_id]
-                stem_of_order(change.sub_event, change.stem, list(stems))
-            if isinstance(change, ChooseTake):
-                await _check_take(session, read.revision.scenes[change.sub_event - 1], change)
-
-
-async def _drafts(
-    read: Read, change: Edits, words: Resolve | None, settings: Settings | None
-) -> list[Draft]:
-    """Return what edits make of a story's plan, as far as it can be known at once."""
-    _check_engines(read, change, settings or read_settings())
-    _check_balance(read, change)
-    limits = _limits(read)
-    drafts = apply(read.plan, change.edits, total=change.total, limits=limits)
-    is_worded = any(draft.change for draft in drafts)
-    if words is None or not is_worded or read.story.planner not in WORDS_BY_CLAUSES:
-        return drafts
-    try:
-        return await words(Question(plan=read.plan, edits=change, limits=limits))
-    except Unanswered:
-        return drafts
-
-
-def _check_balance(read: Read, change: Edits) -> None:
-    """Refuse to balance the stems of a story that has none."""
-    for number, edit in enumerate(change.edits, 1):
-        if isinstance(edit, Rebalance) and read.story.engines is None:
-            problem = "cannot be: the story has one composite clip a scene"
-            remedy = "Make a story of stems: audiostory create --stems FOLDER"
-            raise BadInput(f"edits.{number}", "balance", problem, remedy)
-
-
-async def _check_take(session: AsyncSession, scene_id: int, change: ChooseTake) -> None:
-    scene = await revisions.get_scene(session, scene_id)
-    take = await takes.get(session, scene.sub_event_id, change.take)
-    queued = (await work.list_by_key(session, WorkKind.CLIP, [take.clip_key]))[take.clip_key]
-    if queued.state != WorkState.FINISHED:
-        raise BadInput("take", change.take, f"is {queued.state}", "Choose one that is finished.")
-
-
-def _check_engines(read: Read, change: Edits, settings: Settings) -> None:
-    """Refuse engines of scenes that cannot make a scene of this story here."""
-    for number, edit in enumerate(change.edits, 1):
-        if isinstance(edit, Relanguage):
-            _check_language(read, number, edit)
-        engine = getattr(edit, "engine", None)
-        if engine is not None:
-            field = f"edits.{number}.engine"
-            card = check_engine(field, engine, settings)
-            shared = {
-                name: value
-                for name, value in read.story.parameters.items()
-                if name in card.parameters
-            }
-            try:
-                check_language(read.plan.language, card.name, card.languages)
-                card.check_parameters(shared)
-            except BadInput as error:
-                problem = f"cannot have the story's {error.field} {error.value}: {error.problem}"
-                raise BadInput(field, engine, problem, "Use another engine.") from error
-
-
-def _check_language(read: Read, number: int, edit: Relanguage) -> None:
-    """Refuse a language that an engine of the story does not have."""
-    for name in engine_names(read.story.engine, read.story.engines):
-        card = engines().get(name)
-        try:
-            check_language(edit.language, card.name, card.languages)
-        except BadInput as error:
-            field = f"edits.{number}.language"
-            raise BadInput(field, edit.language, error.problem, error.remedy) from error
-
-
-def _limits(read: Read) -> SceneLimits:
-    """Return the longest scenes of the engines that are known here, as their cards say."""
-    names = engine_names(read.story.engine, read.story.engines)
-    longest_s = min(engines().get(name).limits.longest_clip_s for name in names)
-    by_engine = {card.name: card.limits.longest_clip_s - read.story.tail_s for card in engines()}
-    return SceneLimits(
-        story_s=longest_s - read.story.tail_s, by_engine=by_engine, engines=read.engines
-    )
-
-
-def _check_base(revision: Revision, base: int | None) -> None:
-    if base is not None and base != revision.number:
+def _check_base(read: Read, base: int | None) -> None:
+    if base is not None and base != read.revision.number:
         raise Conflict(
-            f"The story is at revision {revision.number}, not {base} any more. "
+            f"The story is at revision {read.revision.number}, not {base} any more. "
             "Look at it again, then ask again."
+        )
+    if base is not None:
+        _check_pending(read.run)
+
+
+def _check_pending(run: Run) -> None:
+    """Refuse a change of a revision that is about to give way to another."""
+    changes = [change for change in run.pending_changes if change["kind"] != "takes"]
+    if run.state in ACTIVE and changes:
+        raise Conflict(
+            "A change of the story is pending, and its revision will be another. "
+            "Wait until it is made, look at it again, then ask again."
         )
 
 

@@ -27,11 +27,13 @@ log = logging.getLogger(__name__)
 
 
 class Question(BaseModel):
-    """Edits of a plan."""
+    """Edits of a plan, or a remark on it."""
 
     plan: StoryPlan
-    edits: Edits
     limits: SceneLimits
+    edits: Edits | None = None
+    remark: str | None = None
+    is_kept: bool = False  # the story's total is to stay, whatever the remark asks of scenes
 
 
 class Refusal(BaseModel):

@@ -1,12 +1,15 @@
 """The process that reads an author's words for the HTTP process; see wording.py."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from api.revisions.wording import ANSWER, LENGTH_BYTES, Question, Refusal, framed
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.planner import Clauses
+from audiostory_core.planners.remarks import edits_of_remark
 from audiostory_core.story.editing import Draft
+from audiostory_core.story.edits import Edit
+from audiostory_core.story.plan import StoryPlan
 from audiostory_core.story.resolving import resolve
 
 Read = Callable[[int], bytes]
@@ -18,7 +21,15 @@ def look_ahead(planner: Clauses, question: Question) -> list[Draft]:
     Raises:
         BadInput: if the planner refuses them.
     """
-    return resolve(question.plan, question.edits, planner.revise, question.limits)
+
+    def read(plan: StoryPlan, at: int, change: str) -> Sequence[Edit]:
+        return planner.edits(plan, change, at)
+
+    edits = question.edits
+    if question.remark is not None:
+        edits = edits_of_remark(planner, question.plan, question.remark, is_kept=question.is_kept)
+    assert edits is not None
+    return resolve(question.plan, edits, read, question.limits)
 
 
 def main() -> None:

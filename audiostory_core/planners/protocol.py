@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from audiostory_core.story.edits import Edit
 from audiostory_core.story.plan import StoryPlan, SubEvent
+from audiostory_core.story.wordless import edits_between
 
 OnSubEvent = Callable[[int, SubEvent], None]  # gets a number from 1, and a sub-event not yet timed
 
@@ -48,3 +50,33 @@ class Planner(Protocol):
             BadInput: if the words say nothing that can be changed.
         """
         ...
+
+
+@runtime_checkable
+class ReadsRemarks(Protocol):
+    """A planner that reads remarks as edits, the same way every time."""
+
+    def edits(self, plan: StoryPlan, remark: str, at: int | None = None) -> tuple[Edit, ...]:
+        """Return the edits that a remark asks for.
+
+        Args:
+            plan: as it is.
+            remark: plain words.
+            at: place of the scene that it is about; None: of the story, or it names scenes itself.
+
+        Raises:
+            BadInput: if a word of it means nothing, or what it asks for cannot be done.
+        """
+        ...
+
+
+def read_change(planner: Planner, plan: StoryPlan, at: int, change: str) -> tuple[Edit, ...]:
+    """Return the edits that a change of one scene in plain words comes to, by whichever planner.
+
+    Raises:
+        BadInput: if the words say nothing that can be changed.
+    """
+    if isinstance(planner, ReadsRemarks):
+        return planner.edits(plan, change, at)
+    event = plan.sub_events[at]
+    return tuple(edits_between(event, planner.revise(event, change, plan.language), at + 1))

@@ -1,24 +1,28 @@
 """Edits with all that they ask for in plain words carried out, as the step `change` makes them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from audiostory_core.errors import BadInput
 from audiostory_core.story.changes import Edits
 from audiostory_core.story.editing import Draft, apply, marked, plan_of
-from audiostory_core.story.edits import Reword
+from audiostory_core.story.edits import Delete, Edit, Insert, Merge, Move, Split, Swap
 from audiostory_core.story.limits import SceneLimits
-from audiostory_core.story.plan import StoryPlan, SubEvent
+from audiostory_core.story.plan import StoryPlan
 
-Revise = Callable[[SubEvent, str, str], SubEvent]  # `Planner.revise`
+ReadChange = Callable[[StoryPlan, int, str], Sequence[Edit]]
+"""Returns the edits that words about the sub-event at a place come to."""
+
+_ORDERING = (Insert, Delete, Move, Swap, Split, Merge)
 
 
-def resolve(plan: StoryPlan, edits: Edits, revise: Revise, limits: SceneLimits) -> list[Draft]:
+def resolve(plan: StoryPlan, edits: Edits, read: ReadChange, limits: SceneLimits) -> list[Draft]:
     """Return the edited sub-events, plain words resolved by a planner.
 
     Args:
         plan: to be edited.
         edits: of the author.
-        revise: of the story's planner.
+        read: what the story's planner makes of words.
         limits: how long scenes may be, each for the engine that will make its clip.
 
     Raises:
@@ -26,30 +30,33 @@ def resolve(plan: StoryPlan, edits: Edits, revise: Revise, limits: SceneLimits) 
             understand among them.
     """
     drafts = apply(plan, edits.edits, total=edits.total, limits=limits)
-    if not any(draft.change for draft in drafts):
+    worded = {place: draft.change for place, draft in enumerate(drafts) if draft.change}
+    if not worded:
         return drafts
-    worded = [
-        replace(draft, event=revise(draft.event, draft.change, plan.language))
-        if draft.change
-        else draft
-        for draft in drafts
-    ]
-    worded = marked(worded, plan)
-    longer = [
-        Reword(sub_event=place, duration_s=after.event.duration_s)
-        for place, (draft, after) in enumerate(zip(drafts, worded, strict=True), 1)
-        if draft.event.samples != after.event.samples
-    ]
-    if not longer:
-        return worded
-    timed = [
-        replace(after, event=after.event.model_copy(update={"duration_s": draft.event.duration_s}))
-        for draft, after in zip(drafts, worded, strict=True)
-    ]
+    edited = plan_of(plan, drafts)
+    by_words = [edit for at, change in worded.items() for edit in read(edited, at, change)]
+    if len(worded) > 1 and any(isinstance(edit, _ORDERING) for edit in by_words):
+        problem = "changes the order of scenes beside other changes in words"
+        raise BadInput("change", "; ".join(worded.values()), problem, "Ask for it alone.")
     engines = tuple(limits.engine_of(draft.engine, draft.inherits) for draft in drafts)
-    limits = limits.model_copy(update={"engines": engines})
-    balanced = apply(plan_of(plan, timed), longer, total=edits.total, limits=limits)
-    return [
-        replace(after, event=fitted.event, is_reworded=after.is_reworded or fitted.is_reworded)
-        for after, fitted in zip(worded, balanced, strict=True)
-    ]
+    after_words = limits.model_copy(update={"engines": engines})
+    made = apply(edited, by_words, total=edits.total, limits=after_words)
+    return marked([_composed(drafts, draft) for draft in made], plan)
+
+
+def _composed(before: Sequence[Draft], after: Draft) -> Draft:
+    """Return what a draft of drafts is to the plan that those were made from."""
+    at = after.inherits if after.origin is None else after.origin
+    if at is None:
+        return after
+    was = before[at]
+    return replace(
+        after,
+        origin=None if after.origin is None else was.origin,
+        is_reworded=after.is_reworded or was.is_reworded,
+        seed=after.seed if was.seed is None or after.origin is None else was.seed,
+        engine=after.engine or was.engine,
+        cast=after.cast or was.cast,
+        voices=(*was.voices, *after.voices),
+        inherits=was.inherits,
+    )

@@ -13,6 +13,7 @@ from audiostory_core.model.network import Network
 from audiostory_core.planners.clauses.planner import Clauses
 from audiostory_core.planners.protocol import Brief
 from audiostory_core.planners.timing import DraftScene, share_time
+from audiostory_core.story.edits import Edit
 from audiostory_core.story.plan import VERSION, StoryPlan, SubEvent, WrittenTokens
 
 
@@ -85,6 +86,10 @@ class AudioStoryPlanner:
             BadInput: if the words say nothing that can be changed.
         """
         return self._clauses.revise(event, change, language)
+
+    def edits(self, plan: StoryPlan, remark: str, at: int | None = None) -> tuple[Edit, ...]:
+        """Return the edits that a remark asks for; see `ReadsRemarks`."""
+        return self._clauses.edits(plan, remark, at)
 
 
 def _spaced(ids: Sequence[int]) -> str:

@@ -9,8 +9,9 @@ from audiostory_core.planners.clauses.language import any_phrase
 from audiostory_core.story.plan import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S, samples_of, seconds_of
 
 LONGER, SHORTER = 1.25, 0.8  # where the words say longer or shorter, but not how much
+_DIGITS = "零一二三四五六七八九"
 _UNIT_S = {"hour": 3600.0, "minute": 60.0, "second": 1.0}
-_MORE = re.compile(r"\b(?:add|more|extra)\b|长(?=\d)")
+_MORE = re.compile(r"\b(?:add|more|extra|más|plus|mehr)\b|长(?=\d)", re.IGNORECASE)
 _LESS = re.compile(r"\b(?:cut|off|less|fewer)\b|短(?=\d)")
 _FACTORS = (
     (re.compile(r"\b(?:half as long|half the length|halb so lang|la mitad|moitié)\b|一半|半分", re.IGNORECASE), 0.5),
@@ -32,6 +33,7 @@ class LengthReader:
             for word, value in entry.get("numbers", {}).items()
             if len(word) > 1 or not entry.get("spaced", True)
         }
+        self._numbers |= {_in_han(number): float(number) for number in range(1, 100)} | {"两": 2.0}
         self._units = {
             word: _UNIT_S[unit]
             for entry in entries
@@ -43,6 +45,9 @@ class LengthReader:
         self._length = re.compile(
             rf"(?<![^\W_\u3040-\u9fff])(?<![.])(?P<number>\d+(?:[.,]\d+)?|{numbers})\s*-?(?P<unit>{units})(?![a-z])",
             re.IGNORECASE,
+        )
+        self._number = re.compile(
+            rf"(?<![a-z\u00c0-\u024f])(?:\d+|{numbers})(?![a-z\u00c0-\u024f])", re.IGNORECASE
         )
         self._more, self._less = (
             re.compile(
@@ -58,6 +63,38 @@ class LengthReader:
             for name in ("longer", "shorter")
         )
 
+    def spans(self, words: str) -> list[tuple[int, int, float]]:
+        """Return where lengths of time stand in words, and their seconds."""
+        return [
+            (match.start(), match.end(), self._seconds(match))
+            for match in self._length.finditer(words)
+        ]
+
+    def numbers(self, words: str) -> list[tuple[int, int, float]]:
+        """Return where numbers stand in words, and their values."""
+        return [
+            (
+                match.start(),
+                match.end(),
+                self._numbers.get(match[0].lower(), 0.0) or float(match[0]),
+            )
+            for match in self._number.finditer(words)
+        ]
+
+    def factors(self, words: str) -> list[tuple[int, int, float]]:
+        """Return where words stand such as "twice as long", and the factors they name."""
+        return [
+            (match.start(), match.end(), by)
+            for pattern, by in _FACTORS
+            for match in pattern.finditer(words)
+        ]
+
+    def _seconds(self, match: re.Match[str]) -> float:
+        number = match["number"].lower()
+        value = self._numbers.get(number)
+        count = value if value is not None else float(number.replace(",", "."))
+        return count * self._units[match["unit"].lower()]
+
     def read(self, words: str, now_s: float) -> float | None:
         """Return the seconds asked for, given how long it is now; None if the words give none."""
         factor = next((by for pattern, by in _FACTORS if pattern.search(words)), None)
@@ -66,10 +103,7 @@ class LengthReader:
         match = self._length.search(words)
         if match is None:
             return None
-        number = match["number"].lower()
-        value = self._numbers.get(number)
-        seconds = value if value is not None else float(number.replace(",", "."))
-        seconds *= self._units[match["unit"].lower()]
+        seconds = self._seconds(match)
         if self._less.search(words) or _LESS.search(words):
             return now_s - seconds
         if self._more.search(words) or _MORE.search(words):
@@ -96,3 +130,10 @@ class LengthReader:
                 f"Ask for {SHORTEST_SUB_EVENT_S:g} s or more.",
             )
         return seconds_of(samples_of(duration_s))
+
+
+def _in_han(number: int) -> str:
+    """Return a number under a hundred in Chinese and Japanese numerals."""
+    tens, ones = divmod(number, 10)
+    ten = ("" if tens == 1 else _DIGITS[tens]) + "十" if tens else ""
+    return ten + (_DIGITS[ones] if ones else "")

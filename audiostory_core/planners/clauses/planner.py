@@ -9,31 +9,31 @@ from functools import cache
 from audiostory_core.manuscript.detection import check_manuscript, detect, header_end
 from audiostory_core.manuscript.elements import Format, Manuscript, Note
 from audiostory_core.manuscript.reading import plain_text, read_manuscript
-from audiostory_core.planners.clauses.change import Reviser
 from audiostory_core.planners.clauses.language import Languages
-from audiostory_core.planners.clauses.length import LengthReader
 from audiostory_core.planners.clauses.reading import read_instruction, read_script
 from audiostory_core.planners.clauses.reading_notes import (
     note_on_language,
     note_on_prose,
     notes_on_reading,
 )
-from audiostory_core.planners.clauses.remarks import RemarkReader
+from audiostory_core.planners.clauses.remarks.carrying import carry_out
+from audiostory_core.planners.clauses.remarks.reader import RemarkReader
+from audiostory_core.planners.clauses.remarks.story import StoryRemarks
 from audiostory_core.planners.clauses.schedule import make_schedule
 from audiostory_core.planners.clauses.storyboard import draw_storyboard
 from audiostory_core.planners.clauses.times import TimeReader
 from audiostory_core.planners.protocol import Brief
+from audiostory_core.story.edits import Edit
 from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S, SpeechLayer, StoryPlan, SubEvent
 from audiostory_core.text.detection import UNKNOWN
 
 
 @cache
-def _readers() -> tuple[Languages, Reviser, RemarkReader]:
+def _readers() -> tuple[Languages, RemarkReader, StoryRemarks]:
     """Return what reads words, the same for all planners of a process: loading it takes a while."""
     languages = Languages.load()
-    reviser = Reviser(languages)
-    remarks = RemarkReader(reviser, LengthReader(languages.entries))
-    return languages, reviser, remarks
+    scenes = RemarkReader(languages)
+    return languages, scenes, StoryRemarks(languages, scenes)
 
 
 @cache
@@ -60,7 +60,7 @@ class Clauses:
     name = "clauses"
 
     def __init__(self) -> None:
-        self._languages, self._reviser, self._remarks = _readers()
+        self._languages, self._scenes, self._remarks = _readers()
 
     def plan(self, brief: Brief) -> StoryPlan:
         """Return ordered sub-events that cover the whole instruction in the requested time.
@@ -94,7 +94,7 @@ class Clauses:
         unknown = note_on_language(code) if _is_spoken(plan) or code != UNKNOWN else ()
         notes = (*notes_on_reading(format_, reason, plan.sub_events), *unknown, *prose, *plan.notes)
         plan = plan.model_copy(update={"notes": notes})
-        return self._remarks.carry_out(plan, brief.remarks, brief.duration_s, brief.longest_clip_s)
+        return carry_out(self._remarks, plan, brief.remarks, brief.duration_s, brief.longest_clip_s)
 
     def revise(self, event: SubEvent, change: str, language: str) -> SubEvent:
         """Return the sub-event, changed as the author's plain words ask.
@@ -106,4 +106,8 @@ class Clauses:
             BadInput: if the words ask for nothing that can be changed, or for a sound that the
                 sub-event has not.
         """
-        return self._reviser.revise(event, change, language)
+        return self._scenes.revise(event, change, language)
+
+    def edits(self, plan: StoryPlan, remark: str, at: int | None = None) -> tuple[Edit, ...]:
+        """Return the edits that a remark asks for; see `ReadsRemarks`."""
+        return tuple(self._remarks.edits(plan, remark, at))

@@ -296,12 +296,14 @@ def test_a_place_told_in_the_change_is_heard(planner, lexicon, change):
     assert changed.caption.endswith(", in a cave")
 
 
-def test_spoken_lines_are_no_sounds_to_be_turned(planner):
+def test_spoken_lines_are_made_louder_by_their_gain(planner):
     line = SpeechLayer(words="Hi.", speaker="Anna")
     scene = SubEvent(caption='Anna says "Hi."', duration_s=4, layers=(line,))
 
-    with pytest.raises(BadInput):
-        planner.revise(scene, "make it louder", "en")
+    changed = planner.revise(scene, "make it louder", "en")
+
+    assert changed.layers == (line.model_copy(update={"gain_db": 6.0}),)
+    assert changed.caption == scene.caption
 
 
 def test_two_changes_in_one_sentence_are_both_made(planner):

@@ -1,0 +1,1 @@
+"""What authors say of a planned story, read as edits of its plan; see reader.py."""
