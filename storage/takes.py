@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.clips import WORK
 from storage.errors import NotFound
-from storage.models import Clip, SceneVersion, SubEvent, Take, TakeOrigin, Work
+from storage.models import Clip, SceneStem, SceneVersion, SubEvent, Take, TakeOrigin, Work
 
 
 async def add(
@@ -90,6 +90,40 @@ async def get(session: AsyncSession, sub_event_id: int, number: int) -> Take:
     if take is None:
         raise NotFound("take", number)
     return take
+
+
+async def list_before(
+    session: AsyncSession, stems: Sequence[SceneStem]
+) -> dict[tuple[int, str], Clip]:
+    """List the clip that each stem's sub-event was heard as before, by scene version and stem.
+
+    One that has no earlier take is left out.
+    """
+    scene_ids = [heard.scene_id for heard in stems]
+    owners = {
+        row.id: row.sub_event_id
+        for row in await session.scalars(select(SceneVersion).where(SceneVersion.id.in_(scene_ids)))
+    }
+    rows = await session.execute(
+        select(Take, Clip)
+        .join(Clip, Clip.key == Take.clip_key)
+        .where(Take.sub_event_id.in_(owners.values()), Take.origin != TakeOrigin.REQUESTED)
+        .order_by(Take.number)
+    )
+    made: dict[tuple[int, str], list[tuple[Take, Clip]]] = {}
+    for take, clip in rows:
+        made.setdefault((take.sub_event_id, take.stem), []).append((take, clip))
+    before: dict[tuple[int, str], Clip] = {}
+    for heard in stems:
+        earlier = made.get((owners[heard.scene_id], heard.stem), [])
+        others = [
+            clip
+            for take, clip in earlier
+            if clip.key != heard.clip_key and take.scene_id != heard.scene_id
+        ]
+        if others:
+            before[heard.scene_id, heard.stem] = others[-1]
+    return before
 
 
 async def list_of(

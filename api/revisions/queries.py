@@ -34,7 +34,18 @@ async def view_takes(
         )
         for name in {take.stem for take, *_ in listed}
     }
-    return scene, [_view_take(*row, heard, targets[row[0].stem]) for row in listed]
+    made = await revisions.list_stems(session, list({take.scene_id for take, *_ in listed}))
+    flags = {
+        (scene_id, stem.clip_key): list(stem.flags)
+        for scene_id, named in made.items()
+        for stem in named.values()
+    }
+    return scene, [
+        _view_take(
+            *row, heard, targets[row[0].stem], flags.get((row[0].scene_id, row[0].clip_key), [])
+        )
+        for row in listed
+    ]
 
 
 async def view_revisions(
@@ -70,6 +81,7 @@ def _view_take(
     queued: Work,
     heard: Collection[str | None],
     target: float | None,
+    flags: list[str],
 ) -> TakeView:
     measures, report = clip.measures or {}, clip.engine_report or {}
     loudness = measures.get("loudness_lufs")
@@ -85,6 +97,7 @@ def _view_take(
         clip=clip.key,
         measures=clip.measures,
         warnings=report.get("warnings", []),
+        flags=flags,
         matched_gain_db=0.0 if target is None or loudness is None else target - loudness,
         render_s=clip.render_s,
         error=queued.error,

@@ -72,6 +72,7 @@ class TakeView(BaseModel):
     clip: str
     measures: dict[str, Any] | None
     warnings: list[str]
+    flags: list[str]  # what is wrong with it, or what was asked of it and is not heard
     matched_gain_db: float  # brings it to the loudness of the others, for comparing
     render_s: float | None  # wall time of making it
     error: str | None

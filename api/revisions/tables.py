@@ -32,7 +32,7 @@ def show_takes(listed: Sequence[TakeView]) -> None:
     """Print the takes of a scene with what they were made from."""
     table = _table("take", "heard", "s", "LUFS")
     table.add_column("made from", ratio=1)
-    table.add_column("status", no_wrap=True)
+    table.add_column("status")
     for take in listed:
         stem = "" if take.stem == "composite" else f"{take.stem}: "
         loudness = (take.measures or {}).get("loudness_lufs")
@@ -43,7 +43,7 @@ def show_takes(listed: Sequence[TakeView]) -> None:
             f"{take.duration_s:.2f}",
             "" if loudness is None else f"{loudness:.1f}",
             f"{stem}{escape(take.caption)}\n[dim]{take.origin}, {escape(engine)}\nseed {seed}[/]",
-            escape(take.error or take.status),
+            escape(take.error or "; ".join([take.status, *take.flags])),
         )
     console.out.print(table)
 

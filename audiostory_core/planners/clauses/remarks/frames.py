@@ -54,6 +54,7 @@ FRAMES = (
     _frame("length", ("length", "factor"), ("plus", "minus", "longer", "shorter", "lasting", "to_length", "everything", "even", "sound", "sounds")),
     _frame("remove", ("remove",), TARGETS),
     _frame("lasting", ("longer", "shorter"), ("everything",), DEGREES, ("sound",)),
+    _frame("count", ("number",), ("sound", "times", "only", "everything")),
     _frame("moment", ("later", "earlier"), TARGETS, ("length", "opens", "says"), DEGREES),
 )  # fmt: skip
 

@@ -35,6 +35,7 @@ from audiostory_core.planners.clauses.remarks.vocabulary import (
     degree_of,
 )
 from audiostory_core.story.plan import SoundLayer, SpeechLayer
+from audiostory_core.story.shape import MOST_EVENTS
 
 PAUSE_S, FADE_S = 1.0, 2.0  # where the words do not say how long
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
@@ -100,6 +101,7 @@ class SceneRemark:
             "length": self._length,
             "lasting": self._lasting,
             "remove": self._remove,
+            "count": self._count,
             "dial": self._dial,
         }
 
@@ -117,7 +119,9 @@ class SceneRemark:
                 if mention.kind in kinds:
                     yield _span(mention.start, mention.end, "sound", (mention.kind,))
         for name in self._names.speakers:
-            for match in re.finditer(rf"(?<!\w){re.escape(name)}(?:'s|s')?", text, re.IGNORECASE):
+            begins = r"(?<!\w)" if name.isascii() else ""
+            ends = r"(?:'s|s)?(?!\w)" if name.isascii() else ""
+            for match in re.finditer(f"{begins}{re.escape(name)}{ends}", text, re.IGNORECASE):
                 yield _span(*match.span(), "speaker", name)
         for start, end, seconds in self._lengths.spans(text):
             yield _span(start, end, "length", seconds)
@@ -132,14 +136,17 @@ class SceneRemark:
         words = list(_WORD.finditer(tagged.text))
         if not self._vocabulary.spaced:
             words = list(re.finditer(rf"(?=(?P<pair>[^\W_]{{{size}}}))", tagged.text))
+            words += list(re.finditer(r"(?P<pair>[\u3400-\u9fff])", tagged.text))
         end = -1
-        for match in words:
-            word = match[0] or match["pair"]
+        for match in sorted(
+            words, key=lambda each: (each.start(), -len(each[each.lastgroup or 0]))
+        ):
+            word = match[match.lastgroup or 0]
             start = match.start()
             if start < end or _is_read(tagged, start, start + len(word)):
                 continue
             kinds = self.sounds.meant(word)
-            if kinds:
+            if kinds and word[0].isalnum():
                 end = start + len(word)
                 yield _span(start, end, "sound", tuple(kinds))
 
@@ -338,6 +345,16 @@ class SceneRemark:
                 raise self._refused("asks for a start outside its scene")
             self.sounds.event = event
 
+    def _count(self, tagged: Tagged) -> None:
+        kinds = list(dict.fromkeys(kind for each in tagged.values("sound") for kind in each))
+        numbers = set(tagged.values("number"))
+        if len(kinds) != 1 or len(numbers) != 1:
+            raise self._puzzled(tagged)
+        (number,) = numbers
+        if number != int(number) or not 1 <= number <= MOST_EVENTS:
+            raise self._refused(f"asks for {number:g} times; 1 to {MOST_EVENTS} can be counted")
+        self.sounds.reshape(kinds, {"count": int(number)})
+
     def _places_of(self, kinds: Sequence[str]) -> list[int]:
         """Return the places of the layers that sounds have to themselves.
 
@@ -429,6 +446,10 @@ class SceneRemark:
         if match is None:
             return False
         old, new = (match[name].strip(LOOSE) for name in ("old", "new"))
+        counted = self.tagged(new)
+        if not counted.unread() and _has_content(counted, "number") and counted.values("sound"):
+            self._count(counted)
+            return True
         self._check_described(new)
         return self.sounds.replace(old, new)
 
@@ -498,6 +519,8 @@ class SceneRemark:
     def _described(self, part: str, tagged: Tagged) -> bool:
         """Take what the remark itself says of a sound, if that accounts for all its words."""
         if any(not span.tags & _DESCRIBING for span in tagged.spans):
+            return False
+        if not tagged.values("sound") and tagged.has(*DIALS):  # "more reverb"
             return False
         if not self._unexplained(tagged):
             return self.sounds.describe(part)

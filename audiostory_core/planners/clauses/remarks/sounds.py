@@ -208,6 +208,8 @@ class SceneSounds:
             if rest:
                 layers.append(layer.model_copy(update={"text": rest}))
         reworded = self.wording.without(caption, kind)
+        if reworded and not _is_closed(reworded):  # it ends within a line
+            reworded = None
         if not reworded and not layers:
             raise self.refusal("would leave nothing to hear")
         return self._rewritten(reworded or self._caption_from(layers), layers)
@@ -506,6 +508,14 @@ class SceneSounds:
         return True
 
 
+def _is_closed(caption: str) -> bool:
+    """Tell whether every quote that a caption opens is closed."""
+    if "„" in caption:
+        return caption.count("„") == caption.count("“") + caption.count("”")
+    pairs = (("“", "”"), ("«", "»"), ("「", "」"))
+    return all(caption.count(opens) == caption.count(closes) for opens, closes in pairs)
+
+
 def _is_step(kind: str) -> bool:
     return kind in (RUNNING, _STEPS) or kind.startswith(_STEPS + "_")
 
@@ -538,7 +548,7 @@ def _dials_for(dial: str) -> tuple[str, ...]:
 
 def _shares_a_word(phrase: str, text: str, language: Language) -> bool:
     if not language.spaced:
-        pairs = {a + b for a, b in pairwise(phrase)}
+        pairs = {a + b for a, b in pairwise(phrase)} or {phrase}
         return any(pair in text for pair in pairs)
     idle = language.function_words | language.determiners | language.prepositions
     stems = {_stem(word) for word in _WORD.findall(phrase.lower()) if word not in idle}

@@ -132,6 +132,7 @@ def vocabulary(code: str, asked: tuple[tuple[str, str], ...]) -> Vocabulary:
     folder = files("audiostory_core.planners.clauses.remarks") / "words"
     table = tomllib.loads((folder / f"{code}.toml").read_text(encoding="utf-8"))
     names = {name: table.pop(name) for name in ("manners", "voices")}
+    adjectives: Mapping[str, str] = table.pop("voice_adjectives", {})
     ordinals = tuple(filter(None, table.pop("ordinals").split("|")))
     spaced = code not in ("zh", "ja")
     phrases: dict[str, list[str]] = {}
@@ -143,7 +144,10 @@ def vocabulary(code: str, asked: tuple[tuple[str, str], ...]) -> Vocabulary:
         spaced=spaced,
         patterns=patterns,
         manners=_cues("manners.toml", code),
-        voices=tuple(each for each in _cues("speakers.toml", code) if each[0] in _VOICES),
+        voices=(
+            *(each for each in _cues("speakers.toml", code) if each[0] in _VOICES),
+            *((name, Cues.of(words.split("|"))) for name, words in adjectives.items()),
+        ),
         manner_names=names["manners"],
         voice_names=names["voices"],
         ordinals=ordinals,
