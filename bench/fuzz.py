@@ -52,6 +52,7 @@ STREAM_TIMEOUT_S = (10.0, 0.5)  # a stream of events does not end by itself
 ROTE_BODIES_FROM = 1000  # cases; it takes a while to find the bounds of the larger ones
 AT_ONCE = 20  # cases of a route before it is the next one's turn
 SHOWN = 30
+PROGRESS_EVERY = 1000  # cases
 
 
 @dataclass
@@ -72,6 +73,14 @@ class Figures:
     def server_errors(self) -> int:
         """How many of the answers were 5xx."""
         return sum(n for status, n in self.statuses.items() if status >= 500)
+
+    def show_progress(self) -> None:
+        """Print where it stands on standard error."""
+        print(
+            f"{self.total} cases, {self.server_errors} 5xx, {len(self.wrong)} schema violations",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def report(self, routes: int, faults: list[str]) -> None:
         """Print the sums, then what was wrong."""
@@ -210,6 +219,8 @@ class Fuzzer:
         self.figures.cases[meant] += 1
         self.figures.statuses[status] += 1
         self.figures.answered.setdefault(case.operation.label, Counter())[status] += 1
+        if self.figures.total % PROGRESS_EVERY == 0:
+            self.figures.show_progress()
         if status == 201 or (status == 202 and case.path == "/v1/stories"):
             self._remember(response)
 
