@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from enum import StrEnum
 from io import FileIO
 from pathlib import Path
 from typing import Any, NoReturn
@@ -67,13 +68,23 @@ class Fork:
             os.kill(self.pid, signal.SIGKILL)
 
 
-_waiting: list[Fork] = []  # of this process
+class Kind(StrEnum):
+    """What forked processes wait for."""
+
+    WRITE = "write"
+    MAKE = "make"
 
 
-def prepare(count: int, work: Work) -> None:
+_waiting: dict[Kind, list[Fork]] = {kind: [] for kind in Kind}  # of this process
+
+
+def prepare(kind: Kind, count: int, work: Work) -> None:
     """Fork processes that wait; none where this process has threads already.
 
+    What this process imports or writes later is no part of them: those that need least come first.
+
     Args:
+        kind: what they wait for.
         count: how many.
         work: carries out an order, and tells whether it could; may look at the pipe that it came
             by, which closes when whoever gave it is gone.
@@ -89,18 +100,18 @@ def prepare(count: int, work: Work) -> None:
             os.close(writing)
             _serve(FileIO(reading, "r"), work)
         os.close(reading)
-        _waiting.append(Fork(pid, FileIO(writing, "w")))
+        _waiting[kind].append(Fork(pid, FileIO(writing, "w")))
 
 
-def count_waiting() -> int:
-    """Return how many wait."""
-    return len(_waiting)
+def count_waiting(kind: Kind) -> int:
+    """Return how many of a kind wait."""
+    return len(_waiting[kind])
 
 
-def take() -> Fork | None:
-    """Take one of those that wait; None if there is none."""
-    while _waiting:
-        fork = _waiting.pop()
+def take(kind: Kind) -> Fork | None:
+    """Take one of a kind that waits; None if there is none."""
+    while _waiting[kind]:
+        fork = _waiting[kind].pop()
         if fork.returncode is None:
             return fork
     return None
@@ -108,20 +119,26 @@ def take() -> Fork | None:
 
 def dismiss() -> None:
     """Let those end that still wait."""
-    for fork in _waiting:
+    forks = _drain()
+    for fork in forks:
         fork.stdin.close()
-    for fork in _waiting:
+    for fork in forks:
         fork.join()
-    _waiting.clear()
+
+
+def _drain() -> list[Fork]:
+    forks = [fork for of_kind in _waiting.values() for fork in of_kind]
+    for of_kind in _waiting.values():
+        of_kind.clear()
+    return forks
 
 
 def _serve(orders: FileIO, work: Work) -> NoReturn:
     """Be a process of its own, that Ctrl-C does not reach, until the order is carried out."""
     code = 1
     try:
-        for fork in _waiting:
+        for fork in _drain():
             fork.stdin.close()  # or it would not close when the command is killed
-        _waiting.clear()
         os.setsid()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from api.engines.catalog import engines as all_engines
 from api.engines.catalog import why_not_here
 from api.operations import forks
-from api.operations.forks import Fork
+from api.operations.forks import Fork, Kind
 from api.settings import ONE_THREAD, Settings, extend_environment
 from audiostory_core.cores import available_bytes, count_cores
 from audiostory_core.story.plan import SAMPLE_RATE
@@ -37,7 +37,7 @@ def count_processes(settings: Settings) -> int:
 
 def pays_s() -> float:
     """Return the seconds of sound that there must be for each process to make."""
-    return FORK_PAYS_S if forks.count_waiting() else PAYS_S
+    return FORK_PAYS_S if forks.count_waiting(Kind.MAKE) else PAYS_S
 
 
 class Pool:
@@ -141,9 +141,9 @@ class Pool:
 
     async def _start(self) -> Process | Fork:
         share = (len(self._alive) + 1) / self._most
-        if self._story_id is not None and (fork := forks.take()) is not None:
+        if self._story_id is not None and (fork := forks.take(Kind.MAKE)) is not None:
             order = {"story_id": self._story_id, "drain_s": self._drain_s, "share": share}
-            fork.order({"do": "make"} | order)
+            fork.order(order)
             return fork
         where = {"AUDIOSTORY_HOME": str(self._settings.home)}
         if self._settings.database_url is not None:

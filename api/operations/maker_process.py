@@ -7,6 +7,7 @@ imports them, and stops when the pipe from there closes, however that came about
 import asyncio
 import signal
 import sys
+from io import FileIO
 from typing import IO, Any
 
 from api.engines.catalog import engines as all_engines
@@ -57,6 +58,12 @@ async def make_clips(story_id: str | None, drain_s: float, share: float, pipe: I
         for engine in engines.values():
             engine.close()
         await store.database.close()
+
+
+def carry_out(order: dict[str, Any], pipe: FileIO) -> bool:
+    """Carry out an order to make clips, in a forked process."""
+    asyncio.run(make_clips(order["story_id"], order["drain_s"], order["share"], pipe))
+    return True
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from api import settings
 from api.engines.catalog import engines
 from api.engines.planners import NEED_WEIGHTS
 from api.operations import forks
+from api.operations.forks import Kind
 from api.operations.maker_pool import FORK_PAYS_S, count_processes
 from audiostory_core.stem import engine_names
 
@@ -40,12 +41,15 @@ def forked(wanted: "StoryCreate") -> Iterator[None]:
     most = int(min(most, duration_s // FORK_PAYS_S))
     names = engine_names(wanted.engine, wanted.engines)
     if most > 1 and all(map(_is_one_core, names)) and not wanted.review:
-        from api.engines.engine_factory import load_engine  # noqa: PLC0415 - see forked_work.py
-        from api.stories.forked_work import carry_out  # noqa: PLC0415
+        from api.stories.stretch_writing import write  # noqa: PLC0415 - numpy, see above
+
+        forks.prepare(Kind.WRITE, most - 1, write)
+        from api.engines.engine_factory import load_engine  # noqa: PLC0415 - scipy
+        from api.operations.maker_process import carry_out  # noqa: PLC0415
 
         for name in names:
             load_engine(name)
-        forks.prepare(2 * (most - 1), carry_out)
+        forks.prepare(Kind.MAKE, most - 1, carry_out)
     try:
         yield
     finally:
@@ -66,12 +70,11 @@ def list_writers(mix: "Mixdown", audio: Path) -> "Sequence[Writer]":
     from audiostory_core.audio.stems import recipe_of  # noqa: PLC0415 - numpy, see above
 
     order = {
-        "do": "write",
         "audio": str(audio),
         "source": recipe_of(mix.source),
         "mastering": mix.mastering and asdict(mix.mastering),
     }
-    return [_Writer(order) for _ in range(forks.count_waiting())]
+    return [_Writer(order) for _ in range(forks.count_waiting(Kind.WRITE))]
 
 
 class _Writer:
@@ -80,7 +83,7 @@ class _Writer:
         self._fork: forks.Fork | None = None
 
     def begin(self, file: Path, start: int, stop: int) -> None:
-        self._fork = forks.take()
+        self._fork = forks.take(Kind.WRITE)
         if self._fork is not None:
             self._fork.order(self._order | {"file": str(file), "start": start, "stop": stop})
 

@@ -13,14 +13,16 @@ PATIENCE_S = 30.0
 SCRIPT = """
 import json, os, sys, threading
 from api.operations import forks
+from api.operations.forks import Kind
 
 def work(order, pipe):
     os.write(2, (order["word"] * order["times"]).encode())
     return order["word"] != "bad"
 
 {before}
-forks.prepare(3, work)
-pids = [fork.pid for fork in forks._waiting]
+forks.prepare(Kind.WRITE, 1, work)
+forks.prepare(Kind.MAKE, 2, work)
+pids = [fork.pid for of_kind in forks._waiting.values() for fork in of_kind]
 print(json.dumps(pids), flush=True)
 {after}
 """
@@ -45,19 +47,19 @@ def _is_gone(pid: int) -> bool:
 
 def test_each_carries_out_one_order_and_tells_how_it_went():
     orders = """
-one, two = forks.take(), forks.take()
+one, two = forks.take(Kind.MAKE), forks.take(Kind.WRITE)
 one.order({"word": "good", "times": 50_000})
 two.order({"word": "bad", "times": 1})
-print(one.join(), two.join(), forks.count_waiting())
+print(one.join(), two.join(), forks.count_waiting(Kind.MAKE), forks.take(Kind.WRITE))
 forks.dismiss()
-print(forks.count_waiting())
+print(forks.count_waiting(Kind.MAKE))
 """
     process = _run(after=orders)
     output, errors = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 0, errors
     pids, codes, left = output.splitlines()
-    assert (codes, left) == ("0 1 1", "0")
+    assert (codes, left) == ("0 1 1 None", "0")
     assert errors.count("good") == 50_000
     assert all(_is_gone(pid) for pid in json.loads(pids))
 
@@ -77,7 +79,7 @@ def test_one_that_was_killed_is_not_given_an_order():
     killing = """
 os.kill(pids[-1], 9)
 os.waitid(os.P_PID, pids[-1], os.WEXITED | os.WNOWAIT)
-print(forks.take().pid == pids[-2])
+print(forks.take(Kind.MAKE).pid == pids[-2])
 forks.dismiss()
 """
     process = _run(after=killing)

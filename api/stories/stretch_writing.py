@@ -1,15 +1,14 @@
-"""What a forked process does: make clips, or write a stretch of a mix's file.
+"""What a forked process does that waits to write a stretch of a mix's file.
 
-Importing this imports whatever that needs, once for all of them.
+Importing this imports whatever that needs, and neither scipy nor an engine: it waits for as long as
+clips are made, and keeps what the command writes over meanwhile.
 """
 
-import asyncio
 import select
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from api.operations.maker_process import make_clips
 from audiostory_core.audio.export import write_stretch
 from audiostory_core.audio.mixdown import MasterGain, Mixdown
 from audiostory_core.audio.stems import open_source
@@ -17,20 +16,14 @@ from audiostory_core.errors import StudioError
 from storage.audio_files import AudioFiles
 
 
-def carry_out(order: dict[str, Any], pipe: FileIO) -> bool:
-    """Carry out an order; return whether that went well.
+def write(order: dict[str, Any], pipe: FileIO) -> bool:
+    """Carry out an order to write; return whether that went well.
 
     Args:
-        order: to make clips, or to write a stretch.
+        order: which stretch of which mix, and where to.
         pipe: closes when whoever gave the order is gone.
     """
-    if order["do"] == "write":
-        return _write(order, pipe)
-    asyncio.run(make_clips(order["story_id"], order["drain_s"], order["share"], pipe))
-    return True
 
-
-def _write(order: dict[str, Any], pipe: FileIO) -> bool:
     def go_on(done: int, total: int) -> None:
         if select.select([pipe], [], [], 0)[0]:
             raise BrokenPipeError
