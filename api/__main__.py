@@ -1,5 +1,26 @@
-"""`python -m api` is `audiostory`."""
+"""The beginning of `audiostory`, which is `python -m api`."""
 
-from api.cli import main
+import os
+import signal
+import sys
 
-main()
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it quietly, also while it is being imported."""
+    is_heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_heeded:  # an import could swallow KeyboardInterrupt, or chain another error to it
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    from api import cli  # noqa: PLC0415 - what is being imported
+
+    try:
+        if is_heeded:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        cli.main()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 """Engines as a terminal shows them."""
 
+import math
 from collections.abc import Sequence
 
 from rich.markup import escape
@@ -23,7 +24,7 @@ def show_engines(views: Sequence[EngineView], problems: Sequence[Problem]) -> No
             "[green]✓[/]" if view.is_usable else "–",
             view.name,
             ", ".join(view.stems),
-            f"{view.longest_clip_s:g} s",
+            _limit(view.longest_clip_s),
             escape(view.reason or view.environment),
         )
     out.print(table)
@@ -45,7 +46,7 @@ def show_engine(view: EngineView) -> None:
         "shapes": ", ".join(view.shapes) or "none; the studio does what it can",
         "shapes in words": ", ".join(view.shapes_in_words) or "none",
         "languages": ", ".join(view.languages) or "any",
-        "longest clip": f"{view.longest_clip_s:g} s, tail included",
+        "longest clip": f"{_limit(view.longest_clip_s)}, tail included",
         "sample rate": f"{view.sample_rate} Hz",
         "weights": _license(view.weights),
         "environment": ", ".join([view.environment, *view.requirements]),
@@ -60,6 +61,11 @@ def show_engine(view: EngineView) -> None:
     for name, text in rows.items():
         table.add_row(name, escape(text))
     out.print(table)
+
+
+def _limit(seconds: float) -> str:
+    """Return a limit for people, rounded down: what they read is what they may have."""
+    return f"{math.floor(10 * seconds) / 10:g} s"
 
 
 def _license(weights: WeightsView | None) -> str:

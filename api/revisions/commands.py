@@ -253,11 +253,16 @@ def cancel(story_id: StoryId) -> None:
 
 
 def _read_json(named: str) -> Any:
+    from audiostory_core.author_files import check_regular
     from audiostory_core.json_text import NotJson, parse
 
     remedy = "Give a JSON list of edits, as docs/authoring.md shows."
     try:
-        text = sys.stdin.read() if named == "-" else Path(named).read_text(encoding="utf-8")
+        if named == "-":
+            text = sys.stdin.read()
+        else:
+            check_regular(Path(named), "edits", remedy)
+            text = Path(named).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         problem = getattr(error, "strerror", None) or "cannot be read"
         raise BadInput("edits", named, problem.lower(), remedy) from error

@@ -18,7 +18,8 @@ class ChangeRequest(BaseModel):
         False
     )
     base: Annotated[
-        int | None, Field(ge=1, le=2**31, description="The revision you were looking at.")
+        int | None,
+        Field(strict=True, ge=1, le=2**31, description="The revision you were looking at."),
     ] = None
 
 
@@ -28,7 +29,7 @@ class RejectRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     remark: Annotated[str, Field(min_length=1, max_length=LONGEST_INSTRUCTION)]
-    base: Annotated[int | None, Field(ge=1, le=2**31)] = None
+    base: Annotated[int | None, Field(strict=True, ge=1, le=2**31)] = None
 
 
 class RenameRequest(BaseModel):

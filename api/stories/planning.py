@@ -38,6 +38,8 @@ def plan(
         console.print_json(plan_document(planned))
     else:
         console.show_plan(planned)
+        if output is not None:
+            _show_written(output)
 
 
 def write_schema(output: Path | None) -> None:
@@ -46,6 +48,11 @@ def write_schema(output: Path | None) -> None:
         console.print_json(plan_schema())
     else:
         write_text(output, json.dumps(plan_schema(), ensure_ascii=False, indent=2) + "\n")
+        _show_written(output)
+
+
+def _show_written(output: Path) -> None:
+    console.out.print(f"written to {output}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _longest_clip_s(parts: Parts, engine: str) -> float:

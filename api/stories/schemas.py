@@ -33,6 +33,7 @@ class StoryCreate(BaseModel):
     duration_s: Annotated[
         float | None,
         Field(
+            strict=True,
             description="Seconds (default: read from the text).",
             json_schema_extra={"minimum": SHORTEST_STORY_S, "maximum": LONGEST_STORY_S},
         ),
@@ -42,7 +43,8 @@ class StoryCreate(BaseModel):
         Field(description="Such as en or zh (default: read from the text).", max_length=35),
     ] = None
     seed: Annotated[
-        int | None, Field(ge=0, lt=2**63, description="The same seed makes the same story.")
+        int | None,
+        Field(strict=True, ge=0, lt=2**63, description="The same seed makes the same story."),
     ] = None
     engine: Annotated[str, Field(json_schema_extra=describe_engine)] = DEFAULT
     engines: Annotated[
@@ -61,7 +63,10 @@ class StoryCreate(BaseModel):
         bool, Field(description="Wait for your approval after the plan and after the mix.")
     ] = False
     priority: Annotated[
-        int, Field(ge=-100, le=100, description="Clips of a higher priority are made sooner.")
+        int,
+        Field(
+            strict=True, ge=-100, le=100, description="Clips of a higher priority are made sooner."
+        ),
     ] = 0
     plan: Annotated[
         StoryPlan | None, Field(description="Your own plan, instead of the planner's.")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from audiostory_core.author_files import check_regular
 from audiostory_core.errors import BadInput
 from audiostory_core.manuscript.detection import SUFFIXES, detect, with_format
 from audiostory_core.manuscript.elements import Format
@@ -60,6 +61,7 @@ def checked(text: str, name: str) -> str:
 
 def _content(path: Path) -> bytes:
     try:
+        check_regular(path, "script", _REMEDY)
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:

@@ -61,7 +61,7 @@ class MoreTakes(Frozen):
 
     kind: Literal["takes"] = "takes"
     sub_event: Number
-    count: Annotated[int, Field(ge=1, le=MAX_TAKES)] = 1
+    count: Annotated[int, Field(strict=True, ge=1, le=MAX_TAKES)] = 1
     stem: Stem | None = None  # None: the scene's only one
 
 
@@ -70,7 +70,7 @@ class ChooseTake(Frozen):
 
     kind: Literal["choose"] = "choose"
     sub_event: Number
-    take: Annotated[int, Field(ge=1, le=LAST_TAKE)]
+    take: Annotated[int, Field(strict=True, ge=1, le=LAST_TAKE)]
 
 
 Change = Annotated[Edits | Remark | MoreTakes | ChooseTake, Field(discriminator="kind")]

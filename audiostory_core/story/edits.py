@@ -39,8 +39,13 @@ LARGEST_SEED = 2**63 - 1
 Text = Annotated[
     str, Field(max_length=LONGEST_INSTRUCTION, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")
 ]  # neither blank nor with NUL, which Postgres cannot store
-Number = Annotated[int, Field(ge=1)]  # of a sub-event in the plan as edited so far, from 1
-Duration = Annotated[float, Field(ge=SHORTEST_SUB_EVENT_S, le=LONGEST_STORY_S, allow_inf_nan=False)]
+Number = Annotated[
+    int, Field(strict=True, ge=1)
+]  # of a sub-event in the plan as edited so far, from 1
+Duration = Annotated[
+    float,
+    Field(strict=True, ge=SHORTEST_SUB_EVENT_S, le=LONGEST_STORY_S, allow_inf_nan=False),
+]
 
 
 class Reword(Frozen):
@@ -56,7 +61,7 @@ class Reword(Frozen):
     tone: Text | None = None
     layers: Layers | None = None
     duration_s: Duration | None = None
-    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
+    seed: Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)] | None = None
     engine: Text | None = None
     cast: tuple[CastMember, ...] | None = None
     change: Text | None = None  # plain words, e.g. "make the siren more distant"
@@ -123,7 +128,9 @@ class Split(Frozen):
 
     op: Literal["split"] = "split"
     sub_event: Number
-    at_s: Annotated[float, Field(gt=0, le=LONGEST_STORY_S, allow_inf_nan=False)]  # of its own
+    at_s: Annotated[  # of its own
+        float, Field(strict=True, gt=0, le=LONGEST_STORY_S, allow_inf_nan=False)
+    ]
     captions: tuple[Text, Text] | None = None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from audiostory_core.author_files import check_regular
 from audiostory_core.errors import BadInput, nearest
 from audiostory_core.json_text import NotJson, parse
 from audiostory_core.story.plan import SCHEMA_FIELD, StoryPlan, short_seconds
@@ -40,6 +41,7 @@ def read_plan(path: Path) -> StoryPlan:
             missing fields, or its durations disagree with the total.
     """
     try:
+        check_regular(path, "plan", _REMEDY)
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise BadInput("plan", str(path), error.strerror or "cannot be read", _REMEDY) from error

@@ -1,6 +1,7 @@
 """Bad input: one clear line with the remedy, exit code 2, and nothing half-written."""
 
 import json
+import os
 import resource
 import sqlite3
 
@@ -70,6 +71,25 @@ def _plan(**changes: object) -> dict[str, object]:
             {"caption": "birds", "duration_s": 4.0},
         ],
     } | changes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (["create", "--plan"], "plan"),
+        (["create", "--script"], "script"),
+        (["plan", "--script"], "script"),
+        (["read"], "script"),
+        (["edit", "m9kgn8nfwt"], "edits"),
+    ],
+)
+def test_pipe_that_nobody_writes_to_is_refused_at_once(audiostory_here, tmp_path, arguments, field):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    finished = audiostory_here(*arguments, pipe)
+
+    _assert_refused(finished, field, str(pipe), "not a regular file")
 
 
 @pytest.mark.parametrize(

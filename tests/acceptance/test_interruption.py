@@ -5,6 +5,8 @@ import hashlib
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -209,3 +211,36 @@ def test_ctrl_c_before_a_command_begins_is_quiet(monkeypatch):
         cli.main()
 
     assert ended.value.code == 130
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["audiostory", "create", "Rain", "--duration", "5"]
+from api.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["api.cli", "typer", "api.stories.commands", "api.stories.handlers", "numpy"]
+)
+def test_ctrl_c_while_modules_are_imported_is_quiet(audiostory, tmp_path, module):
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT.format(module=module)],
+        env=audiostory.environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stderr) == (130, "")
+    assert list(tmp_path.iterdir()) == []

@@ -188,8 +188,10 @@ def test_layer_is_shaped_and_what_it_was_is_told(audiostory, story):
 def test_schema_is_written_beside_a_plan_that_names_it(audiostory, tmp_path):
     schema, plan = tmp_path / "plan.schema.json", tmp_path / "plan.json"
 
-    assert audiostory("plan", "--schema", "-o", schema).returncode == 0
-    assert audiostory("plan", STORY, "-o", plan).returncode == 0
+    for arguments, file in ((["--schema"], schema), ([STORY], plan)):
+        planned = audiostory("plan", *arguments, "-o", file)
+        assert planned.returncode == 0
+        assert planned.stdout.splitlines()[-1] == f"written to {file}"
 
     written = json.loads(plan.read_text("utf-8"))
     assert (tmp_path / written["$schema"]) == schema

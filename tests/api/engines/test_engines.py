@@ -1,7 +1,13 @@
 """Engines over HTTP: the cards, and what a request may set."""
 
-import pytest
+from io import StringIO
 
+import pytest
+from rich.console import Console
+
+from api.engines import tables
+from api.engines.queries import list_engines
+from api.settings import read_settings
 from storage import stories
 from tests.support.cards import TOY, engines_in
 
@@ -113,3 +119,20 @@ async def test_what_the_engine_does_not_take_is_refused_by_field(client, values,
     assert refused.status_code == 422
     assert field in str(refused.json())
     assert (await client.get("/v1/stories")).json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("longest_s", "shown"), [(29.9537, "29.9 s"), (30.0, "30 s"), (8.25, "8.2 s"), (190.0, "190 s")]
+)
+def test_longest_clip_is_shown_with_one_decimal_and_never_longer_than_it_is(
+    monkeypatch, longest_s, shown
+):
+    view = list_engines(read_settings())[0].model_copy(update={"longest_clip_s": longest_s})
+    output = StringIO()
+    monkeypatch.setattr(tables, "out", Console(file=output, width=100))
+
+    tables.show_engines([view], [])
+    tables.show_engine(view)
+
+    assert shown in output.getvalue()
+    assert f"{shown}, tail included" in output.getvalue()

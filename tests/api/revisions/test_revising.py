@@ -264,6 +264,9 @@ async def test_takes_are_listed_made_and_chosen(story):
 async def test_take_that_is_not_there_is_not_found(story):
     assert_problem(await story.ask({"kind": "choose", "sub_event": 2, "take": 9}), 404)
     assert_problem(await story.ask({"kind": "choose", "sub_event": 2, "take": 2**70}), 422)
+    assert_problem(await story.ask({"kind": "choose", "sub_event": True, "take": 1}), 422)
+    assert_problem(await story.ask({"kind": "choose", "sub_event": 1, "take": True}), 422)
+    assert_problem(await story.ask({"kind": "takes", "sub_event": 1, "count": True}), 422)
     assert_problem(await story.client.get(f"{story.path}/sub-events/2/takes/9"), 404)
     assert_problem(await story.client.get(f"{story.path}/sub-events/9/takes"), 404)
 
