@@ -17,10 +17,12 @@ from api.terminal.options import (
     Language,
     Narrate,
     Output,
+    Say,
     Script,
     StoryId,
     Weights,
     read_instruction,
+    read_say,
 )
 from audiostory_core.errors import BadInput
 
@@ -65,6 +67,7 @@ def create(
     script: Script = None,
     format_name: FormatName = None,
     narrate: Narrate = False,
+    say: Say = None,
     review: Annotated[
         bool, typer.Option("--review", help="Stop for you after the plan and after the mix.")
     ] = False,
@@ -114,13 +117,14 @@ def create(
     engine = engine or DEFAULT
     use_one_thread(engine, planner)
     from api.settings import read_settings
-    from api.stories import handlers
+    from api.stories import handlers, planning
     from api.stories.schemas import parse_story
     from api.stories.service import check_usable
     from audiostory_core.audio.export import check_destination
     from audiostory_core.story.plan_files import read_plan
     from audiostory_core.story.rebalancing import remixed
 
+    readings = read_say(say or [])
     written = None if plan is None else read_plan(plan)
     if written is None:
         instruction = read_instruction(instruction, script, format_name, narrate=narrate)
@@ -128,6 +132,19 @@ def create(
         raise BadInput(
             "plan", str(plan), "brings its own instruction and duration", "Leave the others out."
         )
+    if readings and written is None:
+        written = planning.make(
+            instruction,
+            duration,
+            language,
+            planner=planner,
+            engine=engine,
+            say=readings,
+            quiet=as_json or print_id,
+        )
+        instruction, duration, language = "", None, None
+    elif readings and written is not None:
+        written = written.model_copy(update={"say": written.say | readings})
     by_stem = {"dialogue": dialogue, "music": music, "effects": effects}
     named = {stem: name for stem, name in by_stem.items() if name is not None}
     engines = named if named or stems is not None else None
@@ -208,6 +225,7 @@ def plan(
     script: Script = None,
     format_name: FormatName = None,
     narrate: Narrate = False,
+    say: Say = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of a plan file, for editors.")
     ] = False,
@@ -230,6 +248,7 @@ def plan(
         engine=engine or DEFAULT,
         output=output,
         as_json=as_json,
+        say=read_say(say or []),
     )
 
 

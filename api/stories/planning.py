@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from api.engines.catalog import engines
@@ -11,6 +12,7 @@ from api.settings import read_settings
 from api.terminal import console
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.protocol import Brief
+from audiostory_core.story.plan import StoryPlan
 from audiostory_core.story.plan_files import plan_document, plan_schema
 
 
@@ -23,14 +25,12 @@ def plan(
     engine: str,
     output: Path | None,
     as_json: bool,
+    say: Mapping[str, str],
 ) -> None:
     """Plan an instruction, print the plan, and write it to a file if one is named."""
-    settings = read_settings()
-    parts = Parts(settings)
-    longest_s = _longest_clip_s(parts, engine) - settings.tail_s
-    on_sub_event = None if as_json else console.show_draft
-    brief = Brief(instruction, duration_s, language, longest_s, on_sub_event=on_sub_event)
-    planned = parts.planner(planner).plan(brief)
+    planned = make(
+        instruction, duration_s, language, planner=planner, engine=engine, say=say, quiet=as_json
+    )
     if output is not None:
         document = json.dumps(plan_document(planned), ensure_ascii=False, indent=2)
         write_text(output, document + "\n")
@@ -40,6 +40,26 @@ def plan(
         console.show_plan(planned)
         if output is not None:
             _show_written(output)
+
+
+def make(
+    instruction: str,
+    duration_s: float | None,
+    language: str | None,
+    *,
+    planner: str,
+    engine: str,
+    say: Mapping[str, str],
+    quiet: bool,
+) -> StoryPlan:
+    """Return the plan of an instruction, with readings of its words."""
+    settings = read_settings()
+    parts = Parts(settings)
+    longest_s = _longest_clip_s(parts, engine) - settings.tail_s
+    on_sub_event = None if quiet else console.show_draft
+    brief = Brief(instruction, duration_s, language, longest_s, on_sub_event=on_sub_event)
+    planned = parts.planner(planner).plan(brief)
+    return planned.model_copy(update={"say": dict(say)}) if say else planned
 
 
 def write_schema(output: Path | None) -> None:

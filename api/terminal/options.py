@@ -62,6 +62,14 @@ FormatName = Annotated[
 Narrate = Annotated[
     bool, typer.Option("--narrate", help="Read prose aloud: a narrator, and quotes by the cast.")
 ]
+Say = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--say",
+        metavar="NAME=READING",
+        help="How a name is spoken: Siobhan=shi-VAWN, or IPA: Siobhan=/ʃɪˈvɔːn/; repeatable.",
+    ),
+]
 Duration = Annotated[
     float | None,
     typer.Option(
@@ -80,6 +88,30 @@ Output = Annotated[
 ]
 StoryId = Annotated[str, typer.Argument(metavar="ID", help="A story's id; see `audiostory list`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def read_say(pairs: list[str]) -> dict[str, str]:
+    """Read what --say was given.
+
+    Raises:
+        BadInput: if one has no "=", or a reading that no voice can speak.
+    """
+    from audiostory_core.text.spoken.lexicon import check_readings
+
+    readings: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, reading = pair.partition("=")
+        if not equals:
+            raise BadInput(
+                "say", pair, "is not NAME=READING", "Write it as in --say Siobhan=shi-VAWN."
+            )
+        readings[name] = reading
+    try:
+        return dict(check_readings(readings))
+    except ValueError as error:
+        problem, _, remedy = str(error).partition("; ")
+        remedy = remedy[:1].upper() + remedy[1:]
+        raise BadInput("say", ", ".join(pairs), problem, f"{remedy}.") from None
 
 
 def asynchronous(

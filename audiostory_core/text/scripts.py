@@ -1,5 +1,6 @@
 """Which languages are written in which script."""
 
+import re
 import unicodedata
 from collections import Counter
 from functools import lru_cache
@@ -36,6 +37,7 @@ LANGUAGES_BY_SCRIPT = {
     "CHEROKEE": ("chr",),
 }
 UNKNOWN = "und"
+_UNITS = re.compile(r"(?<=\d)\s?[A-Za-z°℃]{1,3}(?:/[hs])?(?![^\W_])")  # are of any language
 
 
 @lru_cache(maxsize=1 << 14)
@@ -78,7 +80,7 @@ def language_of_words(words: str, language: str) -> str:
         words: any text.
         language: BCP 47 tag of the text that they are in.
     """
-    counts = Counter(words)
+    counts = Counter(_UNITS.sub("", words))
     scripts: Counter[str] = Counter()
     for character, count in counts.items():
         script = script_of(character)

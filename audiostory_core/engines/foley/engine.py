@@ -36,7 +36,7 @@ from audiostory_core.stem import Stem
 from audiostory_core.story.plan import Layer, SpeechLayer, StoryPlan
 from audiostory_core.story.stems import StemView
 
-SOUND = 1  # raise it with any change that lets an equal request sound different; a test tells
+SOUND = 2  # raise it with any change that lets an equal request sound different; a test tells
 CARD = read_card(Path(__file__).parent, "shipped", is_shipped=True)
 
 

@@ -41,7 +41,6 @@ from audiostory_core.engines.foley.synthesis import dsp
 from audiostory_core.engines.foley.synthesis.dsp import Array
 from audiostory_core.stem import Stem
 from audiostory_core.story.plan import SAMPLE_RATE, CastMember, SpeechLayer
-from audiostory_core.text.spoken.form import NO_READINGS
 
 PEAK = 0.97  # of a clip, with a little left for resampling and coding
 LEAST_LASTING = dsp.seconds(1.5)  # of a sound that fills its slot
@@ -78,7 +77,7 @@ class SceneOrder:
     language: str
     cast: tuple[CastMember, ...] = ()
     stem: Stem = Stem.COMPOSITE
-    say: Mapping[str, str] = NO_READINGS  # of words in its lines
+    say: Mapping[str, str] = field(default_factory=dict)  # readings of words in its lines
 
     @property
     def ending(self) -> int:
