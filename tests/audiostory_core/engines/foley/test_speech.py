@@ -14,11 +14,13 @@ import pytest
 import soxr
 
 from audiostory_core.engines.foley.speech.espeak_client import HELPER, EspeakClient
+from audiostory_core.engines.foley.speech.ipa import mnemonics
 from audiostory_core.engines.foley.speech.manner import Manners
 from audiostory_core.engines.foley.speech.speech import FASTEST, Speech, Voice, speech_available
 from audiostory_core.errors import EngineFailed
 from audiostory_core.story.plan import SAMPLE_RATE
 from audiostory_core.text.spoken.japanese import number_in_kana
+from audiostory_core.text.spoken.lexicon import IPA
 
 LINE = "Hello there, I am awake and I will be there in ten minutes."
 MAN = Voice(variant="m2", pitch=50, rate_wpm=165)
@@ -396,3 +398,63 @@ def _is_running(pid: int) -> bool:
         return False
     status = Path(f"/proc/{pid}/stat")
     return not (status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+
+
+@pytest.mark.parametrize(
+    ("words", "language", "phonemes"),
+    [
+        ("Shhh! Brrr.", "en", "ʃː bɚrr"),
+        ("Henry VIII at 10:30", "en", "hˈɛnɹi ðɪ ˈeɪtθ æt tˈɛn θˈɜːɾi"),
+        ("1984", "ru", "ʌdnˈɑ tˈysʲʌtʃʲʌ dʲivʲatʲsˈot vˈosʲimʲdʲisʲʌt tʃʲitˈyrʲi"),
+        ("3, 2, 1!", "ko", "sˈɐm ˈi ˈiɫ"),
+        ("10:30", "hi", "dˈʌs bˈʌɟəkˌəɾ tˈiːs mˈɪnəʈ"),
+    ],
+)
+def test_figures_and_interjections_are_heard_as_words(speech, words, language, phonemes):
+    assert speech.phonemes(words, language) == phonemes
+
+
+@pytest.mark.parametrize(
+    ("written", "spelled"),
+    [
+        ("お母さん", "オカアサン"),
+        ("お父さん", "オトウサン"),
+        ("お兄さん", "オニイサン"),
+        ("お姉さん", "オネエサン"),
+        ("箱", "ハコ"),
+        ("何を", "ナニヲ"),
+        ("一昨日", "オトトイ"),
+        ("空の箱", "カラノハコ"),
+        ("３、２、１！", "サン、ニ、イチ！"),
+        ("１２３", "ヒャクニジュウサン"),
+        ("𠮟られた", "シカラレタ"),
+    ],
+)
+def test_everyday_japanese_is_read_as_it_is_said(speech, written, spelled):
+    assert speech.phonemes(written, "ja").replace(" ", "") == speech.phonemes(
+        spelled, "ja"
+    ).replace(" ", "")
+
+
+def test_cheap_is_not_convenient_in_chinese(speech):
+    assert "phˈiɛɜn" in speech.phonemes("便宜", "zh")
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de", "ru", "ja"])
+def test_reading_in_ipa_is_heard_in_every_language(speech, language):
+    heard = speech.phonemes("Siobhan", language, {"Siobhan": "/ʃɪˈvɔːn/"})
+
+    assert heard.startswith(("ʃɪ", "ʃi"))
+    assert heard.endswith("n")
+
+
+def test_every_symbol_of_the_readings_is_heard():
+    marks = set("ˈˌː. ˑ‿ʰʲʷ̩̯̃͡")
+    assert [symbol for symbol in IPA if symbol not in marks and not mnemonics(symbol)] == []
+
+
+def test_kanji_without_a_reading_is_named(speech):
+    utterance = speech.speak("彼は𪚥と言った。", "ja", MAN, None, None)
+
+    assert utterance.unread == ("𪚥",)
+    assert not utterance.is_silent

@@ -66,7 +66,8 @@ def test_answer_that_keeps_to_the_schema_is_what_the_model_is_asked_for():
     assert not jsonschema_rs.is_valid(schema, json.loads(plan_text(*[RAIN] * 6)))
 
 
-def test_every_text_and_list_of_the_schemas_has_an_end():
+def test_every_list_and_number_of_the_schemas_has_an_end_and_no_text_has():
+    """A length of a text makes xgrammar refuse every quotation mark and new line in it."""
     with hosting(Reply(GOOD), Reply(json.dumps(DOG))) as host, planner_of(host) as planner:
         planner.plan(Brief(INSTRUCTION, 10.0))
         planner.revise(EVENT, "warmer", "en")
@@ -84,13 +85,33 @@ def test_every_text_and_list_of_the_schemas_has_an_end():
             else set(part["type"])
         )
         bound = {
-            "string": "maxLength",
             "array": "maxItems",
             "number": "maximum",
             "integer": "maximum",
         }
-        ends = {bound[kind] for kind in kinds - {"object", "null"}}
+        ends = {bound[kind] for kind in kinds - {"object", "null", "string"}}
         assert "enum" in part or ends <= part.keys()
+        assert not {"maxLength", "minLength"} & part.keys()
+
+
+def test_text_that_is_too_long_is_sent_back():
+    long = plan_text(RAIN | {"caption": "rain " * 200})
+    with hosting(Reply(long), Reply(GOOD)) as host, planner_of(host) as planner:
+        planner.plan(Brief(INSTRUCTION, 10.0))
+
+    assert "has 999 characters in sub_events.0.caption; the most is 600" in json.dumps(
+        host.asked[1]
+    )
+
+
+def test_text_that_is_too_long_twice_is_refused():
+    long = plan_text(RAIN | {"caption": "rain " * 200})
+    with (
+        hosting(Reply(long), Reply(long)) as host,
+        planner_of(host) as planner,
+        pytest.raises(BadInput, match="the most is 600"),
+    ):
+        planner.plan(Brief(INSTRUCTION, 10.0))
 
 
 def test_brief_is_told_to_the_model():
