@@ -4,6 +4,7 @@ The text is read once into clauses (reading.py), time is shared among them (sche
 each share becomes one sub-event, or several that continue each other (storyboard.py).
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 from audiostory_core.manuscript.detection import check_manuscript, detect, header_end
@@ -26,6 +27,7 @@ from audiostory_core.planners.protocol import Brief
 from audiostory_core.story.edits import Edit
 from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S, SpeechLayer, StoryPlan, SubEvent
 from audiostory_core.text.detection import UNKNOWN
+from audiostory_core.text.spoken.marks import without_footnotes
 
 
 @cache
@@ -42,6 +44,9 @@ def _times() -> TimeReader:
     return TimeReader(_readers()[0].entries)
 
 
+MOST_SHOWN = 5  # footnotes in a note
+
+
 def heard_in(manuscript: Manuscript) -> str:
     """Return what a manuscript tells, without its notes, to know its language by."""
     words = (manuscript.words_of(e) for e in manuscript.elements if not isinstance(e, Note))
@@ -52,6 +57,15 @@ def _is_spoken(plan: StoryPlan) -> bool:
     return any(
         isinstance(layer, SpeechLayer) for event in plan.sub_events for layer in event.layers
     )
+
+
+def note_on_footnotes(footnotes: Sequence[str]) -> tuple[str, ...]:
+    """Return the note that footnotes are not spoken, if there are any."""
+    if not footnotes:
+        return ()
+    are = "1 footnote is" if len(footnotes) == 1 else f"{len(footnotes)} footnotes are"
+    shown = "; ".join(footnotes[:MOST_SHOWN]) + ("; …" if len(footnotes) > MOST_SHOWN else "")
+    return (f"{are} not spoken: {shown}",)
 
 
 class Clauses:
@@ -74,8 +88,9 @@ class Clauses:
             raise ValueError(f"longest_clip_s is {brief.longest_clip_s}; the least is 1 s")
         text = plain_text(check_manuscript(brief.instruction))
         format_, reason = detect(text)
+        without, footnotes = without_footnotes(text)
         if format_ is Format.INSTRUCTION:
-            text = text[header_end(text) :]
+            text = without[header_end(without) :]
             manuscript = None
         else:
             manuscript = read_manuscript(text, format_)
@@ -92,7 +107,13 @@ class Clauses:
         plan = draw_storyboard(reading, schedule, code, brief.longest_clip_s)
         prose = () if manuscript else note_on_prose(text)
         unknown = note_on_language(code) if _is_spoken(plan) or code != UNKNOWN else ()
-        notes = (*notes_on_reading(format_, reason, plan.sub_events), *unknown, *prose, *plan.notes)
+        notes = (
+            *notes_on_reading(format_, reason, plan.sub_events),
+            *unknown,
+            *prose,
+            *note_on_footnotes(footnotes),
+            *plan.notes,
+        )
         plan = plan.model_copy(update={"notes": notes})
         return carry_out(self._remarks, plan, brief.remarks, brief.duration_s, brief.longest_clip_s)
 

@@ -13,6 +13,10 @@ _FOOTNOTE_MARK = re.compile(
     r"|(?<=[.,;:!?”’\"»)])[¹²³⁴-⁹⁰]+"
     r"|(?<=[\w.,;:!?”’\"»)])[†‡]+"
 )
+_FOOTNOTE = re.compile(
+    r"^[ \t]*(?P<mark>\[\^?\d{1,3}\](?=:?[ \t])|[¹²³⁴-⁹⁰]{1,3}|[†‡])(?P<text>:?[ \t]+\S[^\n]*)(?:\n|$)",
+    re.MULTILINE,
+)
 _UNITS = frozenset({"cm", "km", "mm", "dm", "ft", "mi", "in", "yd"})
 
 
@@ -28,6 +32,32 @@ def without_marks(words: str) -> tuple[str, tuple[str, ...]]:
     if "<" in text:
         text = _TAG.sub(lambda tag: "\n" if tag[0][1:3].lower() == "br" else " ", text)
     text = _INVISIBLE.sub("", text)
+    return _without_footnote_marks(text)
+
+
+def without_footnotes(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return a text without footnotes and their marks, and what was dropped.
+
+    Args:
+        text: any text; a line that begins with a mark is a footnote if a word above has the mark.
+    """
+    marked = {match[0] for match in _FOOTNOTE_MARK.finditer(text)}
+    if not marked:
+        return text, ()
+    footnotes: list[str] = []
+
+    def drop(match: re.Match[str]) -> str:
+        if match["mark"] not in marked:
+            return match[0]
+        footnotes.append((match["mark"] + match["text"]).strip())
+        return ""
+
+    without, marks = _without_footnote_marks(_FOOTNOTE.sub(drop, text))
+    named = {footnote.split()[0].rstrip(":") for footnote in footnotes}
+    return without, (*footnotes, *(mark for mark in marks if mark not in named))
+
+
+def _without_footnote_marks(text: str) -> tuple[str, tuple[str, ...]]:
     dropped: list[str] = []
 
     def drop(match: re.Match[str]) -> str:
@@ -38,8 +68,7 @@ def without_marks(words: str) -> tuple[str, tuple[str, ...]]:
         dropped.append(match[0])
         return ""
 
-    text = _FOOTNOTE_MARK.sub(drop, text)
-    return text, tuple(dropped)
+    return _FOOTNOTE_MARK.sub(drop, text), tuple(dropped)
 
 
 def _character(entity: re.Match[str]) -> str:
