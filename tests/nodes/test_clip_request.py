@@ -90,3 +90,22 @@ def test_scenes_that_a_layer_reaches_are_requested_with_it(foley):
         [{"kind": "ambience", "text": "rain", "start_s": 0.0}, {"kind": "sfx", "text": "a bell"}],
         [{"kind": "sfx", "text": "a bell"}],
     ]
+
+
+def test_readings_are_in_the_requests_of_lines_that_have_their_words(foley):
+    events = tuple(
+        SubEvent(caption=words, duration_s=3.0, layers=({"kind": "speech", "words": words},))
+        for words in ("Siobhan is here.", "Who is there?")
+    )
+    plan = StoryPlan(version=2, instruction="x", language="en", duration_s=6.0, sub_events=events)
+    say = {"Siobhan": "shi-VAWN"}
+
+    before = _requests(foley, plan)
+    after = _requests(foley, plan.model_copy(update={"say": say}))
+
+    assert after[1] == before[1]
+    assert key_of(after[0]) != key_of(before[0])
+    assert json.loads(after[0])["say"] == say
+    assert "say" not in json.loads(before[0])
+    assert build(after[0], Condition(b"")).say == say
+    assert "say" not in plan.model_dump()
