@@ -94,22 +94,26 @@ class ExportChaos:
             if queued.state == WorkState.FAILED:
                 self.figures.requested_again += 1
                 await request_export(self.studio.store, self.story.id, wanted)
-            elif queued.state == WorkState.CLAIMED and kills < MAX_KILLS:
+            elif kills < MAX_KILLS and self._is_being_made(queued):
                 await asyncio.sleep(self.rng.uniform(0.0, 0.3))
                 kills += 1
                 await self._kill_one(key)
             await asyncio.sleep(LOOK_S)
 
+    def _is_being_made(self, queued: Work) -> bool:
+        is_claimed = queued.state == WorkState.CLAIMED and queued.owner is not None
+        return is_claimed and not is_dead(self.studio.store.workers, queued.owner or "")
+
     async def _kill_one(self, key: str) -> None:
         victim, workers = self.rng.choice(self._workers), self.studio.store.workers
         _, before = await self._look(key)
-        was_there = before.owner is not None and not is_dead(workers, before.owner)
+        was_made = self._is_being_made(before)
         victim.kill()
         await asyncio.to_thread(victim.join)
         _, after = await self._look(key)
         is_same = after.state == WorkState.CLAIMED and after.owner == before.owner
         self.figures.kills += 1
-        self.figures.counted += was_there and is_same and is_dead(workers, after.owner or "")
+        self.figures.counted += was_made and is_same and is_dead(workers, after.owner or "")
 
     async def _look(self, key: str) -> tuple[Export, Work]:
         async with self.studio.store.database.read() as session:
