@@ -11,6 +11,7 @@ from audiostory_core.text.detection import UNKNOWN, by_letters, by_script, commo
 
 CODES = ("en", "es", "fr", "de", "zh", "ja")
 _SURE, _AHEAD = 0.4, 1.5  # by how much a share of known words is above so much of the next
+_LIKELY = 0.5  # the share of words that is believed where letters tell nothing
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _LETTERS = {  # beyond a to z
     "en": "", "es": "áéíóúüñ", "fr": "àâæçéèêëîïôœùûüÿ", "de": "äöüß",
@@ -170,7 +171,8 @@ class Languages:
         if ahead >= _SURE:
             return best
         likeliest = by_letters(text, shares)
-        return best if likeliest == UNKNOWN and ahead > 0 else likeliest
+        is_likely = ahead > 0 or shares[best] >= _LIKELY
+        return best if likeliest == UNKNOWN and is_likely else likeliest
 
     def _shares(self, sample: str) -> dict[str, float]:
         """Return what share of the words each language with spaces knows; none with odd letters."""

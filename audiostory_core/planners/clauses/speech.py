@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audiostory_core.planners.clauses.language import Language
 
@@ -23,6 +23,9 @@ _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _ENDS_AS_SPEECH = re.compile(r"[.!?…。！？,，]\s*$")
 _CLASSIFIER = re.compile(r"^[一那这這两]?(?:个|位|名|個)")
 _PARTICLE = re.compile(r"(?:は|が|も|の声が|と)$")
+_TOPIC = re.compile(r"(?:.*[でに])??(?P<name>[^でには]{1,12}?)(?:の声)?(?:は|が)")
+_ADVERB = re.compile(r"(?:(\w)\1|\w{2})地$")
+_THEY = frozenset(["彼", "彼女", "彼ら", "他", "她", "他们", "她们", "我", "私", "俺", "僕"])
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ def voice_of(text: str, quote: Quote, language: Language) -> Voice | None:
         after, language, verb_last=False
     )
     if voice:
+        if language.code == "ja" and not voice.speaker and (named := _TOPIC.match(lead)):
+            voice = replace(_voice_named(named["name"], language), manner=voice.manner)
         return voice
     words = text[quote.inner[0] : quote.inner[1]]
     introduced = not stripped or stripped[-1] in ":：,，\n.!?。！？" or before.endswith("\n")
@@ -224,11 +229,29 @@ def _unspaced_voice(context: str, language: Language) -> Voice | None:
     phrase = clause[: clause.find(verb)] or clause[clause.find(verb) + len(verb) :]
     opening = language.sequence.match(phrase)
     phrase = phrase[opening.end() :] if opening else phrase
-    phrase = _PARTICLE.sub("", phrase).removeprefix("と")
     implied = language.speech_verbs.get(verb, "")
     manner = manner_in(phrase, language) or implied or None
-    nouns = [noun for noun in language.speaker_nouns if noun in phrase]
+    subject = _subject(phrase, language)
+    nouns = [noun for noun in language.speaker_nouns if noun in subject]
     noun = max(nouns, key=lambda n: (len(n), n), default=None)
-    bare = _CLASSIFIER.sub("", phrase).strip()
-    speaker = noun or (bare if 0 < len(bare) <= 6 else None)
-    return Voice(speaker, manner, phrase.strip() if speaker else "")
+    speaker = noun or (subject if 0 < len(subject) <= 6 else None)
+    if subject in language.pronouns | _THEY:
+        speaker = None
+    return Voice(speaker, manner, subject if speaker else "")
+
+
+def _voice_named(name: str, language: Language) -> Voice:
+    return Voice(None if name in _THEY | language.pronouns else name)
+
+
+def _subject(phrase: str, language: Language) -> str:
+    """Return who speaks, of a phrase that may say how, too: "太郎は小声で", "小梅低声"."""
+    phrase = phrase.strip().removeprefix("と")
+    if language.code == "ja":
+        named = _TOPIC.match(phrase)
+        return _PARTICLE.sub("", named["name"] if named else phrase)
+    bare = _CLASSIFIER.sub("", _ADVERB.sub("", phrase)).strip()
+    for manner in sorted(language.manners, key=len, reverse=True):
+        if manner != bare:
+            bare = bare.removeprefix(manner).removesuffix(manner)
+    return bare.strip()
