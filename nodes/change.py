@@ -44,7 +44,7 @@ from nodes.rows import (
     stem_columns,
 )
 from nodes.services import LoadedRevision, Services
-from nodes.shape_notes import notes_on_engines
+from nodes.shape_notes import kept_notes, notes_on_engines
 from nodes.state import StateUpdate, StoryState
 from nodes.versions import list_before, new_version, version_stems
 from nodes.waits import load_run, turn_to
@@ -227,9 +227,7 @@ def _notes(
         *notes_on_shapes([draft.event for draft in drafts]),
         *notes_on_engines(edited, story, offers, [_engine_of(draft, engines) for draft in drafts]),
     )
-    outdated = set(notes_on_engines(planned.plan, story, offers, engines))
-    kept = (note for note in planned.plan.notes if note not in outdated)
-    return list(dict.fromkeys((*kept, *more)))
+    return list(dict.fromkeys((*kept_notes(planned.plan, story, offers, engines), *more)))
 
 
 def _engine_of(draft: Draft, engines: Sequence[str | None]) -> str | None:

@@ -23,6 +23,7 @@ from nodes.rows import (
     stem_columns,
 )
 from nodes.services import LoadedRevision, Services
+from nodes.shape_notes import kept_notes, notes_on_engines
 from nodes.versions import KEPT, list_before, new_version, version_stems
 from storage import clips, events, revisions, runs, stories, takes, work
 from storage.models import (
@@ -58,6 +59,7 @@ async def chosen_take(run: Run, choice: ChooseTake, services: Services) -> NewRe
     index = place_of(choice.sub_event, planned)
     async with services.database.read() as session:
         revision = await revisions.get(session, planned.revision_id)
+        engines = await revisions.list_engines(session, planned.scene_ids)
         current = await revisions.get_scene(session, planned.scene_ids[index])
         take = await takes.get(session, current.sub_event_id, choice.take)
         version = await revisions.get_scene(session, take.scene_id)
@@ -85,7 +87,11 @@ async def chosen_take(run: Run, choice: ChooseTake, services: Services) -> NewRe
         chosen |= {"clip_key": clip.key, "is_judged": True}
     after = list(planned.plan.sub_events)
     after[index] = scene_from_row(version)
-    heard = spread(planned.plan.model_copy(update={"sub_events": tuple(after)})).sub_events
+    revised = planned.plan.model_copy(update={"sub_events": tuple(after)})
+    heard = spread(revised).sub_events
+    makers_after = [*engines[:index], version.engine, *engines[index + 1 :]]
+    more = notes_on_engines(revised, story, offers, makers_after)
+    notes = [*kept_notes(planned.plan, story, offers, engines), *more]
     was = planned.heard.sub_events[index]
     scene["stems"] = [chosen] + [
         _beside(heard[index], was, version, current, stems[current.id].get(name), name)
@@ -104,7 +110,7 @@ async def chosen_take(run: Run, choice: ChooseTake, services: Services) -> NewRe
     return NewRevision(
         language=revision.language,
         samples=revision.samples - current.samples + version.samples,
-        plan=revision.plan,
+        plan=revision.plan | {"notes": list(dict.fromkeys(notes))},
         scenes=scenes,
         summary=summary_of(choice),
     )

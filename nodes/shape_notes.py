@@ -37,6 +37,14 @@ def notes_on_engines(
             yield from _notes(place + 1, heard, before, stem, capabilities, plan.version)
 
 
+def kept_notes(
+    plan: StoryPlan, story: Story, offers: Offers, engines: Sequence[str | None]
+) -> list[str]:
+    """Return the notes of a plan less those on engines, which are made anew."""
+    outdated = set(notes_on_engines(plan, story, offers, engines))
+    return [note for note in plan.notes if note not in outdated]
+
+
 def _makes_all(capabilities: Capabilities) -> bool:
     return set(SHAPES) <= set(capabilities.card.shapes) and len(capabilities.stems) == len(Stem) - 1
 

@@ -239,9 +239,12 @@ async def test_note_goes_with_its_cause_and_comes_with_another(studio, toy):
     shape = {"op": "shape", "sub_event": 1, "layer": 1}
     await author.edit(shape | {"clear": ["count"], "gain_db": -3})
     cleared = await _notes(author)
-    await author.edit(shape | {"distance": 0.9})
+    await author.choose(1, 1)
+    chosen = await _notes(author)
+    await author.edit(shape | {"clear": ["count"], "distance": 0.9})
 
     assert cleared == []
+    assert chosen == ["Scene 1: toy does not honor count; not applied to “a knock” (layer 1)."]
     assert await _notes(author) == [
         "Scene 1: toy does not honor distance; not applied to “a knock” (layer 1)."
     ]
