@@ -93,3 +93,13 @@ def test_process_with_threads_forks_none():
     output, errors = process.communicate(timeout=PATIENCE_S)
 
     assert output == "[]\n", errors
+
+
+def test_what_waits_to_write_has_neither_scipy_nor_an_engine():
+    names = "'scipy', 'langgraph', 'audiostory_core.engines.foley'"
+    script = f"import sys, api.stories.stretch_writing; print([n for n in ({names}) if n in sys.modules])"
+    listed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert listed.stdout == "[]\n"
