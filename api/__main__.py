@@ -1,10 +1,13 @@
 """The beginning of `audiostory`, which is `python -m api`."""
 
 import os
-import signal
 import sys
 
 INTERRUPTED = 130
+try:
+    import signal  # which imports enum, functools and collections
+except KeyboardInterrupt:
+    os._exit(INTERRUPTED)
 
 
 def main() -> None:

@@ -214,14 +214,14 @@ def test_ctrl_c_before_a_command_begins_is_quiet(monkeypatch):
 
 
 INTERRUPTED_IMPORT = """
-import os, signal, sys
+import _signal, os, sys
 
 class Interrupting:
     def find_spec(self, name, path=None, target=None):
         if name == "{module}":
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), _signal.SIGINT)
 
-signal.signal(signal.SIGINT, signal.default_int_handler)
+_signal.signal(_signal.SIGINT, _signal.default_int_handler)
 sys.meta_path.insert(0, Interrupting())
 sys.argv = ["audiostory", "create", "Rain", "--duration", "5"]
 from api.__main__ import main
@@ -230,7 +230,7 @@ main()
 
 
 @pytest.mark.parametrize(
-    "module", ["api.cli", "typer", "api.stories.commands", "api.stories.handlers", "numpy"]
+    "module", ["enum", "api.cli", "typer", "api.stories.commands", "api.stories.handlers", "numpy"]
 )
 def test_ctrl_c_while_modules_are_imported_is_quiet(audiostory, tmp_path, module):
     ended = subprocess.run(
