@@ -221,7 +221,9 @@ async def render_around(
             lacking |= lacking_around(scenes, place - first, Stem(stem), mix, samples_of(tail_s))
         known = await mixes.find_segments(session, list(lacking))
     missing = [way for key, way in lacking.items() if key not in known]
-    return await asyncio.to_thread(_render_readable, missing, services, {file: waveform})
+    needed = {name for way in missing for name in way.files}
+    read = services.clips.find(sorted(needed)) | {file: waveform}
+    return await asyncio.to_thread(_render_readable, missing, services, read)
 
 
 def lacking_around(

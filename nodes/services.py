@@ -13,6 +13,7 @@ from audiostory_core.story.plan import StoryPlan, SubEvent, samples_of
 from audiostory_core.story.spans import spread
 from audiostory_core.story.stored import plan_of, scene_from_row
 from nodes.errors import RunStopped
+from nodes.recent_clips import RecentClips
 from storage import revisions, stories
 from storage.audio_files import AudioFiles
 from storage.database import Database
@@ -63,6 +64,7 @@ class Services:
         engines: that this process can run, for jobs; steps need none, see offers.py.
         planners: that it can ask.
         max_scenes: of a plan that is made or brought along.
+        clips: that this process has just made.
     """
 
     database: Database
@@ -70,6 +72,7 @@ class Services:
     engines: Mapping[str, Engine]
     planners: Mapping[str, Planner]
     max_scenes: int = 10_000
+    clips: RecentClips = field(default_factory=RecentClips)
     _stop_by: float | None = None  # of the monotonic clock
     _recent: dict[tuple[str, int], LoadedRevision] = field(default_factory=dict)
 

@@ -107,10 +107,22 @@ def wav_length(samples: int, form: SampleFormat = SampleFormat.PCM_24) -> int:
     return len(wav_header(samples, form)) + samples * form.frame_bytes
 
 
-def flac_bytes(waveform: Waveform) -> bytes:
-    """Encode a [C, N] waveform as a PCM-24 FLAC file: how a clip is stored."""
+def flac_bytes(waveform: Waveform, compression: float | None = None) -> bytes:
+    """Encode a [C, N] waveform as a PCM-24 FLAC file: how a clip is stored.
+
+    Args:
+        waveform: what is to be stored.
+        compression: 0 is fast, 1 small; None is what the encoder thinks best.
+    """
     encoded = io.BytesIO()
-    soundfile.write(encoded, pcm24(waveform), SAMPLE_RATE, format="FLAC", subtype="PCM_24")
+    soundfile.write(
+        encoded,
+        pcm24(waveform),
+        SAMPLE_RATE,
+        format="FLAC",
+        subtype="PCM_24",
+        compression_level=compression,
+    )
     return encoded.getvalue()
 
 

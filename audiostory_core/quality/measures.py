@@ -84,18 +84,26 @@ def measure(waveform: Waveform, expected_samples: int) -> Measures:
     if not finite or not waveform.size or waveform.shape[0] != CHANNELS:
         return Measures(finite, exact, 0.0, 0.0, FLOOR_DB, FLOOR_DB, 0.0, 0, 1.0, None)
     bins = bin_powers(waveform)
+    heard = waveform[:, : _heard_samples(bins)]
     return Measures(
         finite=True,
         exact_length=exact,
         peak=sample_peak(waveform),
-        true_peak=highest_true_peak(waveform),
+        true_peak=highest_true_peak(heard),
         rms_db=rms_db(bins),
         loudest_db=loudest_db(bins),
         dc=offset(waveform),
         clipped_samples=clipped_samples(waveform),
         silent_fraction=silent_fraction(bins),
-        loudness_lufs=integrated_lufs(measure_energies(waveform)),
+        loudness_lufs=integrated_lufs(measure_energies(heard)),
     )
+
+
+def _heard_samples(bins: BinPowers) -> int:
+    """Return after how many samples nothing more is heard, not even by a gated block."""
+    sounding = np.flatnonzero(bins.powers)
+    last = int(sounding[-1]) if sounding.size else 0
+    return (last + 1 + MOMENTARY_BINS) * BIN
 
 
 def sample_peak(waveform: Waveform) -> float:

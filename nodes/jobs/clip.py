@@ -26,6 +26,8 @@ from storage import clips, mixes, revisions, work
 from storage.errors import DamagedFile
 from storage.models import Work
 
+STEM_COMPRESSION = 0.0  # there are three clips of a scene: a tenth larger, for half of the time
+
 
 @dataclass(frozen=True)
 class Order:
@@ -117,9 +119,11 @@ async def _store(order: Order, result: ClipResult, render_s: float, services: Se
     if request.stem is Stem.DIALOGUE:
         spoken = await asyncio.to_thread(speech_activity, playable)
         measures = replace(measures, spoken=spoken)
-    encoded = await asyncio.to_thread(flac_bytes, playable)
+    compression = None if request.stem is Stem.COMPOSITE else STEM_COMPRESSION
+    encoded = await asyncio.to_thread(flac_bytes, playable, compression)
     file = await asyncio.to_thread(services.audio.add, ".flac", encoded)
     stored = await asyncio.to_thread(rounded, playable)
+    services.clips.add(file, stored)
     report = {
         "matched": list(result.matched),
         "unmatched": list(result.unmatched),

@@ -26,7 +26,8 @@ def test_rounded_is_what_is_read_back_of_a_stored_clip():
     waveform = noise(3, 5000, 0.5)
     waveform[:, :3] = [[1.5, -1.5, 1.0], [-1.0, 2.0**-24, 0.0]]
 
-    read, _ = soundfile.read(io.BytesIO(flac_bytes(waveform)), dtype="float32")
-
-    assert np.array_equal(rounded(waveform), read.T)
+    for compression in (None, 0.0, 1.0):
+        stored = flac_bytes(waveform, compression)
+        read, _ = soundfile.read(io.BytesIO(stored), dtype="float32")
+        assert np.array_equal(rounded(waveform), read.T)
     assert rounded(waveform).flags.c_contiguous

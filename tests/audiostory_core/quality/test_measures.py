@@ -3,7 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from audiostory_core.audio.loudness import integrated_lufs, measure_energies
 from audiostory_core.audio.pcm import Waveform
+from audiostory_core.audio.truepeak import highest_true_peak
 from audiostory_core.quality.checks import CHECKS, Expectation, examine
 from audiostory_core.quality.measures import Measures, measure
 from tests.support.signals import noise, tone
@@ -117,3 +119,16 @@ def test_findings_have_a_code_each_and_a_broken_clip_has_one() -> None:
     assert codes == ["silent", "clipped", "offset"]
     assert [finding.code for finding in examine(broken, Expectation())] == ["not_finite"]
     assert len(CHECKS) == 5
+
+
+@pytest.mark.parametrize("first", [0, 4_409, 30_000])
+@pytest.mark.parametrize("last", [30_870, 61_740, 99_500])
+@pytest.mark.parametrize("level", [0.5, 0.001])
+def test_silence_after_the_last_sound_changes_no_figure(first, last, level) -> None:
+    waveform = np.zeros((2, 5 * SAMPLES), np.float32)
+    waveform[:, first:last] = noise(3, last - first, level) + tone(30, last - first, level=level)
+
+    measures = measure(waveform, 5 * SAMPLES)
+
+    assert measures.loudness_lufs == integrated_lufs(measure_energies(waveform))
+    assert measures.true_peak == highest_true_peak(waveform)

@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from audiostory_core.audio import filters
 from audiostory_core.engines.foley.progress import checkpoint
 from audiostory_core.engines.foley.sound import Shape
 from audiostory_core.engines.foley.synthesis import dsp
+from audiostory_core.engines.foley.synthesis.convolution import Convolution
 from audiostory_core.engines.foley.synthesis.dsp import Array, Real
 from audiostory_core.story.plan import SAMPLE_RATE
 
@@ -57,6 +57,11 @@ class Room:
         rng = np.random.Generator(np.random.PCG64(self.seed))
         samples = dsp.seconds(max(self.decay_s) + self.predelay_s)
         return np.stack([self._channel(rng, samples) for _ in range(2)]).astype(np.float32)
+
+    @cached_property
+    def answer(self) -> Convolution:
+        """Makes of what the room hears what it answers."""
+        return Convolution(self.impulse_response)
 
     def _channel(self, rng: np.random.Generator, samples: int) -> Array:
         low, middle, high = self.decay_s
@@ -165,8 +170,7 @@ def end_of_motion(shape: Shape) -> float:
 def reverberate(send: Single, room: RoomName) -> Single:
     """Return the room's answer to what it heard, [2, N], cut at the end of the input."""
     checkpoint()
-    response = ROOMS[room].impulse_response
-    wet = filters.oaconvolve(send[None, :], response, axes=-1)[:, : send.size]
+    wet = ROOMS[room].answer(send)
     return np.asarray(wet * np.float32(10 ** (ROOMS[room].wet_db / 20)), np.float32)
 
 

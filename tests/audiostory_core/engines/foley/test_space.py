@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.signal import oaconvolve
 
 from audiostory_core.engines.foley.scene.space import ROOMS, Stretch, place_in_space, reverberate
 from audiostory_core.engines.foley.sound import Shape
@@ -119,3 +120,28 @@ def test_room_hears_the_middle_of_a_stereo_sound(noise, shape):
     assert placed.send.shape == noise.shape
     assert placed.send.dtype == np.float32
     assert np.allclose(placed.send, mono.send, atol=1e-5)
+
+
+@pytest.mark.parametrize("room", ["outdoor", "room", "small"])
+@pytest.mark.parametrize(
+    ("sounds", "seconds"),
+    [
+        ([(0.0, 18.0)], 18),
+        ([(0.5, 3.8)], 15),
+        ([(9.1, 9.7)], 18),
+        ([(1.0, 2.0), (17.0, 18.0)], 40),
+        ([(0.0, 3.0)], 3),
+        ([], 15),
+    ],
+)
+def test_rooms_answer_to_the_bit_what_scipy_convolves(room, sounds, seconds):
+    send = np.zeros(seconds * SECOND, np.float32)
+    for start_s, stop_s in sounds:
+        stretch = send[round(start_s * SECOND) : round(stop_s * SECOND)]
+        stretch[:] = 0.1 * np.random.default_rng(2).standard_normal(stretch.size)
+
+    answer = reverberate(send, room)
+
+    wet = oaconvolve(send[None, :], ROOMS[room].impulse_response, axes=-1)[:, : send.size]
+    expected = wet * np.float32(10 ** (ROOMS[room].wet_db / 20))
+    assert answer.tobytes() == expected.tobytes()
