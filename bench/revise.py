@@ -1,11 +1,12 @@
 """What it costs to revise one of N scenes, and how soon it is heard.
 
-    python -m bench.revise --scenes 10 100 1000 --times 9
+    python -m bench.revise --scenes 10 100 1000 --times 9 [--stems]
 
 A real `audiostory serve` with one worker and the engine foley makes stories of 6 s scenes, then
 one scene in the middle of each is reworded, the stories in turn. The time is from sending the
 change over HTTP to having received the range of `/mix` that covers the scene and both its seams.
-Each change is made to a finished story, thus in a new run, and accepted afterwards.
+Each change is made to a finished story, thus in a new run, and accepted afterwards. With `--stems`
+every scene has a bed, music and a line as stems of their own, and the line is what changes.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import httpx
 SCENE_S = 6.0
 TAIL_S = 1.0
 RATE, FRAME, HEADER = 44_100, 6, 4096  # bytes of a PCM-24 frame; a generous header
+SPEAKER = {"name": "Anna", "description": "a woman"}
 SOUNDS = ("A bell rings", "A dog barks", "An owl hoots")  # differ with the seed, as beds do not
 
 
@@ -37,6 +39,7 @@ class Story:
     scenes: int
     path: str
     heard_ms: list[float] = field(default_factory=list)
+    after_clip_ms: list[float] = field(default_factory=list)  # of it, since the clip was made
     made: list[tuple[int, int, int]] = field(default_factory=list)  # clips, bodies, seams
 
 
@@ -63,22 +66,35 @@ class Events:
         self._stream.__exit__(None, None, None)
 
 
-def plan(scenes: int) -> dict[str, object]:
+def plan(scenes: int, *, in_stems: bool) -> dict[str, object]:
     """Return a plan of so many scenes of different sounds."""
-    events = [
+    events: list[dict[str, object]] = [
         {"caption": f"{SOUNDS[n % len(SOUNDS)]}.", "duration_s": SCENE_S} for n in range(scenes)
     ]
+    if in_stems:
+        for n, event in enumerate(events):
+            event["layers"] = layers(f"This is line number {n}.")
     return {
         "instruction": f"{scenes} scenes",
         "language": "en",
         "duration_s": SCENE_S * scenes,
         "sub_events": events,
-    }
+    } | ({"version": 2, "cast": [SPEAKER]} if in_stems else {})
 
 
-def make_story(client: httpx.Client, scenes: int) -> Story:
+def layers(words: str) -> list[dict[str, str]]:
+    """Return the layers of a scene that has something of each stem."""
+    return [
+        {"kind": "ambience", "text": "rain on a tin roof"},
+        {"kind": "music", "text": "slow piano"},
+        {"kind": "speech", "words": words, "speaker": SPEAKER["name"]},
+    ]
+
+
+def make_story(client: httpx.Client, scenes: int, *, in_stems: bool) -> Story:
     """Make a story and wait until it is finished."""
-    asked = {"plan": plan(scenes), "seed": scenes}
+    engines = {"engines": {"effects": "foley"}} if in_stems else {}
+    asked = {"plan": plan(scenes, in_stems=in_stems), "seed": scenes} | engines
     posted = client.post("/v1/stories", json=asked)
     posted.raise_for_status()
     path = posted.headers["location"]
@@ -88,10 +104,16 @@ def make_story(client: httpx.Client, scenes: int) -> Story:
     return Story(scenes, path)
 
 
-def revise(client: httpx.Client, database: Path, story: Story, turn: int) -> None:
+def revise(
+    client: httpx.Client, database: Path, story: Story, turn: int, *, in_stems: bool
+) -> None:
     """Reword a scene in the middle, measure until it is heard, and accept it."""
     scene = story.scenes // 2 + turn % 4
-    edit = {"op": "reword", "sub_event": scene, "caption": f"{SOUNDS[turn % 3]}.", "seed": turn}
+    edit: dict[str, object] = {"op": "reword", "sub_event": scene}
+    if in_stems:
+        edit["layers"] = layers(f"Now she says {turn}.")
+    else:
+        edit |= {"caption": f"{SOUNDS[turn % 3]}.", "seed": turn}
     wish = {"change": {"kind": "edits", "edits": [edit]}}
     first = int((scene - 1) * SCENE_S * RATE * FRAME)
     last = int((scene * SCENE_S + TAIL_S) * RATE * FRAME) + HEADER
@@ -102,9 +124,14 @@ def revise(client: httpx.Client, database: Path, story: Story, turn: int) -> Non
     events = Events(client, story.path, last_event(database, story.path))
     started = time.perf_counter()
     client.post(f"{story.path}/changes", json=wish).raise_for_status()
-    assert events.wait_for({"mix.ready", "run.failed", "change.refused"}) == "mix.ready"
+    ends = {"mix.ready", "run.failed", "change.refused"}
+    assert (next_event := events.wait_for({"clip.finished", *ends})) == "clip.finished", next_event
+    clip_made = time.perf_counter()
+    assert events.wait_for(ends) == "mix.ready"
     heard = client.get(f"{story.path}/mix.wav", headers={"Range": f"bytes={first}-{last}"})
-    story.heard_ms.append(1000 * (time.perf_counter() - started))
+    heard_at = time.perf_counter()
+    story.heard_ms.append(1000 * (heard_at - started))
+    story.after_clip_ms.append(1000 * (heard_at - clip_made))
     assert heard.status_code == 206
     assert heard.headers["etag"] != etag
     after = count(database)
@@ -117,13 +144,12 @@ def revise(client: httpx.Client, database: Path, story: Story, turn: int) -> Non
 
 
 def count(database: Path) -> tuple[int, int, int]:
-    """Count finished clips, bodies and seams."""
+    """Count finished clips, bodies of clips and seams."""
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-        (clips,) = connection.execute(
-            "SELECT count(*) FROM clip WHERE state = 'finished'"
-        ).fetchone()
+        (clips,) = connection.execute("SELECT count(*) FROM clip WHERE file IS NOT NULL").fetchone()
         told = connection.execute(
-            "SELECT count(*) - count(nullif(seam, 'null')), count(nullif(seam, 'null')) FROM segment"
+            "SELECT count(CASE WHEN nullif(seam, 'null') IS NULL THEN file END), "
+            "count(nullif(seam, 'null')) FROM segment"
         )
         bodies, seams = told.fetchone()
     return clips, bodies, seams
@@ -142,6 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--times", type=int, default=9)
+    parser.add_argument("--stems", action="store_true", help="scenes of three stems; lines change")
     parser.add_argument("--home", type=Path, help="keep the data folder here, for another time")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -159,33 +186,40 @@ def main() -> None:
                 time.sleep(0.05)
             url = re.findall(r"(http://\S+)/docs", said.read_text())[0]
             with httpx.Client(base_url=url, timeout=600) as client:
-                stories = load(client, home, options.scenes)
+                stories = load(client, home, options.scenes, in_stems=options.stems)
                 for turn in range(options.times + 1):
                     for story in stories:
-                        revise(client, home / "studio.db", story, int(time.time()) + turn)
+                        seed = int(time.time()) + turn
+                        revise(client, home / "studio.db", story, seed, in_stems=options.stems)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
-    print("| scenes | clips made | bodies | seams | until heard, median (least … most) |")
-    print("|---|---|---|---|---|")
+    print(
+        "| scenes | clips made | bodies | seams | until heard, median (least … most) "
+        "| of that after the clip |\n|---|---|---|---|---|---|"
+    )
     for story in stories:
-        ms = story.heard_ms[1:]  # the first warms the worker up
+        ms, after_clip = (
+            story.heard_ms[1:],
+            story.after_clip_ms[1:],
+        )  # the first warms the worker up
         made = max(story.made)
         assert set(story.made) == {made}, story.made
         print(
             f"| {story.scenes:,} | {made[0]} | {made[1]} | {made[2]} "
-            f"| {statistics.median(ms):.0f} ms ({min(ms):.0f} … {max(ms):.0f}) |"
+            f"| {statistics.median(ms):.0f} ms ({min(ms):.0f} … {max(ms):.0f}) "
+            f"| {statistics.median(after_clip):.0f} ms ({min(after_clip):.0f} … {max(after_clip):.0f}) |"
         )
 
 
-def load(client: httpx.Client, home: Path, scenes: list[int]) -> list[Story]:
+def load(client: httpx.Client, home: Path, scenes: list[int], *, in_stems: bool) -> list[Story]:
     """Make the stories, unless an earlier time has left them in the data folder."""
     noted = home / "bench-revise.json"
     known = json.loads(noted.read_text()) if noted.exists() else {}
     stories = []
     for number in scenes:
         if str(number) not in known:
-            known[str(number)] = make_story(client, number).path
+            known[str(number)] = make_story(client, number, in_stems=in_stems).path
             noted.write_text(json.dumps(known))
         stories.append(Story(number, known[str(number)]))
     return stories

@@ -14,6 +14,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ Values = dict[str, Any]  # columns of a segment
 Read = Mapping[str, Waveform]  # what files hold, of those that need not be read
 IN_ORDER = tuple(Stem)
 NEAR = 2  # scenes to either side that what a clip adds can depend on
+MAX_PIECES = 1 << 14  # kept in memory: a revision has nearly all of those of the one before
 
 
 @dataclass(frozen=True)
@@ -367,6 +369,7 @@ def _seam_in_sum(
     )
 
 
+@lru_cache(MAX_PIECES)
 def _body(stem: Stem, file: str | None, offset: int, samples: int) -> Piece:
     if file is None:
         return Piece(_key("silence", samples), None, 0, samples, is_measured=False)
@@ -375,6 +378,7 @@ def _body(stem: Stem, file: str | None, offset: int, samples: int) -> Piece:
     return Piece(key, file, offset, samples, is_measured=is_alone)
 
 
+@lru_cache(MAX_PIECES)
 def _seam(stem: Stem, before: tuple[str, int] | None, after: str | None, overlap: int) -> Piece:
     """Return what one stem has between two scenes: dialogue and what follows nothing begin at once."""
     if before is None or stem is Stem.DIALOGUE:
