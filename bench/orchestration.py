@@ -1,6 +1,6 @@
 """What orchestrating a scene costs beside bare LangGraph, and what checkpoints weigh.
 
-    python -m bench.orchestration --scenes 300 --times 7
+    python -m bench.orchestration --scenes 300 --times 7 [--stems]
 
 Processor time of this process per scene of a run that conditions and queues so many scenes and
 parks for their clips, the work on conditions included, beside a trivial node taken as often on the same kind of saver (durability
@@ -21,6 +21,7 @@ from typing import TypedDict
 import aiosqlite
 from langgraph.graph import END, START, StateGraph
 
+from audiostory_core.stem import Stem
 from graph.build import Graph, build_graph
 from graph.checkpoints.sqlite import open_checkpoints
 from graph.drive import RECURSION_LIMIT, drive
@@ -55,8 +56,9 @@ def trivial_graph(checkpoints: object) -> object:
 class Bench:
     """One store and its checkpoints."""
 
-    def __init__(self, studio: Studio, checkpoints: object, scenes: int) -> None:
+    def __init__(self, studio: Studio, checkpoints: object, scenes: int, *, in_stems: bool) -> None:
         self.studio, self.checkpoints, self.scenes = studio, checkpoints, scenes
+        self._in_stems = in_stems
         self._turn = 0
         self.thread = ""
 
@@ -64,11 +66,30 @@ class Bench:
         """Condition and queue all scenes of a story; return processor ms a scene."""
         self._turn += 1
         lines = "\n".join(f"rain {self._turn} {n}" for n in range(self.scenes))
-        story = await self.studio.add(lines, duration_s=SCENE_S * self.scenes, seed=self._turn)
+        stems = self._stems(lines) if self._in_stems else {}
+        whole_s = SCENE_S * self.scenes
+        story = await self.studio.add(lines, duration_s=whole_s, seed=self._turn, **stems)
         await self.studio.offer()
         graph = build_graph(self.checkpoints)
         self.thread = f"story:{story.id}:run:1"
         return await self._timed(lambda: self._drive(graph, story.id))
+
+    def _stems(self, lines: str) -> dict[str, object]:
+        scenes = [
+            {
+                "caption": line,
+                "duration_s": SCENE_S,
+                "layers": [
+                    {"kind": "ambience", "text": line},
+                    {"kind": "music", "text": "a piano"},
+                    {"kind": "speech", "words": line, "speaker": "Anna"},
+                ],
+            }
+            for line in lines.splitlines()
+        ]
+        head = {"version": 2, "instruction": lines, "language": "en"}
+        engines = {str(stem): "tone" for stem in (Stem.DIALOGUE, Stem.MUSIC, Stem.EFFECTS)}
+        return {"given_plan": head | {"sub_events": scenes}, "engines": engines}
 
     async def _drive(self, graph: Graph, story_id: str) -> None:
         database, services = self.studio.store.database, self.studio.services
@@ -76,7 +97,8 @@ class Bench:
         while not is_conditioned:
             async with database.write() as session:
                 run = await runs.claim(session, "bench", 3600.0, story_id)
-            await drive(run, graph, services)
+            if run is not None:  # it may wait for windows of other stems
+                await drive(run, graph, services)
             async with database.write() as session:
                 windows = await work.claim(session, "bench", 60.0, WorkKind.CONDITION, ["tone"])
             is_conditioned = not windows
@@ -130,14 +152,14 @@ async def weigh(path: Path, thread: str) -> int:
     return total
 
 
-async def measure(scenes: int, times: int, database_url: str | None) -> None:
+async def measure(scenes: int, times: int, database_url: str | None, *, in_stems: bool) -> None:
     """Measure and print a table."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         home.mkdir()
         studio = await Studio.make(home, database_url)
         async with open_checkpoints(studio.settings.checkpoints) as checkpoints:
-            bench = Bench(studio, checkpoints, scenes)
+            bench = Bench(studio, checkpoints, scenes, in_stems=in_stems)
             told: dict[str, list[float]] = {"run": [], "saved": [], "bare": [], "clips": []}
             for _ in range(times + 1):
                 told["run"].append(await bench.run())
@@ -161,13 +183,14 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, nargs="+", default=[100, 300, 1000])
     parser.add_argument("--times", type=int, default=7)
     parser.add_argument("--postgres", metavar="URL", help="of an empty database")
+    parser.add_argument("--stems", action="store_true", help="scenes of three stems")
     options = parser.parse_args()
     print(
         "| database | scenes | run, a scene | trivial, same saver | trivial, none | × saver | × bare "
         "| a clip's claim and completion | checkpoint bytes a scene |\n" + "|---" * 9 + "|"
     )
     for scenes in options.scenes:
-        asyncio.run(measure(scenes, options.times, options.postgres))
+        asyncio.run(measure(scenes, options.times, options.postgres, in_stems=options.stems))
 
 
 if __name__ == "__main__":
