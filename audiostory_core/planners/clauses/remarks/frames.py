@@ -44,10 +44,10 @@ def _frame(name: str, needs: Iterable[str], *may: Iterable[str]) -> Frame:
 _LINE_TARGETS = LINES | {"everything"}
 FRAMES = (
     _frame("fade", ("fade_in", "fade_out"), TARGETS, ("length", "at_start", "at_end", "over"), DEGREES),
+    _frame("voice", (VOICE_WORD,), LINES),
     _frame("dial", DIALS, TARGETS, DEGREES, ("says",)),
     _frame("manner", (MANNER,), _LINE_TARGETS, DEGREES),
-    _frame("voice", (VOICE_WORD,), LINES),
-    _frame("pan", SIDES, TARGETS, ("pan", "even", "says", "slightly", "farther")),
+    _frame("pan", SIDES, TARGETS, ("pan", "move", "even", "says", "slightly", "farther")),
     _frame("pause", ("pause",), LINES, ("before", "length", "opens", "at_start", "plus", "longer", "even")),
     _frame("opening_silence", ("silence",), ("opens", "at_start", "length", "before", "plus", "everything")),
     _frame("time", ("time_for",), TARGETS),

@@ -31,6 +31,7 @@ from audiostory_core.story.plan import CastMember, SpeechLayer, SubEvent
 from audiostory_core.story.wordless import edits_between
 
 _QUOTED = re.compile('["“„«「『].*?(?:["”“»」』]|$)', re.DOTALL)
+_HAN_OR_KANA = re.compile("[\u3041-\u30fa\u3400-\u9fff]")
 _MOST_WISHES = 8
 
 
@@ -115,7 +116,9 @@ class RemarkReader:
             raise BadInput("change", change, "is empty", REMEDY)
         code, *others = self.codes(language, event.caption)
         problem: NotUnderstood | None = None
-        for change_code in (code, *others):
+        is_latin = not _HAN_OR_KANA.search(words)
+        readable = [each for each in others if (each in ("zh", "ja")) != is_latin]
+        for change_code in (code, *readable):
             remark = self._remark(event, code, change_code, change, cast)
             try:
                 self._read(remark, words)

@@ -286,8 +286,7 @@ class SceneRemark:
     def _dial(self, tagged: Tagged) -> None:
         dials = [dial for dial in sorted(DIALS) if _has_content(tagged, dial)]
         if not dials or any(set(pair) <= set(dials) for pair in _OPPOSITES):
-            refusal = self._refused("asks for opposite things")
-            raise NotUnderstood(refusal.field, refusal.value, refusal.problem, refusal.remedy)
+            raise self._refused("asks for opposite things")
         kinds, lines = self._meant(tagged)
         step = degree_of(tagged)
         for dial in dials:

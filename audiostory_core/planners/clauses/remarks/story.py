@@ -150,10 +150,13 @@ class StoryRemarks:
             raise _refused(words, f"names another scene than {at + 1}, which it is about")
         rest = tagged.without([span for span in tagged.spans if "named_scene" in span.tags])
         rest = _without_dangling(rest)
-        edits: list[Edit] = []
-        for place in reference.places:
-            edits += self._of_scene(plan, place, rest)
-        return edits
+        try:
+            made = [self._of_scene(plan, place, rest) for place in reference.places]
+        except BadInput as error:
+            if len(reference.places) == 1:
+                raise
+            raise NotUnderstood(error.field, error.value, error.problem, error.remedy) from error
+        return [edit for edits in made for edit in edits]
 
     def _of_scene(self, plan: StoryPlan, place: int, words: str) -> list[Edit]:
         event = plan.sub_events[place]

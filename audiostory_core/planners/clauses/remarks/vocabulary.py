@@ -104,7 +104,11 @@ class Vocabulary:
                 continue
             same = ends[start, end]
             tags = frozenset().union(*(span.tags for span in same))
-            values = {tag: value for span in same for tag, value in span.values.items()}
+            if "person" in tags:  # "her line" describes no voice
+                tags -= {VOICE_WORD}
+            values = {
+                tag: value for span in same for tag, value in span.values.items() if tag in tags
+            }
             taken.append(Span(start, end, tags, values))
         return Tagged(text, tuple(sorted(taken, key=lambda span: span.start)), self.spaced)
 
