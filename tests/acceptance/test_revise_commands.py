@@ -35,11 +35,49 @@ def test_story_is_reviewed_edited_rejected_and_approved(audiostory, tmp_path):
     assert "A door creaks" in _captions(audiostory, story_id)[1]
     rejected = audiostory.json("reject", story_id, "shorter")
     assert (rejected["revision"], rejected["waits_for"]) == (3, "plan review")
-    assert "A door creaks" not in " ".join(_captions(audiostory, story_id))
+    assert "A door creaks" in _captions(audiostory, story_id)[1]  # what the author edited stays
     assert audiostory("approve", story_id).returncode == 0
     assert audiostory.json("resume", story_id)["waits_for"] == "mix review"
     assert audiostory("approve", story_id).returncode == 0
     assert audiostory.json("resume", story_id)["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("revise", "2", "--change", "scarier"),
+        ("revise", "2", "--change", "don't make it louder", "--preview"),
+        ("revise", "2", "--change", "louder, in scene 3", "-o", "refused.wav"),
+        ("reject", "make it nicer", "-o", "refused.wav"),
+        ("reject", "swap scenes 1 and 9"),
+    ],
+)
+def test_words_that_are_not_read_to_the_last_are_refused_and_nothing_is_printed_or_written(
+    audiostory, story, tmp_path, command
+):
+    name, *rest = (tmp_path / word if word == "refused.wav" else word for word in command)
+    before = audiostory.json("show", story)
+
+    refused = audiostory(name, story, *rest)
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert len(refused.stderr.splitlines()) == 1
+    assert not (tmp_path / "refused.wav").exists()
+    assert audiostory.json("show", story) == before
+
+
+def test_layers_and_order_are_changed_exactly(audiostory, story):
+    for command in (
+        ("scene", "add-layer", story, 1, "--text", "an owl", "--at", 1),
+        ("scene", "layer", story, 1, 1, "--text", "a dog barks"),
+        ("scene", "swap", story, 1, 3),
+        ("shape", story, "--gain", -3),
+    ):
+        preview = audiostory(*command, "--preview")
+        assert preview.returncode == 0, preview.stderr
+    assert audiostory("scene", "remove-layer", story, 1, 9).returncode == 2
+    assert audiostory("voice", story, "Nobody", "a woman").returncode == 2
+    assert audiostory("language", story, "not a code").returncode == 2
 
 
 def test_scene_is_revised_in_plain_words_undone_and_redone(audiostory, story, tmp_path):

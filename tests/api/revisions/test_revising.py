@@ -473,6 +473,35 @@ async def test_words_that_the_planner_does_not_understand_are_refused_at_once(wo
     assert len(await worded.studio.events(worded.id)) == before
 
 
+@pytest.mark.parametrize(
+    "remark", ["make it nicer", "swap scenes 1 and 9", "don't make the rain louder"]
+)
+async def test_remark_that_is_not_read_to_its_last_word_is_refused_at_once(worded, remark):
+    before = len(await worded.studio.events(worded.id))
+
+    answer = await worded.post("/reject", {"remark": remark})
+
+    problem = assert_problem(answer, 422, "remark")
+    assert problem["value"] == remark
+    assert len(await worded.studio.events(worded.id)) == before
+
+
+async def test_remark_changes_the_plan_and_nothing_changes_beside_it_while_it_is_pending(worded):
+    asked = await worded.post("/reject", {"remark": "swap scenes 1 and 2", "base": 1})
+    delete = {"kind": "edits", "edits": [{"op": "delete", "sub_event": 2}]}
+
+    stale = await worded.client.post(f"{worded.path}/changes", json={"base": 1, "change": delete})
+    await worded.studio.run(worded.id)
+
+    assert asked.status_code == 202
+    assert "pending" in assert_problem(stale, 409)["detail"]
+    story = (await worded.client.get(worded.path)).json()
+    assert (story["revision"], story["waits_for"]) == (2, "plan review")
+    scenes = (await worded.client.get(f"{worded.path}/sub-events")).json()
+    assert len(scenes) == 4
+    assert scenes[1]["caption"] == "rain"
+
+
 async def test_preview_of_words_shows_what_the_change_then_makes(worded):
     edits = [{"op": "reword", "sub_event": 2, "change": "2 seconds longer"}]
 
