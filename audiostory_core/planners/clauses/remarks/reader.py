@@ -14,17 +14,15 @@ from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.language import CODES, Languages
 from audiostory_core.planners.clauses.length import LengthReader
 from audiostory_core.planners.clauses.remarks.change_words import ChangeWords
-from audiostory_core.planners.clauses.remarks.scene import (
-    Names,
-    NotUnderstood,
-    SceneRemark,
-)
-from audiostory_core.planners.clauses.remarks.sounds import REMEDY, SceneSounds
+from audiostory_core.planners.clauses.remarks.heard import REMEDY
+from audiostory_core.planners.clauses.remarks.scene import SceneRemark
+from audiostory_core.planners.clauses.remarks.sounds import SceneSounds
 from audiostory_core.planners.clauses.remarks.vocabulary import (
     Vocabulary,
     asked_of,
     vocabulary,
 )
+from audiostory_core.planners.clauses.remarks.wishes import Names, NotUnderstood
 from audiostory_core.planners.clauses.wording import Wording, change_words
 from audiostory_core.story.edits import Edit, Voice
 from audiostory_core.story.plan import CastMember, SpeechLayer, SubEvent

@@ -4,28 +4,19 @@ Every new wording is read again before it is taken, see wording.py.
 """
 
 import re
-import tomllib
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
-from importlib.resources import files
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from audiostory_core.engines.foley.sound import Shape
 from audiostory_core.engines.foley.words.reading import Reading
-from audiostory_core.errors import BadInput
-from audiostory_core.planners.clauses.language import Language
 from audiostory_core.planners.clauses.layers import LayerReader
-from audiostory_core.planners.clauses.remarks.change_words import LOOSE, ChangeWords
+from audiostory_core.planners.clauses.remarks.change_words import LOOSE
+from audiostory_core.planners.clauses.remarks.heard import Heard, music_kinds
+from audiostory_core.planners.clauses.remarks.phrases import phrases_of
 from audiostory_core.planners.clauses.turning import Changes, named, turned
-from audiostory_core.planners.clauses.wording import Wording
 from audiostory_core.story.plan import Layer, SoundKind, SoundLayer, SpeechLayer, SubEvent
 from audiostory_core.story.shape import Pace
 
-REMEDY = (
-    'Say, for example, "make the siren more distant", "remove the birds", "add thunder", '
-    '"replace the dog with a cat", "5 seconds longer", "Anna whispers" or '
-    '"change the line to “…”"; or change a field exactly, see docs/authoring.md.'
-)
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _CLAUSES = re.compile(r"([,;.:!?]\s*)")
 _READ_AS = {  # fields of a layer's shape, and of what foley reads in its text
@@ -35,94 +26,10 @@ _READ_AS = {  # fields of a layer's shape, and of what foley reads in its text
     "pan": "position",
 }
 _STEPS, RUNNING = "footsteps", "running"  # kinds of sound
-_LONGEST_PHRASE = 5  # words of a direction such as "from the left side"
-_MASS = ("rain", "wind", "storm", "water", "sea", "river", "stream", "fire", "traffic", "snow")
 
 
-@cache
-def _music_kinds() -> frozenset[str]:
-    lexicon = files("audiostory_core.engines.foley") / "lexicon" / "music.toml"
-    return frozenset(tomllib.loads(lexicon.read_text(encoding="utf-8"))) - {
-        "doorbell",
-        "church_bell",
-    }
-
-
-class SceneSounds:
-    """The sounds of a sub-event while it is changed.
-
-    Args:
-        event: as it was.
-        language: of the caption.
-        wording: of that language.
-        other: of the language of the remark.
-        caption_words: of the language of the caption.
-        change_words: of the language of the remark.
-        change: the remark, for errors.
-    """
-
-    def __init__(
-        self,
-        event: SubEvent,
-        language: Language,
-        wording: Wording,
-        other: Wording,
-        caption_words: ChangeWords,
-        change_words: ChangeWords,
-        change: str,
-    ) -> None:
-        self.event = event
-        self.language, self.wording, self.other = language, wording, other
-        self.caption_words, self.change_words = caption_words, change_words
-        self._change = change
-        if not event.layers and len(self.sounds()) == 1:  # which then has a layer to itself
-            read = LayerReader(language).read(event.caption, None, attributed=False)
-            if len(read) == 1 and isinstance(read[0], SoundLayer):
-                layer = read[0].model_copy(update={"text": event.caption})
-                self.event = event.model_copy(update={"layers": (layer,)})
-
-    def refusal(self, problem: str) -> BadInput:
-        """Return a refusal that lists what is heard in the scene."""
-        heard = ", ".join(f"“{text}”" for text in self.sounds().values()) or "no sound it knows"
-        return BadInput("change", self._change, f"{problem}; the scene has {heard}", REMEDY)
-
-    def sounds(self) -> dict[str, str]:
-        """Return the kinds heard in the scene, with the words that name them."""
-        kinds = {
-            mention.kind: mention.text
-            for layer in self._layers()
-            for mention in self.wording.read(layer.text).mentions
-        }
-        if kinds or any(isinstance(layer, SpeechLayer) for layer in self.event.layers):
-            return kinds
-        mentions = self.wording.read(self.event.caption).mentions
-        return {mention.kind: mention.text for mention in mentions}
-
-    def _layers(self) -> list[SoundLayer]:
-        return [layer for layer in self.event.layers if isinstance(layer, SoundLayer)]
-
-    def meant(self, phrase: str) -> list[str]:
-        """Return the kinds of the scene that a phrase names."""
-        sounds = self.sounds()
-        kinds_named = {
-            mention.kind
-            for wording in (self.wording, self.other)
-            for mention in wording.read(phrase).mentions
-        }
-        exact = [kind for kind in sounds if kind in kinds_named]
-        if exact:
-            return exact
-        layers = {layer.text: layer for layer in self._layers()}
-        return [
-            kind
-            for kind, text in sounds.items()
-            if _shares_a_word(phrase, text, self.language)
-            or any(
-                _shares_a_word(phrase, layer_text, self.language)
-                for layer_text in layers
-                if [mention.kind for mention in self.wording.read(layer_text).mentions] == [kind]
-            )
-        ]
+class SceneSounds(Heard):
+    """Changes the sounds of a sub-event; see `Heard`."""
 
     def remove(self, kinds: Sequence[str]) -> None:
         """Take sounds out of the scene.
@@ -166,34 +73,6 @@ class SceneSounds:
                 caption = cut
         return caption
 
-    def music(self) -> tuple[list[int], list[str]]:
-        """Return the places of layers that are music, and kinds of music beside them."""
-        places = [
-            at
-            for at, layer in enumerate(self.event.layers)
-            if isinstance(layer, SoundLayer) and layer.kind is SoundKind.MUSIC
-        ]
-        inside = {
-            mention.kind
-            for at in places
-            for mention in self.wording.read(_text(self.event.layers[at])).mentions
-        }
-        kinds = [kind for kind in self.sounds() if kind in _music_kinds() and kind not in inside]
-        return places, kinds
-
-    def _readings(self, event: SubEvent) -> list[Reading]:
-        texts = [layer.text for layer in event.layers if isinstance(layer, SoundLayer)]
-        return [self.wording.read(text) for text in (event.caption, *texts)]
-
-    def _implied(self, event: SubEvent) -> set[str]:
-        return {bed.kind for reading in self._readings(event) for bed in reading.ambience}
-
-    def _is_heard(self, event: SubEvent) -> bool:
-        return any(isinstance(layer, SpeechLayer) for layer in event.layers) or any(
-            reading.mentions or reading.ambience or reading.silences
-            for reading in self._readings(event)
-        )
-
     def _without(self, kind: str) -> SubEvent:
         caption = self.event.caption
         layers: list[Layer] = []
@@ -213,21 +92,6 @@ class SceneSounds:
         if not reworded and not layers:
             raise self.refusal("would leave nothing to hear")
         return self._rewritten(reworded or self._caption_from(layers), layers)
-
-    def _caption_from(self, layers: Sequence[Layer]) -> str:
-        """Return a caption made of the layers."""
-        return ", ".join(
-            dict.fromkeys(
-                layer.text if isinstance(layer, SoundLayer) else f"“{layer.words}”"
-                for layer in layers
-            )
-        )
-
-    def _names(self, text: str, kind: str) -> bool:
-        return any(mention.kind == kind for mention in self.wording.read(text).mentions)
-
-    def _rewritten(self, caption: str, layers: Sequence[Layer]) -> SubEvent:
-        return self.event.model_copy(update={"caption": caption, "layers": tuple(layers)})
 
     def _with_sound_reworded(
         self, kind: str, reword: Callable[[str], str | None]
@@ -289,7 +153,7 @@ class SceneSounds:
         bare = " ".join(w for w in new.split() if w.lower() not in self.language.determiners)
         made = self.wording.fitted(text, mention.start, mention.end, bare)
         inside = set(self._kinds_in(made))
-        is_music = inside | wanted <= _music_kinds() and kind not in inside
+        is_music = inside | wanted <= music_kinds() and kind not in inside
         return made if is_music and wanted <= inside else None
 
     def _named_again(self, kind: str, phrase: str) -> bool:
@@ -379,21 +243,6 @@ class SceneSounds:
         count = None if reworded is None else self.wording.read(reworded).mentions[0].shape.count
         return None if count is None else {"count": count}
 
-    def _kinds_in(self, text: str) -> list[str]:
-        return [mention.kind for mention in self.wording.read(text).mentions]
-
-    def layers_of(self, kinds: Sequence[str]) -> list[SoundLayer]:
-        """Return the layers of sounds that are heard in no layer together with others."""
-        layers = [(layer, set(self._kinds_in(layer.text))) for layer in self._layers()]
-        shared = {
-            kind for _, inside in layers if not inside <= set(kinds) for kind in inside & set(kinds)
-        }
-        return [
-            layer
-            for layer, inside in layers
-            if inside and inside <= set(kinds) and not inside & shared
-        ]
-
     def _reshape(
         self,
         own: Sequence[SoundLayer],
@@ -435,9 +284,6 @@ class SceneSounds:
             clause = clause[: words.pop().start()].rstrip(" ,;")
         return clause
 
-    def _is_mass(self, kind: str) -> bool:
-        return kind in _music_kinds() or kind.partition("_")[0] in _MASS
-
     def describe(self, part: str) -> bool:
         """Let a sound be as the remark itself says, or the scene be where it says."""
         reading = self.wording.read(part)
@@ -446,7 +292,7 @@ class SceneSounds:
             if mention.kind in sounds and mention.shape != Shape():
                 words = [
                     phrase
-                    for phrase in _phrases_of(part, self.language)
+                    for phrase in phrases_of(part, self.language)
                     if not self.change_words.politeness.match(phrase)
                     and all(m.kind not in sounds for m in self.wording.read(phrase).mentions)
                 ]
@@ -520,10 +366,6 @@ def _is_step(kind: str) -> bool:
     return kind in (RUNNING, _STEPS) or kind.startswith(_STEPS + "_")
 
 
-def _text(layer: Layer) -> str:
-    return layer.words if isinstance(layer, SpeechLayer) else layer.text
-
-
 def _span_of(text: str, part: str) -> tuple[int, int]:
     at = text.index(part)
     return at, at + len(part)
@@ -546,42 +388,5 @@ def _dials_for(dial: str) -> tuple[str, ...]:
     return {"more": ("more", "louder"), "fewer": ("fewer", "quieter")}.get(dial, (dial,))
 
 
-def _shares_a_word(phrase: str, text: str, language: Language) -> bool:
-    if not language.spaced:
-        pairs = {a + b for a, b in pairwise(phrase)} or {phrase}
-        return any(pair in text for pair in pairs)
-    idle = language.function_words | language.determiners | language.prepositions
-    stems = {_stem(word) for word in _WORD.findall(phrase.lower()) if word not in idle}
-    return bool(stems & {_stem(word) for word in _WORD.findall(text.lower()) if word not in idle})
-
-
-def _stem(word: str) -> str:
-    for ending in ("ing", "es", "s"):
-        if len(word) > len(ending) + 2 and word.endswith(ending):
-            return word.removesuffix(ending)
-    return word
-
-
 def _cased_as(text: str, old: str) -> str:
     return text if old[:1].isupper() == text[:1].isupper() else old[:1] + text[1:]
-
-
-def _phrases_of(part: str, language: Language) -> Iterator[str]:
-    """Yield runs of words of a change that may describe a sound, the longest first."""
-    spans = [m.span() for m in _WORD.finditer(part)]
-    if not language.spaced:
-        spans = [(at, at + 1) for at in range(len(part))]
-    for length in range(_LONGEST_PHRASE, 0, -1):
-        for i in range(len(spans) - length + 1):
-            words = part[spans[i][0] : spans[i + length - 1][1]]
-            first, _, rest = words.partition(" ")
-            if language.code == "en" and language.is_verb(first) and not first.endswith("ing"):
-                yield f"and {_third_person(first)} {rest}".strip()
-            else:
-                yield words
-
-
-def _third_person(verb: str) -> str:
-    if verb.endswith(("ss", "ch", "sh", "x", "o")):
-        return verb + "es"
-    return verb if verb.endswith("s") else verb + "s"

@@ -13,8 +13,8 @@ from audiostory_core.planners.clauses.language import CODES, Languages
 from audiostory_core.planners.clauses.length import LONGER, SHORTER
 from audiostory_core.planners.clauses.remarks.lines import ONE_LINE
 from audiostory_core.planners.clauses.remarks.reader import RemarkReader, halves
-from audiostory_core.planners.clauses.remarks.scene import NotUnderstood
 from audiostory_core.planners.clauses.remarks.vocabulary import FILLER, Span, Tagged
+from audiostory_core.planners.clauses.remarks.wishes import NotUnderstood
 from audiostory_core.story.edits import (
     Delete,
     Edit,
