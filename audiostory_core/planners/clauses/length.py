@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audiostory_core.errors import BadInput
-from audiostory_core.planners.clauses.language import any_phrase
+from audiostory_core.planners.clauses.language import CODES, any_phrase
 from audiostory_core.story.plan import LONGEST_STORY_S, SHORTEST_SUB_EVENT_S, samples_of, seconds_of
 
 LONGER, SHORTER = 1.25, 0.8  # where the words say longer or shorter, but not how much
@@ -34,6 +34,12 @@ class LengthReader:
             if len(word) > 1 or not entry.get("spaced", True)
         }
         self._numbers |= {_in_han(number): float(number) for number in range(1, 100)} | {"两": 2.0}
+        han = {word: self._numbers[word] for word in map(_in_han, range(1, 100))} | {"两": 2.0}
+        self._own_numbers = {
+            code: {word: float(value) for word, value in entry.get("numbers", {}).items()}
+            | ({} if entry.get("spaced", True) else han)
+            for code, entry in zip(CODES, entries, strict=True)
+        }
         self._units = {
             word: _UNIT_S[unit]
             for entry in entries
@@ -70,15 +76,13 @@ class LengthReader:
             for match in self._length.finditer(words)
         ]
 
-    def numbers(self, words: str) -> list[tuple[int, int, float]]:
-        """Return where numbers stand in words, and their values."""
+    def numbers(self, words: str, code: str) -> list[tuple[int, int, float]]:
+        """Return where numbers of one language stand in words, and their values."""
+        own = self._own_numbers[code]
         return [
-            (
-                match.start(),
-                match.end(),
-                self._numbers.get(match[0].lower(), 0.0) or float(match[0]),
-            )
+            (match.start(), match.end(), own.get(match[0].lower()) or float(match[0]))
             for match in self._number.finditer(words)
+            if match[0].isdecimal() or match[0].lower() in own
         ]
 
     def factors(self, words: str) -> list[tuple[int, int, float]]:

@@ -60,7 +60,7 @@ class SceneRemark(Wishes):
             yield _span(start, end, "length", seconds)
         for start, end, factor in self._lengths.factors(text):
             yield _span(start, end, "factor", factor)
-        for start, end, number in self._lengths.numbers(text):
+        for start, end, number in self._lengths.numbers(text, self._vocabulary.code):
             yield _span(start, end, "number", number)
 
     def _worded(self, tagged: Tagged) -> Iterable[Span]:
