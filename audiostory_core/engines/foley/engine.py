@@ -88,12 +88,14 @@ class Foley:
                 made[place] = Condition(encode(self._state_at(plan, place, made, stem)))
                 yield {place: made[place]}
             return
+        banned = self._banned(plan)
         for place in places:
             before = made.get(place - 1)
             event = plan.sub_events[place]
             script = self._script(event.caption, event.layers, plan.language, plan.version)
             state = None if before is None else decode(before.data)
-            made[place] = Condition(encode(carry_over(plan, place, state, script, self._kinds)))
+            state = carry_over(plan, place, state, script, self._kinds, banned)
+            made[place] = Condition(encode(state))
             yield {place: made[place]}
 
     def synthesize(
@@ -126,16 +128,24 @@ class Foley:
         latest = max((at for at in made if at < place), default=None)
         first = 0 if latest is None else latest + 1
         state = None if latest is None else decode(made[latest].data)
+        banned = self._banned(plan)
         for at in range(first, place + 1):
             event = plan.sub_events[at]
             script = script_of(plan, event, stem, read)
-            state = project(carry_over(plan, at, state, script, self._kinds), plan, event, stem)
+            state = carry_over(plan, at, state, script, self._kinds, banned)
+            state = project(state, plan, event, stem)
         assert state is not None
         return state
+
+    def _banned(self, plan: StoryPlan) -> tuple[str, ...]:
+        """Return the kinds that the author said are not to be heard in the whole story."""
+        readings = (self._reader.read(words, plan.language) for words in plan.directions)
+        return tuple(sorted({sound.kind for reading in readings for sound in reading.denied}))
 
     def _clip(self, request: ClipRequest) -> ClipResult:
         script = self._requested(request)
         state = self._state(request, script)
+        script = script.without(state.denied, state.banned)
         tail = min(int(request.parameters.get("tail_samples", 0)), request.samples // 2)
         made = self._scenes.render(
             SceneOrder(
@@ -158,7 +168,7 @@ class Foley:
             matched=tuple(_matches(script, state)),
             unmatched=(script.left_over or (request.caption,)) if is_lost else (),
             warnings=tuple(made.warnings if is_lost else [*not_made, *made.warnings]),
-            is_silence=script.is_silence or not is_asked,
+            is_silence=script.is_silence or script.is_absence or not is_asked,
         )
 
     def _requested(self, request: ClipRequest) -> Script:
@@ -196,7 +206,7 @@ def _matches(script: Script, state: Carryover) -> Iterable[str]:
             yield f"speech: {turn.speaker or 'narrator'}: {turn.words}"
     yield from (f"{kind}: goes on" for kind in state.companions)
     yield from (f"silence: {text}" for text in script.silences)
-    if script.is_empty:
+    if script.is_empty or script.is_absence:
         yield from (f"{bed.kind}: carried on" for bed in state.beds if bed.kind != ROOM_TONE)
 
 

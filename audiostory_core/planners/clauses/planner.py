@@ -13,6 +13,7 @@ from audiostory_core.manuscript.reading import plain_text, read_manuscript
 from audiostory_core.planners.clauses.language import Languages
 from audiostory_core.planners.clauses.reading import read_instruction, read_script
 from audiostory_core.planners.clauses.reading_notes import (
+    note_on_absence,
     note_on_language,
     note_on_prose,
     notes_on_reading,
@@ -112,6 +113,7 @@ class Clauses:
             *unknown,
             *prose,
             *note_on_footnotes(footnotes),
+            *note_on_absence(reading.left_out),
             *plan.notes,
         )
         plan = plan.model_copy(update={"notes": notes})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from audiostory_core.manuscript.elements import Manuscript, blanked, has_content
+from audiostory_core.planners.clauses.absences import glue
 from audiostory_core.planners.clauses.blocks import Block, Form, read_blocks
 from audiostory_core.planners.clauses.clause_splitter import Bond, Piece, read_pieces, settle
 from audiostory_core.planners.clauses.language import Language, Languages
@@ -16,6 +17,7 @@ from audiostory_core.planners.clauses.times import Role, TimeMark, TimeReader, n
 from audiostory_core.planners.clauses.words import Hole, overlapping
 from audiostory_core.story.pace import seconds_to_say
 from audiostory_core.story.plan import SHORTEST_SUB_EVENT_S
+from audiostory_core.text.absence import Denial, find_denials
 
 _AROUND_LINE_S = 4.0  # that a clip has besides its one spoken piece, where the engine allows it
 _LOOSE = " \t\r\n,;:，；：、、-–—"
@@ -54,6 +56,7 @@ class Reading:
     directions: tuple[Hole, ...]  # in order, disjoint
     marks: tuple[TimeMark, ...]
     source: str = ""  # as the author wrote it, of equal length; "": the text itself
+    denials: tuple[Denial, ...] = ()  # what is said not to be heard
 
     @property
     def is_script(self) -> bool:
@@ -66,19 +69,37 @@ class Reading:
         source = self.source or self.text
         return tuple(source[hole.start : hole.end].strip() for hole in self.directions)
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What is said not to be heard, as the author wrote it."""
+        source = self.source or self.text
+        words = (" ".join(source[slice(*denial.words)].split()) for denial in self.denials)
+        return tuple(dict.fromkeys(words))
+
+    @cached_property
+    def _unheard(self) -> list[Hole]:
+        return _disjoint([*self.directions, *(Hole(d.start, d.end, "") for d in self.denials)])
+
     @cached_property
     def _block_starts(self) -> list[int]:
         return [block.start for block in self.blocks]
 
     def kept(self, start: int, end: int) -> str:
         """Return the words of a span that are not directions, as one line."""
+        return self._without(self.directions, start, end)
+
+    def heard(self, start: int, end: int) -> str:
+        """Return the words of a span that neither are directions nor say what is absent."""
+        return self._without(self._unheard, start, end)
+
+    def _without(self, holes: Sequence[Hole], start: int, end: int) -> str:
         starts = self._block_starts
         line = ""
         at = start
         while at < end:
             number = bisect_right(starts, at)
             until = min(end, starts[number]) if number < len(starts) else end
-            words = self._kept_in_block(at, until)
+            words = self._kept_in_block(holes, at, until)
             if line and words:
                 line += self._join(line, self.blocks[number - 2])
             line += words
@@ -90,18 +111,24 @@ class Reading:
             return " — "
         return "; " if line[-1].isalnum() else " "
 
-    def _kept_in_block(self, start: int, end: int) -> str:
+    def _kept_in_block(self, holes: Sequence[Hole], start: int, end: int) -> str:
         kept = ""
         at = start
-        for hole in overlapping(self.directions, start, end):
+        for hole in overlapping(holes, start, end):
             kept = _append(kept, self.text[at : hole.start])
             at = max(at, hole.end)
         kept = _append(kept, self.text[at:end])
         return " ".join(_CONTROLS.sub(" ", kept).split())
 
-    def caption(self, start: int, end: int) -> str:
-        """Return the words of a span as a caption: without loose punctuation at its ends."""
-        kept = self.kept(start, end)
+    def caption(self, start: int, end: int, *, heard: bool = False) -> str:
+        """Return the words of a span as a caption: without loose punctuation at its ends.
+
+        Args:
+            start: of the span.
+            end: of the span.
+            heard: leave out what is said to be absent, too.
+        """
+        kept = self.heard(start, end) if heard else self.kept(start, end)
         bare = kept.strip(_LOOSE)
         if bare.endswith((".", "。")) and not bare.endswith(("..", "。。")):
             bare = bare[:-1].rstrip(_LOOSE)
@@ -139,9 +166,13 @@ def read_instruction(
     lead = _lead(plain, marks)
     timed = [_hole(mark) for mark in marks if mark.role is not Role.OPENING]
     markers = [Hole(*block.marker, "direction") for block in blocks if block.marker]
-    directions = _disjoint([*framed, *timed, *markers])
+    opaque = _united([*((q.start, q.end) for q in quotes), *said])
+    denials = find_denials(text, language.code, opaque)
+    asides = [_aside(text, denial) for denial in denials if denial.is_direction]
+    directions = _disjoint([*framed, *timed, *markers, *asides])
     spoken = list(_spoken(text, quotes, blocks, language))
     reading = Reading(text, language, tuple(blocks), (), tuple(directions), tuple(marks))
+    reading = replace(reading, denials=tuple(denials))
     return _with_lead(_with_clauses(reading, quotes, spoken, longest_clip_s), lead)
 
 
@@ -172,6 +203,7 @@ def read_script(
         tuple(directions),
         tuple(marks),
         manuscript.source,
+        tuple(find_denials(text, language.code, opaque)),
     )
     return _with_lead(_with_clauses(reading, quotes, spoken, longest_clip_s), lead)
 
@@ -226,6 +258,7 @@ def _with_clauses(
         whole = Piece(0, len(text), Bond.BLOCK, 0, has_verb=False, words=1)
         silent = Clause(whole, is_silent=True)
         return replace(reading, clauses=(silent,), directions=())
+    pieces = glue(pieces, reading.denials, reading.heard, language)
     spans = [Hole(line.start, line.end, "quote") for line in spoken]
     longest_s = max(longest_clip_s - _AROUND_LINE_S, longest_clip_s / 2)
     longest = max(8, int(_letters_per_s(reading, spoken) * longest_s))
@@ -241,6 +274,13 @@ def _letters_per_s(reading: Reading, spoken: Sequence[Spoken]) -> float:
     """Return how many characters of the lines are said in a second, on the average."""
     said = " ".join(reading.text[line.start : line.end] for line in spoken)
     return len(said) / max(seconds_to_say(said, reading.language.code), 1.0)
+
+
+def _aside(text: str, denial: Denial) -> Hole:
+    """Return what is said to the planner of absence, with its full stop if it is a sentence."""
+    mark = TimeMark(denial.start, denial.end, Role.TOTAL, 0.0)
+    whole = _whole_sentence(text, mark)
+    return Hole(whole.start, whole.end, "direction")
 
 
 def _lead(plain: str, marks: Sequence[TimeMark]) -> TimeMark | None:

@@ -89,5 +89,12 @@ def note_on_prose(text: str) -> Iterator[str]:
         )
 
 
+def note_on_absence(left_out: Sequence[str]) -> Iterator[str]:
+    """Yield what is not made, for the text says that it is not heard."""
+    if left_out:
+        more = ", …" if len(left_out) > _MOST_NAMES else ""
+        yield f"left out: {', '.join(map(_short, left_out[:_MOST_NAMES]))}{more}"
+
+
 def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_QUOTED else text[: _LONGEST_QUOTED - 1] + "…"

@@ -200,7 +200,7 @@ class _SceneWriter:
             self._setting = None
             self._layers.new_scene()
         if piece.setting:
-            self._enter(reading.caption(piece.setting.start, piece.setting.end))
+            self._enter(reading.caption(piece.setting.start, piece.setting.end, heard=True))
         if self._setting:
             yield self._setting
         start = piece.start
@@ -227,7 +227,7 @@ class _SceneWriter:
     def _sounds(
         self, start: int, end: int, label: str | None, *, attributed: bool
     ) -> list[SoundLayer]:
-        words = self._reading.kept(start, end)
+        words = self._reading.heard(start, end)
         return self._layers.read(words, label, attributed=attributed)
 
     def _lines(self, clause: Clause) -> Iterator[Layer]:

@@ -6,7 +6,7 @@ two sub-events of the plan, whatever the length of the story.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -49,6 +49,8 @@ class Carryover:
         done: samples of a split scene before this part of it.
         whole: samples of that scene in all its parts.
         beside: stems of the scene that are heard with the clip and are none of it.
+        denied: kinds that are said not to be heard, until one of them is named again.
+        banned: kinds that are not to be heard in the whole story.
     """
 
     world: int
@@ -66,6 +68,8 @@ class Carryover:
     done: int = 0
     whole: int = 1
     beside: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    banned: tuple[str, ...] = ()
 
     def voice_of(self, speaker: str) -> int:
         """Return the speaker's place among the voices of the story."""
@@ -85,24 +89,38 @@ def seed_of(*parts: str | int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def opening(instruction: str) -> Carryover:
-    """Return the state before the first scene of a story."""
+def opening(instruction: str, banned: Sequence[str] = ()) -> Carryover:
+    """Return the state before the first scene of a story.
+
+    Args:
+        instruction: of the story.
+        banned: kinds that are not to be heard in it.
+    """
     world = seed_of("world", instruction)
     return Carryover(
         world=world,
         tonic=55 + world % 12,
         minor=_is_minor(world),
         tempo_bpm=float(76 + world // 36 % 33),
+        banned=tuple(banned),
     )
 
 
 def carry_over(
-    plan: StoryPlan, index: int, before: Carryover | None, script: Script, kinds: Mapping[str, Kind]
+    plan: StoryPlan,
+    index: int,
+    before: Carryover | None,
+    script: Script,
+    kinds: Mapping[str, Kind],
+    banned: Sequence[str] = (),
 ) -> Carryover:
-    """Return the state for sub-event `index`, whose script is given, from the state before it."""
+    """Return the state for sub-event `index`, whose script is given, from the state before it.
+
+    What the whole story is without, `banned`, is part of the state from its opening on.
+    """
     event = plan.sub_events[index]
     if before is None or index == 0:
-        state = opening(plan.instruction)
+        state = opening(plan.instruction, banned)
         return enter(state, script, kinds, 0, _whole(plan, index), event.tone)
     before = replace(before, fades_in=True)
     heard = plan.sub_events[index - 1].samples
@@ -129,6 +147,8 @@ def enter(
         whole: length of the new scene with all that continues it, in samples.
         tone: of the new scene; a dark one is in minor.
     """
+    before = _denying(before, script)
+    script = script.without(before.denied, before.banned)
     room = script.room or before.room
     known = {bed.kind for bed in before.beds}
     is_elsewhere = room != before.room or not script.places <= known
@@ -149,8 +169,26 @@ def enter(
     )
 
 
+def _denying(before: Carryover, script: Script) -> Carryover:
+    """Return the state before a scene without what the scene, or one before it, denies."""
+    named = {mention.kind for mention in script.beds if mention.kind not in script.places}
+    named |= {cue.kind.name for cue in script.cues}
+    denied = {*before.denied, *script.denied} - (named - script.denied)
+    absent = denied - named
+    if not (absent or before.denied or before.banned):
+        return before
+    absent |= {*before.banned}
+    return replace(
+        before,
+        denied=tuple(sorted(denied)),
+        beds=tuple(bed for bed in before.beds if bed.kind not in absent),
+        subjects=tuple(kind for kind in before.subjects if kind not in absent),
+    )
+
+
 def resume(before: Carryover, script: Script, kinds: Mapping[str, Kind], heard: int) -> Carryover:
     """Return the state of a part of a split scene that carries on `heard` samples later."""
+    script = script.without(before.denied, before.banned)
     running = dict(before.elapsed)
     lasting = (*_lasting(script), *before.companions)
     trims = {mention.kind: mention.trim for mention in script.beds}
@@ -179,8 +217,9 @@ def encode(state: Carryover) -> bytes:
         bed["trim"] = trim
         if not trim:  # as beds were written before layers had a shape
             del bed["trim"]
-    if not state.beside:  # as states were written before there were stems
-        del written["beside"]
+    for name in ("beside", "denied", "banned"):  # as states were written before there were such
+        if not written[name]:
+            del written[name]
     return json.dumps(written, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -191,7 +230,16 @@ def decode(written: bytes) -> Carryover:
         Bed(**{**bed, "shape": Shape(**bed["shape"]), "trim": Trim(**bed.get("trim", {}))})
         for bed in state["beds"]
     )
-    for name in ("voices", "positions", "elapsed", "subjects", "companions", "beside"):
+    for name in (
+        "voices",
+        "positions",
+        "elapsed",
+        "subjects",
+        "companions",
+        "beside",
+        "denied",
+        "banned",
+    ):
         listed = state.get(name, ())
         state[name] = tuple(tuple(at) if isinstance(at, list) else at for at in listed)
     return Carryover(**state)

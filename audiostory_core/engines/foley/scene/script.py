@@ -1,7 +1,7 @@
 """What is to be heard in a sub-event, read from its layers or, where it has none, its caption."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -86,12 +86,23 @@ class Script:
     joins_before: bool = False  # "with sirens blaring": beside what the scene before was about
     is_bare: bool = False  # "only the sea": what sounded before is gone
     left_over: tuple[str, ...] = ()  # layers, or the caption, in which nothing was found
+    denied: frozenset[str] = field(default_factory=frozenset)  # kinds that are said to be absent
+    absences: tuple[str, ...] = ()  # words that say so
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing of what was requested can be made."""
-        heard = (self.beds, self.turns, self.music, self.carried.motion)
-        return not any(heard) and not self.silences
+        return self._is_bare_of_sounds and not (self.absences and not self.left_over)
+
+    @property
+    def is_absence(self) -> bool:
+        """Whether it only says what is not heard."""
+        return self._is_bare_of_sounds and bool(self.absences) and not self.left_over
+
+    @property
+    def _is_bare_of_sounds(self) -> bool:
+        heard = (self.beds, self.turns, self.music, self.carried.motion, self.silences)
+        return not any(heard)
 
     @property
     def is_silence(self) -> bool:
@@ -104,6 +115,31 @@ class Script:
     def is_retelling(self) -> bool:
         """Whether it only says what becomes of the sounds of the scene before."""
         return self.carried.motion is not None and not self.cues
+
+    def without(self, denied: Collection[str], banned: Collection[str]) -> "Script":
+        """Return the script without sounds that are denied elsewhere in the story.
+
+        Args:
+            denied: kinds that a place does not add.
+            banned: kinds that are not made, whoever names them.
+        """
+        absent = {kind for kind in self.places if kind in denied} | {*banned}
+        if not absent:
+            return self
+
+        def keep(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+            return tuple(
+                turn
+                for turn in turns
+                if not isinstance(turn, Cue) or turn.mention.kind not in absent
+            )
+
+        beds = tuple(bed for bed in self.beds if bed.kind not in absent)
+        kept = replace(self, beds=beds, turns=keep(self.turns), music=keep(self.music))
+        kept = replace(kept, places=self.places - absent)
+        if (kept.beds, kept.turns, kept.music) == (self.beds, self.turns, self.music):
+            return self
+        return replace(kept, absences=kept.absences or tuple(sorted(absent)))
 
     @property
     def cues(self) -> tuple[Cue, ...]:
@@ -212,7 +248,9 @@ class _Part:
 
     @property
     def says_something(self) -> bool:
-        heard = (self.reading.mentions, self.reading.ambience, self.reading.silences)
+        reading = self.reading
+        is_absence = bool(reading.absences) and not reading.unmatched
+        heard = (reading.mentions, reading.ambience, reading.silences, is_absence)
         return any(heard) or self.reading.carried.motion is not None
 
 
@@ -233,11 +271,12 @@ def _assemble(
                 beds.setdefault(mention.kind, mention)
     texts = [part for part in parts if isinstance(part, _Part)]
     readings = [whole, *(part.reading for part in texts)]
+    denied = {mention.kind for reading in readings for mention in reading.denied}
     places = {
         bed.kind: bed
         for reading in readings
         for bed in reading.ambience
-        if bed.kind not in beds and kinds[bed.kind].role in (Role.BED, Role.SUSTAINED)
+        if bed.kind not in {*beds, *denied} and kinds[bed.kind].role in (Role.BED, Role.SUSTAINED)
     }
     return Script(
         beds=(*beds.values(), *places.values()),
@@ -252,6 +291,8 @@ def _assemble(
         joins_before=bool(_JOINS_BEFORE.match(caption.casefold())),
         is_bare=any(_ONLY.search(part.text.casefold()) for part in texts),
         left_over=tuple(part.text for part in texts if not part.says_something),
+        denied=frozenset(denied),
+        absences=tuple(dict.fromkeys(words for r in readings for words in r.absences)),
     )
 
 

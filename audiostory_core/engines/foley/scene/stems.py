@@ -58,6 +58,8 @@ def project(state: Carryover, plan: StoryPlan, event: SubEvent, stem: Stem) -> C
             companions=(),
             done=0,
             whole=1,
+            denied=(),
+            banned=(),
         )
     if stem is Stem.MUSIC:
         return replace(state, beds=(), voices=())

@@ -30,12 +30,14 @@ What a phrase may be, in the files that list the kinds of sound:
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Self
 
+from audiostory_core.engines.foley.sound import Mention, Shape
 from audiostory_core.engines.foley.words.inflection import (
     Inflection,
     Word,
@@ -56,6 +58,7 @@ from audiostory_core.engines.foley.words.reading import (
     TextMatches,
     put_together,
 )
+from audiostory_core.text.absence import Denial, blank, find_denials
 
 LANGUAGES = ("en", "es", "fr", "de", "zh", "ja")
 
@@ -64,6 +67,7 @@ _SOUND_FILES = ("nature.toml", "machines.toml", "people.toml", "music.toml", "si
 _PRECEDENCE: tuple[Role, ...] = ("kind", "place", "silence")
 _SILENCE = "silence"
 _SILENT = "silent"
+_CONTENT = re.compile(r"[^\W\d_]{4,}|[\u3040-\u30ff\u3400-\u9fff]{2,}")  # not "and there is"
 _HEADING = re.compile(r"^\s*(INT|EXT)\b", re.MULTILINE)
 
 Phrases = Mapping[str, Mapping[str, list[str]]]  # name → language → phrases
@@ -77,6 +81,7 @@ class Lexicon:
         implied: phrases that mean a kind only in a text which names no sound.
         places: phrases of each place, with `room` and `beds`.
         modifiers: the contents of modifiers.toml.
+        absent: the contents of absent.toml.
         irregular: language → lemma → irregular forms.
 
     Raises:
@@ -90,6 +95,7 @@ class Lexicon:
         implied: Phrases | None = None,
         places: Mapping[str, Mapping[str, Any]] | None = None,
         modifiers: Mapping[str, Any] | None = None,
+        absent: Mapping[str, Any] | None = None,
         irregular: Mapping[str, Mapping[str, list[str]]] | None = None,
     ) -> None:
         self._kinds = kinds
@@ -104,6 +110,7 @@ class Lexicon:
         }
         self._modifiers = modifiers or {}
         self._irregular = irregular or {}
+        self._absent = absent or {}
         self._readers: dict[str, _Reader] = {}
         for table in (self._kinds, self._implied, self._place_phrases):
             _check_languages(table)
@@ -123,6 +130,7 @@ class Lexicon:
             implied=_read(folder / "implied.toml"),
             places=_read(folder / "places.toml"),
             modifiers=_read(folder / "modifiers.toml"),
+            absent=_read(folder / "absent.toml"),
             irregular=_read(folder / "inflections.toml"),
         )
 
@@ -134,12 +142,48 @@ class Lexicon:
         return frozenset(named | beds) - {_SILENCE, _SILENT}
 
     def read(self, text: str, language: str) -> Reading:
-        """Return what can be heard in a text.
+        """Return what can be heard in a text, and what it says is not.
 
         Args:
             text: any length, any script.
             language: BCP 47 tag; where foley does not read it, the best fitting language is used.
         """
+        denials = find_denials(text, language)
+        if not denials:
+            return self._heard_in(text, language)
+        rest = blank(text, [(d.start, d.end) for d in denials])
+        reading = self._heard_in(rest, language)
+        denied = [mention for d in denials for mention in self._denied(text, d, language)]
+        absent = {mention.kind for mention in denied}
+        return replace(
+            reading,
+            ambience=tuple(bed for bed in reading.ambience if bed.kind not in absent),
+            denied=tuple(denied),
+            absences=tuple(text[d.start : d.end] for d in denials),
+            unmatched=reading.unmatched if _CONTENT.search(rest) else (),
+        )
+
+    def _denied(self, text: str, denial: Denial, language: str) -> Iterator[Mention]:
+        """Yield every kind of sound that a denial names, and those that go with them."""
+        start, end = denial.words
+        named = self._heard_in(text[start:end], language)
+        mentions = [*named.mentions, *self._grouped(text[start:end], language)]
+        going_along: Mapping[str, Sequence[str]] = self._absent.get("with", {})
+        for mention in mentions:
+            for kind in (mention.kind, *going_along.get(mention.kind, ())):
+                at = replace(mention, kind=kind, start=start, end=end)
+                yield replace(at, shape=Shape(), text=text[start:end].strip())
+
+    def _grouped(self, words: str, language: str) -> Iterator[Mention]:
+        primary = language.partition("-")[0].lower()
+        texts = {word.text for word in split_words(words)}
+        for group in self._absent.get("group", ()):
+            phrases = [fold(phrase) for phrase in group.get(primary, ())]
+            is_spaced = primary not in ("zh", "ja")
+            if any(p in texts if is_spaced else p in words for p in phrases):
+                yield from (Mention(kind, words, 0, len(words)) for kind in group["kinds"])
+
+    def _heard_in(self, text: str, language: str) -> Reading:
         primary = language.partition("-")[0].lower()
         if primary in LANGUAGES:
             reading = self._reader(primary).read(text)

@@ -36,6 +36,8 @@ class Reading:
         carried: shape of something that it does not name ("and drives away"); belongs to what
             the scene before was about.
         unmatched: the text itself, if nothing in it was understood; else empty.
+        denied: sounds that it says are not heard, each at the words that name it.
+        absences: the words that say so.
     """
 
     mentions: tuple[Mention, ...] = ()
@@ -44,6 +46,8 @@ class Reading:
     room: Room | None = None
     carried: Shape = field(default_factory=Shape)
     unmatched: tuple[str, ...] = ()
+    denied: tuple[Mention, ...] = ()
+    absences: tuple[str, ...] = ()
 
     @property
     def is_silence(self) -> bool:
@@ -63,14 +67,12 @@ class Heard:
 class Modifier:
     """What a word such as "distant" does to the sound it belongs to.
 
-    `swallows`: the next name is a landmark, not a sound: "beyond the river". `removes`: the sound
-    is said to be absent: "without thunder".
+    `swallows`: the next name is a landmark, not a sound: "beyond the river".
     """
 
     shape: Mapping[str, Any] = field(default_factory=dict)  # fields of Shape
     side: Side = "nearest"
     swallows: bool = False
-    removes: bool = False
     times: bool = False  # the number before it counts what happened: "three times"
     unit: bool = False  # the number before it measures something: "ten minutes"
 
@@ -145,8 +147,8 @@ class _Attachment:
             return
         if modifier.times:
             self._count(match)
-        elif modifier.removes or modifier.swallows:
-            self._take_next(match, modifier)
+        elif modifier.swallows:
+            self._take_next(match)
         if modifier.shape:
             self._shape(match, modifier)
 
@@ -219,12 +221,12 @@ class _Attachment:
             return None
         return number_of(self._words[at - 1].text, self._grammar)
 
-    def _take_next(self, match: Match[Modifier], modifier: Modifier) -> None:
+    def _take_next(self, match: Match[Modifier]) -> None:
         nearby = self._around(match.last)
         for target in nearby:
             gap = target.match.first - match.last - 1
             near = 0 <= gap <= 1 and target.clause == self._words[match.first].clause
-            if near and (modifier.removes or len(nearby) > 1):
+            if near and len(nearby) > 1:
                 target.removed = True
                 return
 
