@@ -168,7 +168,7 @@ class Foley:
             matched=tuple(_matches(script, state)),
             unmatched=(script.left_over or (request.caption,)) if is_lost else (),
             warnings=tuple(made.warnings if is_lost else [*not_made, *made.warnings]),
-            is_silence=script.is_silence or script.is_absence or not is_asked,
+            is_silence=script.is_silence or script.is_still or not is_asked,
         )
 
     def _requested(self, request: ClipRequest) -> Script:
@@ -206,7 +206,7 @@ def _matches(script: Script, state: Carryover) -> Iterable[str]:
             yield f"speech: {turn.speaker or 'narrator'}: {turn.words}"
     yield from (f"{kind}: goes on" for kind in state.companions)
     yield from (f"silence: {text}" for text in script.silences)
-    if script.is_empty or script.is_absence:
+    if script.is_empty or script.is_still:
         yield from (f"{bed.kind}: carried on" for bed in state.beds if bed.kind != ROOM_TONE)
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
+from audiostory_core.engines.foley.words.lexicon import shipped
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.clause_splitter import Bond
 from audiostory_core.planners.clauses.language import Language
@@ -35,6 +36,7 @@ from audiostory_core.story.plan import (
     SubEvent,
     seconds_of,
 )
+from audiostory_core.text.scenery import is_scenery
 
 _WORD = re.compile(r"[^\W_]+")
 _TOLERATED = 0.04  # of the time of a scene's lines; that much faster is not heard
@@ -220,7 +222,8 @@ class _SceneWriter:
 
     def _enter(self, place: str) -> None:
         place = place.lstrip("# ")
-        self._setting = SoundLayer(kind=SoundKind.AMBIENCE, text=place)
+        is_heard = not self._only_sets_scene(place)
+        self._setting = SoundLayer(kind=SoundKind.AMBIENCE, text=place) if is_heard else None
         self.settings.append(place)
         self._layers.new_scene()
 
@@ -228,7 +231,13 @@ class _SceneWriter:
         self, start: int, end: int, label: str | None, *, attributed: bool
     ) -> list[SoundLayer]:
         words = self._reading.heard(start, end)
-        return self._layers.read(words, label, attributed=attributed)
+        layers = self._layers.read(words, label, attributed=attributed)
+        return layers if label else [x for x in layers if not self._only_sets_scene(x.text)]
+
+    def _only_sets_scene(self, words: str) -> bool:
+        """Say whether words say when, where or in what mood, and no sound is known to go with it."""
+        code = self._reading.language.code
+        return is_scenery(words, code) and shipped().read(words, code).is_scenery
 
     def _lines(self, clause: Clause) -> Iterator[Layer]:
         for line in clause.spoken:

@@ -288,7 +288,7 @@ def _beds(
     if tone is None or room != before.room:
         tone = Bed(ROOM_TONE, seed_of(before.world, ROOM_TONE, room))
     kept = [*named.values(), *carried][:MAX_BEDS]
-    is_lost = script.is_empty and not kept
+    is_lost = (script.is_empty or (script.is_still and not script.absences)) and not kept
     return (*kept, replace(tone, gain_db=LOST_TONE_DB if is_lost else 0.0))
 
 

@@ -88,16 +88,18 @@ class Script:
     left_over: tuple[str, ...] = ()  # layers, or the caption, in which nothing was found
     denied: frozenset[str] = field(default_factory=frozenset)  # kinds that are said to be absent
     absences: tuple[str, ...] = ()  # words that say so
+    is_scenery: bool = False  # something says where, when or in what mood it is
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing of what was requested can be made."""
-        return self._is_bare_of_sounds and not (self.absences and not self.left_over)
+        return self._is_bare_of_sounds and not self.is_still
 
     @property
-    def is_absence(self) -> bool:
-        """Whether it only says what is not heard."""
-        return self._is_bare_of_sounds and bool(self.absences) and not self.left_over
+    def is_still(self) -> bool:
+        """Whether it asks for no sound, but says what is absent, or where and when it is."""
+        says_so = bool(self.absences) or self.is_scenery
+        return self._is_bare_of_sounds and says_so and not self.left_over
 
     @property
     def _is_bare_of_sounds(self) -> bool:
@@ -177,9 +179,7 @@ def write_script(
         end = start + len(layer.text) if start >= 0 else end
         read = _shaped(reader.read(layer.text, language), layer, kinds)
         parts.append(_Part(layer.text, read, layer.kind, before))
-    if not layers_only and not any(
-        isinstance(part, _Part) and part.says_something for part in parts
-    ):
+    if not layers_only and not any(isinstance(part, _Part) and part.names_sound for part in parts):
         speaks = any(isinstance(part, SpeechLayer) for part in parts)
         whole = _Part(unspoken, _without_voices(reading) if speaks else reading)
         if whole.says_something or not parts:
@@ -247,11 +247,15 @@ class _Part:
     before: str = ""  # what the caption says between the layer before and this one
 
     @property
-    def says_something(self) -> bool:
+    def names_sound(self) -> bool:
         reading = self.reading
-        is_absence = bool(reading.absences) and not reading.unmatched
-        heard = (reading.mentions, reading.ambience, reading.silences, is_absence)
-        return any(heard) or self.reading.carried.motion is not None
+        heard = (reading.mentions, reading.ambience, reading.silences, reading.carried.motion)
+        return any(heard)
+
+    @property
+    def says_something(self) -> bool:
+        is_absence = bool(self.reading.absences) and not self.reading.unmatched
+        return self.names_sound or is_absence or self.reading.is_scenery
 
 
 def _assemble(
@@ -293,6 +297,7 @@ def _assemble(
         left_over=tuple(part.text for part in texts if not part.says_something),
         denied=frozenset(denied),
         absences=tuple(dict.fromkeys(words for r in readings for words in r.absences)),
+        is_scenery=any(part.reading.is_scenery for part in texts),
     )
 
 

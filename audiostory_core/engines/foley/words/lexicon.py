@@ -59,6 +59,7 @@ from audiostory_core.engines.foley.words.reading import (
     put_together,
 )
 from audiostory_core.text.absence import Denial, blank, find_denials
+from audiostory_core.text.scenery import is_scenery
 
 LANGUAGES = ("en", "es", "fr", "de", "zh", "ja")
 
@@ -150,17 +151,23 @@ class Lexicon:
         """
         denials = find_denials(text, language)
         if not denials:
-            return self._heard_in(text, language)
+            reading = self._heard_in(text, language)
+            if reading.unmatched and is_scenery(text, language):
+                return replace(reading, unmatched=(), is_scenery=True)
+            return reading
         rest = blank(text, [(d.start, d.end) for d in denials])
         reading = self._heard_in(rest, language)
         denied = [mention for d in denials for mention in self._denied(text, d, language)]
         absent = {mention.kind for mention in denied}
+        is_told = bool(reading.unmatched) and bool(_CONTENT.search(rest))
+        is_scene = is_told and is_scenery(rest, language)
         return replace(
             reading,
             ambience=tuple(bed for bed in reading.ambience if bed.kind not in absent),
             denied=tuple(denied),
             absences=tuple(text[d.start : d.end] for d in denials),
-            unmatched=reading.unmatched if _CONTENT.search(rest) else (),
+            unmatched=reading.unmatched if is_told and not is_scene else (),
+            is_scenery=is_scene,
         )
 
     def _denied(self, text: str, denial: Denial, language: str) -> Iterator[Mention]:

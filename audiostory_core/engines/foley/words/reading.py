@@ -38,6 +38,7 @@ class Reading:
         unmatched: the text itself, if nothing in it was understood; else empty.
         denied: sounds that it says are not heard, each at the words that name it.
         absences: the words that say so.
+        is_scenery: whether it says where, when or in what mood it plays, and names no sound.
     """
 
     mentions: tuple[Mention, ...] = ()
@@ -48,6 +49,7 @@ class Reading:
     unmatched: tuple[str, ...] = ()
     denied: tuple[Mention, ...] = ()
     absences: tuple[str, ...] = ()
+    is_scenery: bool = False
 
     @property
     def is_silence(self) -> bool:
