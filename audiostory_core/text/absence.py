@@ -20,6 +20,7 @@ _COMMA = "[,，、]"
 _SENTENCE = rf"[.!?…。！？;；\n{_OPAQUE}]"
 _WIDE = ("zh", "ja")
 _LONGEST_LIST = 4  # words of a part of a list: "no seagulls, distant church bells or thunder"
+_REACH = 300  # characters that one denial may reach, so that reading stays linear
 _LONGEST_AND = 2  # words behind an "and" that still are part of a list
 _SORTS = ("direct", "direct_end", "over", "except", "listing", "noun", "before", "clause")
 
@@ -109,7 +110,7 @@ def _compiled(entry: Mapping[str, Any], language: str) -> _Table:
     def words(phrases: str | Sequence[str]) -> re.Pattern[str]:
         return re.compile(f"{edge}(?:{pattern(phrases)}){edge}")
 
-    word = r"[^\W_][\w'-]*"
+    word = r"[^\W_][\w'-]*+"  # possessive: a word is not read as several
     begin = r"(?<![^\W_])" if is_spaced else ""
     ors, ands = pattern(entry["ors"]), pattern(entry["ands"])
     part = rf"(?:\s*{word}){{1,{_LONGEST_LIST}}}"
@@ -159,8 +160,12 @@ class _Finder:
         spans = self._opaque
         if spans is None:
             spans = (match.span() for match in _QUOTED.finditer(self._text))
+        pieces: list[str] = []
+        at = 0
         for start, end in spans:
-            self._text = f"{self._text[:start]}{_OPAQUE * (end - start)}{self._text[end:]}"
+            pieces += [self._text[at:start], _OPAQUE * (end - start)]
+            at = end
+        self._text = "".join([*pieces, self._text[at:]])
         # Innocent words stay words, but none that denies.
         self._text = self._table.innocent.sub(lambda m: re.sub(r"\S", "x", m[0]), self._text)
 
@@ -194,12 +199,13 @@ class _Finder:
         return denial
 
     def _is_quiet_before(self, at: int) -> bool:
-        marks = [m.end() for m in re.finditer(_SENTENCE, self._text[:at])]
-        return bool(self._table.quiet.search(self._text, marks[-1] if marks else 0, at))
+        before = self._text[max(0, at - _REACH) : at]
+        marks = [match.end() for match in re.finditer(_SENTENCE, before)]
+        return bool(self._table.quiet.search(before, marks[-1] if marks else 0))
 
     def _opens(self, at: int) -> bool:
         """Say whether a sentence begins here."""
-        before = self._text[:at].rstrip()
+        before = self._text[max(0, at - _REACH) : at].rstrip()
         return not before or bool(re.match(_SENTENCE, before[-1]))
 
     def _end_of_names(self, at: int, *, lists: bool) -> int:
@@ -207,14 +213,14 @@ class _Finder:
         table, text = self._table, self._text
         begin = at
         while True:
-            mark = self._boundaries.search(text, at)
-            limit = mark.start() if mark else len(text)
+            mark = self._boundaries.search(text, at, begin + _REACH)
+            limit = min(mark.start() if mark else len(text), begin + _REACH)
             word = next(self._closing(begin, at, limit, lists=lists), None)
             if word is not None:
                 return self._trimmed(begin, word)
             if mark is None or not re.match(_COMMA, mark[0]):
                 return self._trimmed(begin, limit)
-            more = table.more.match(text, mark.end())
+            more = table.more.match(text, mark.end(), mark.end() + _REACH // 3)
             if more is None or self._has_end(mark.end(), more.end(), lists=lists):
                 return self._trimmed(begin, limit)
             at = more.end()
@@ -244,8 +250,8 @@ class _Finder:
 
     def _start_of_clause(self, at: int, floor: int) -> int:
         text = self._text
-        begin = floor
-        for mark in self._boundaries.finditer(text, floor, at):
+        begin = max(floor, at - _REACH)
+        for mark in self._boundaries.finditer(text, begin, at):
             begin = mark.end()
         for word in self._table.starts.finditer(text, begin, at):
             begin = word.end()
@@ -254,8 +260,8 @@ class _Finder:
         return begin
 
     def _end_of_clause(self, at: int) -> int:
-        mark = self._boundaries.search(self._text, at)
-        limit = mark.start() if mark else len(self._text)
+        mark = self._boundaries.search(self._text, at, at + _REACH)
+        limit = mark.start() if mark else min(len(self._text), at + _REACH)
         words = [
             match.start()
             for table in (self._table.ends, self._table.within)
