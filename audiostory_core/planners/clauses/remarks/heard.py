@@ -61,11 +61,16 @@ class Heard:
         self.language, self.wording, self.other = language, wording, other
         self.caption_words, self.change_words = caption_words, change_words
         self._change = change
-        if not event.layers and len(self.sounds()) == 1:  # which then has a layer to itself
-            read = LayerReader(language).read(event.caption, None, attributed=False)
-            if len(read) == 1 and isinstance(read[0], SoundLayer):
-                layer = read[0].model_copy(update={"text": event.caption})
-                self.event = event.model_copy(update={"layers": (layer,)})
+
+    def take_layer(self) -> None:
+        """Let the only sound of a scene without layers have one, so that it can be shaped."""
+        event = self.event
+        if event.layers or len(self.sounds()) != 1:
+            return
+        read = LayerReader(self.language).read(event.caption, None, attributed=False)
+        if len(read) == 1 and isinstance(read[0], SoundLayer):
+            layer = read[0].model_copy(update={"text": event.caption})
+            self.event = event.model_copy(update={"layers": (layer,)})
 
     def refusal(self, problem: str) -> BadInput:
         """Return a refusal that lists what is heard in the scene."""

@@ -23,6 +23,7 @@ from audiostory_core.planners.clauses.remarks.wishes import (
     Wishes,
     has_content,
 )
+from audiostory_core.story.plan import SpeechLayer
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _QUOTES = re.compile('["“„«「『].*["”“»」』]', re.DOTALL)
@@ -90,15 +91,15 @@ class SceneRemark(Wishes):
             NotUnderstood: if a word has no part in any wish.
             BadInput: if it cannot be done.
         """
-        if _QUOTES.search(part) or changed_line(
-            self.sounds.event, part, self.sounds.language, self.sounds.caption_words.says
-        ):
+        if _QUOTES.search(part):
             self._quoted(part)
             return
         tagged = self.tagged(part)
         if not tagged.has("negation"):
             for frame in frames_of(tagged):
                 self._made(frame, tagged)
+                return
+            if self._unquoted(part):
                 return
         if self._replaced(part):
             return
@@ -124,6 +125,23 @@ class SceneRemark(Wishes):
         if event is None:
             raise self._puzzled(self.tagged(part))
         sounds.event = event
+
+    def _unquoted(self, part: str) -> bool:
+        """Take words for a line that are written like one: "Anna says Go away."."""
+        sounds = self.sounds
+        event = changed_line(sounds.event, part, sounds.language, sounds.caption_words.says)
+        if event is None:
+            return False
+        known = {layer.words for layer in sounds.event.layers if isinstance(layer, SpeechLayer)}
+        fresh = [
+            layer.words
+            for layer in event.layers
+            if isinstance(layer, SpeechLayer) and layer.words not in known
+        ]
+        if not fresh or fresh[0][:1].islower():
+            return False
+        sounds.event = event
+        return True
 
     def _replaced(self, part: str) -> bool:
         match = first_of(self.sounds.change_words.replace, part)
@@ -204,7 +222,7 @@ class SceneRemark(Wishes):
         """Take what the remark itself says of a sound, if that accounts for all its words."""
         if any(not span.tags & _DESCRIBING for span in tagged.spans):
             return False
-        if not tagged.values("sound") and tagged.has(*DIALS):  # "more reverb"
+        if tagged.has(*DIALS):  # "more reverb", "twice as loud"
             return False
         if not self._unexplained(tagged):
             return self.sounds.describe(part)

@@ -19,6 +19,7 @@ from audiostory_core.story.shape import Pace
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _CLAUSES = re.compile(r"([,;.:!?]\s*)")
+_BY_GAIN = ("louder", "quieter", "closer")  # dials that words can turn the wrong way by the meter
 _READ_AS = {  # fields of a layer's shape, and of what foley reads in its text
     "count": "count",
     "distance": "distance",
@@ -193,6 +194,8 @@ class SceneSounds(Heard):
         Returns:
             False if none can go further.
         """
+        if dial in _BY_GAIN:
+            self.take_layer()
         own = self.layers_of(kinds)
         is_turned = self._reshape(own, partial(self._changes, dial=dial, step=step))
         shaped = {kind for layer in own for kind in self._kinds_in(layer.text)}
@@ -206,6 +209,7 @@ class SceneSounds(Heard):
         Raises:
             BadInput: if one has none.
         """
+        self.take_layer()
         own = self.layers_of(kinds)
         shaped = {kind for layer in own for kind in self._kinds_in(layer.text)}
         lacking = [kind for kind in kinds if kind not in shaped]

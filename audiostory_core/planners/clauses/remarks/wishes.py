@@ -174,6 +174,8 @@ class Wishes:
 
     def _pan(self, tagged: Tagged) -> None:
         sides = {SIDES[side] for side in SIDES if tagged.has(side)}
+        if len(sides) > 1 and _are_several(tagged):
+            raise self._puzzled(tagged)
         if len(sides) > 1:
             raise self._refused("names several sides")
         (pan,) = sides
@@ -184,7 +186,10 @@ class Wishes:
 
     def _dial(self, tagged: Tagged) -> None:
         dials = [dial for dial in sorted(DIALS) if has_content(tagged, dial)]
-        if not dials or any(set(pair) <= set(dials) for pair in _OPPOSITES):
+        dials = dials or [dial for dial in sorted(DIALS) if tagged.has(dial)]  # "turn it up"
+        if len(dials) > 1 and _are_several(tagged):  # each of which may have its own
+            raise self._puzzled(tagged)
+        if any(set(pair) <= set(dials) for pair in _OPPOSITES):
             raise self._refused("asks for opposite things")
         kinds, lines = self._meant(tagged)
         step = degree_of(tagged)
@@ -338,6 +343,12 @@ class Wishes:
         self.sounds.event = self.sounds.event.model_copy(update={"duration_s": checked_s})
 
     # What names a sound that is not there yet, or describes one
+
+
+def _are_several(tagged: Tagged) -> bool:
+    """Tell whether several things are named."""
+    targets = {"sound", "music", "line", "speaker"}
+    return sum(bool(span.tags & targets) and FILLER not in span.tags for span in tagged.spans) > 1
 
 
 def has_content(tagged: Tagged, tag: str) -> bool:
