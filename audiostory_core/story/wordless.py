@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from audiostory_core.story.edits import Edit, Relayer, Reshape, Reword
-from audiostory_core.story.plan import Layer, SpeechLayer, SubEvent
+from audiostory_core.story.plan import Layer, SubEvent
 
 _OF_A_LAYER = ("kind", "text", "words", "speaker", "manner")
 
@@ -44,10 +44,3 @@ def _of_layer(before: Layer, after: Layer, number: int, place: int) -> Iterator[
         clear = tuple(name for name, value in own.items() if value is None)
         if own:
             yield form(sub_event=number, layer=place, clear=clear, **values)
-
-
-def speaks(event: SubEvent, speaker: str) -> bool:
-    """Tell whether somebody says something in a sub-event."""
-    return any(
-        isinstance(layer, SpeechLayer) and layer.speaker == speaker for layer in event.layers
-    )
