@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
+from audiostory_core.errors import BadInput
+
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
@@ -122,4 +124,9 @@ def _model() -> "LanguageIdentifier":
     # Half a second, which a text of a script or of words that are known does without.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    try:
+        return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    except OSError as error:  # it unpacks itself to a temporary file
+        problem = f"cannot be told from the text: {error.strerror or error}"
+        remedy = "Say which it is (such as en), or make room in the folder for temporary files."
+        raise BadInput("language", None, problem, remedy) from error

@@ -11,6 +11,8 @@ from sqlalchemy import select
 
 from audiostory_core.engines.card import read_card
 from audiostory_core.engines.host.engine import HostedEngine
+from audiostory_core.story.lengths import spoken_s
+from audiostory_core.story.plan import short_seconds
 from storage.models import Clip, RunState
 from tests.support.author import Author, tone_in_catalog
 from tests.support.cards import ENGINES, TOY, engines_in
@@ -175,7 +177,10 @@ async def test_sound_that_spans_scenes_fades_where_it_begins_and_where_it_ends(s
         ({"pause_before_s": 1.25}, 1.25),
         ({"start_s": 2.0}, 2.0),
         ({"start_s": 2.0, "pause_before_s": 1.0}, 2.0),  # of which the pause counts for nothing
-        ({"start_s": 3.9}, SCENE / RATE - (len(LINE["words"]) / 14 + 0.4)),  # there is time for it
+        (
+            {"start_s": 3.9},
+            short_seconds(SCENE / RATE - spoken_s(LINE["words"])),
+        ),  # there is time for it
     ],
 )
 async def test_line_alone_begins_after_its_pause_or_at_its_start(studio, toy, shape, start_s):

@@ -11,6 +11,8 @@ from audiostory_core.text.detection import UNKNOWN, by_letters, by_script, commo
 
 CODES = ("en", "es", "fr", "de", "zh", "ja")
 _SURE, _AHEAD = 0.4, 1.5  # by how much a share of known words is above so much of the next
+_ALONE = 0.5  # of the share of the best, at most, that the next has where the best is believed
+_FEW_WORDS = 5  # too few for their letters to say more than known words do
 _LIKELY = 0.5  # the share of words that is believed where letters tell nothing
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _LETTERS = {  # beyond a to z
@@ -168,7 +170,9 @@ class Languages:
         shares = self._shares(common_words(text))
         best, *others = sorted(shares, key=lambda code: -shares[code])
         ahead = shares[best] - _AHEAD * shares[others[0]]
-        if ahead >= _SURE:
+        is_short = len(_WORD.findall(text)) <= _FEW_WORDS
+        is_alone = is_short or shares[others[0]] <= _ALONE * shares[best]
+        if ahead >= _SURE or (is_alone and shares[best] >= _LIKELY):
             return best
         likeliest = by_letters(text, shares)
         is_likely = ahead > 0 or shares[best] >= _LIKELY

@@ -1,15 +1,20 @@
 """Which language a text is in, and what a plan says of one that has no word lists."""
 
+import errno
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from py3langid.langid import LanguageIdentifier
 
+from audiostory_core.errors import BadInput
+from audiostory_core.planners.clauses import language
 from audiostory_core.planners.clauses.language import Languages
 from audiostory_core.planners.clauses.planner import Clauses
 from audiostory_core.planners.protocol import Brief
+from audiostory_core.text import detection
 
 CASES: dict[str, list[str]] = tomllib.loads(
     (Path(__file__).parents[3] / "data" / "languages.toml").read_text("utf-8")
@@ -47,3 +52,23 @@ def test_model_of_letters_is_not_loaded_for_words_that_are_known():
     )
 
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["a single piano note", "a lone piano melody", "solo cello", "a violin solo"]
+)
+def test_few_words_that_are_known_need_no_letters(text, monkeypatch):
+    monkeypatch.setattr(language, "by_letters", lambda *_: pytest.fail("were asked"))
+
+    assert Languages.load().detect(text) == "en"
+
+
+def test_model_of_languages_that_finds_no_room_is_explained(monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    detection._model.cache_clear()
+    monkeypatch.setattr(LanguageIdentifier, "from_model_file", fail)
+
+    with pytest.raises(BadInput, match=r"No space left on device.*Say which it is"):
+        Languages.load().detect("Pada deszcz, a za oknem wieje wiatr i biegnie pies.")
