@@ -30,6 +30,7 @@ from audiostory_core.story.wordless import edits_between
 
 _QUOTED = re.compile('["“„«「『].*?(?:["”“»」』]|$)', re.DOTALL)
 _HAN_OR_KANA = re.compile("[\u3041-\u30fa\u3400-\u9fff]")
+_SIGNED = re.compile(r"(?<![\w\-−–])[-−]\d+")
 _MOST_WISHES = 8
 
 
@@ -97,6 +98,11 @@ class RemarkReader:
             BadInput: if it asks for nothing that can be changed, or for what is not there.
         """
         remark = self._carried_out(event, change, language, cast)
+        spoken = {layer.speaker for layer in event.layers if isinstance(layer, SpeechLayer)}
+        for speaker, _ in remark.voices:
+            if speaker not in spoken:
+                problem = f"is about the voice of {speaker}, who says nothing in the scene"
+                raise BadInput("change", change, problem, REMEDY)
         voices = [
             Voice(speaker=speaker, description=described, sub_event=number)
             for speaker, described in remark.voices
@@ -112,6 +118,7 @@ class RemarkReader:
         words = change.strip()
         if not words:
             raise BadInput("change", change, "is empty", REMEDY)
+        check_signs("change", words)
         code, *others = self.codes(language, event.caption)
         problem: NotUnderstood | None = None
         is_latin = not _HAN_OR_KANA.search(words)
@@ -179,6 +186,18 @@ class RemarkReader:
             else:
                 return
         raise problem
+
+
+def check_signs(field: str, words: str) -> None:
+    """Refuse numbers below 0, of which readers of numbers see no sign.
+
+    Raises:
+        BadInput: naming the field.
+    """
+    match = _SIGNED.search(_QUOTED.sub("", words))
+    if match is not None:
+        problem = f"has a number with a minus sign (“{match[0]}”)"
+        raise BadInput(field, words, problem, 'Say, for example, "2 seconds shorter".')
 
 
 def halves(words: str, entries: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

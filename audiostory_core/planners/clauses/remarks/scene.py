@@ -224,6 +224,9 @@ class SceneRemark(Wishes):
             return False
         if tagged.has(*DIALS):  # "more reverb", "twice as loud"
             return False
+        words = [(span, tagged.text[span.start : span.end].lower()) for span in tagged.spans]
+        if _is_multiplied(tagged) or any(self._is_comparative(*each) for each in words):
+            return False  # "twice as loud", "zweimal lauter"
         if not self._unexplained(tagged):
             return self.sounds.describe(part)
         return self._walked(tagged)
@@ -269,6 +272,17 @@ class SceneRemark(Wishes):
 
 def _span(start: int, end: int, tag: str, value: object) -> Span:
     return Span(start, end, frozenset((tag,)), {tag: value})
+
+
+def _is_multiplied(tagged: Tagged) -> bool:
+    """Tell whether a number of times stands right before a degree, as in "twice as loud"."""
+    times = [span for span in tagged.spans if "times" in span.tags]
+    return any(
+        span.tags & DIALS and tagged.text[each.end : span.start].strip().lower() in ("", "as")
+        for each in times
+        for span in tagged.spans
+        if span.start >= each.end
+    )
 
 
 def _is_read(tagged: Tagged, start: int, end: int) -> bool:

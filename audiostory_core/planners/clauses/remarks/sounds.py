@@ -141,6 +141,8 @@ class SceneSounds(Heard):
             made = self._with_sound_reworded(kind, reword)
             if made is None:
                 raise self.refusal(f"cannot put “{new}” in the place of “{old}”")
+            if old in made.caption and old not in new:  # "dreimal", of which no sound is left out
+                raise self.refusal(f"cannot put “{new}” in the place of “{old}”")
             self.event = made
         return True
 
@@ -308,6 +310,8 @@ class SceneSounds(Heard):
         if len(known) < len(reading.mentions):
             return False
         phrase = self.change_words.opening.sub("", part[max(known, default=0) :]).strip(LOOSE)
+        if self.meant(phrase):  # "a stone roof" of rain on a roof is no place
+            return False
         caption = f"{self.event.caption.rstrip(' .。')}, {phrase}"
         before, after = self.wording.read(self.event.caption), self.wording.read(caption)
         if after.room == before.room and len(after.ambience) <= len(before.ambience):

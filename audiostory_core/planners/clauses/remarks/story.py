@@ -12,7 +12,7 @@ from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.language import CODES, Languages
 from audiostory_core.planners.clauses.length import LONGER, SHORTER
 from audiostory_core.planners.clauses.remarks.lines import ONE_LINE
-from audiostory_core.planners.clauses.remarks.reader import RemarkReader, halves
+from audiostory_core.planners.clauses.remarks.reader import RemarkReader, check_signs, halves
 from audiostory_core.planners.clauses.remarks.vocabulary import FILLER, Span, Tagged
 from audiostory_core.planners.clauses.remarks.wishes import NotUnderstood
 from audiostory_core.story.edits import (
@@ -94,6 +94,7 @@ class StoryRemarks:
         words = remark.strip()
         if not words:
             raise BadInput(field, remark, "is empty", _REMEDY)
+        check_signs(field, remark)
         try:
             return self._wishes(plan, words, at, most=8)
         except BadInput as error:

@@ -12,6 +12,7 @@ from audiostory_core.engines.protocol import ClipRequest
 from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.language import CODES
 from audiostory_core.planners.clauses.planner import Clauses
+from audiostory_core.planners.protocol import Brief
 from audiostory_core.quality.effects import MadeClip, unmet
 from audiostory_core.quality.measures import measure
 from audiostory_core.story.editing import Total, apply, plan_of
@@ -166,6 +167,14 @@ def test_a_remark_on_a_story_that_is_not_read_to_its_last_word_is_refused(planne
         planner.edits(story, remark)
 
     assert (caught.value.field, caught.value.value) == ("remark", remark)
+
+
+def test_a_voice_is_refused_for_a_scene_in_which_it_says_nothing(planner):
+    plan = planner.plan(Brief('Anna says: "Where are you?" Rain on a tin roof. A cello plays'))
+    assert [edit.sub_event for edit in planner.edits(plan, "a female voice for Anna", 0)] == [1]
+
+    with pytest.raises(BadInput, match="says nothing in the scene"):
+        planner.edits(plan, "a female voice for Anna", 1)
 
 
 @pytest.fixture(scope="module")
