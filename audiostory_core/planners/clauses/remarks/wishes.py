@@ -112,6 +112,9 @@ class Wishes:
 
     def _manner(self, tagged: Tagged) -> None:
         places = meant_lines(self.sounds.event, tagged, self._refused)
+        manners = set(tagged.values(MANNER))
+        if "shouting" in manners and manners & {"whispering", "murmuring"}:
+            raise self._refused("asks for opposite things")
         names = [self._names.manners[name] for name in tagged.values(MANNER)]
         self.sounds.event = with_manner(self.sounds.event, places, names, self._refused)
 
