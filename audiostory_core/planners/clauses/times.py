@@ -93,6 +93,15 @@ def _kanji_number(word: str) -> int:
     return total + digit
 
 
+def _end_of_amount(text: str, amount: re.Match[str]) -> int:
+    """Return where an amount ends: a full stop belongs to "5 sec. of rain", not to a sentence."""
+    end = amount.end()
+    if text[end - 1] != ".":
+        return end
+    following = text[end : end + _CUE_WINDOW].lstrip()[:1]
+    return end if following.islower() else end - 1
+
+
 def _clock_seconds(clock: str) -> float:
     seconds = 0.0
     for part in clock.replace(",", ".").split(":"):
@@ -194,7 +203,8 @@ class TimeReader:
     def read(self, text: str, quoted: Iterable[tuple[int, int]] = ()) -> list[TimeMark]:
         """Find all times outside the quoted spans, in order; `text` is already narrow."""
         candidates = [
-            (m.start(), m.end(), self.seconds(m[0]), False) for m in self._amount.finditer(text)
+            (m.start(), _end_of_amount(text, m), self.seconds(m[0]), False)
+            for m in self._amount.finditer(text)
         ]
         candidates += [
             (m.start(), m.end(), _clock_seconds(m[0]), True) for m in self._clock.finditer(text)
