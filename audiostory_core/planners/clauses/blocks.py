@@ -38,12 +38,13 @@ _CUE = re.compile(
     r"\s{0,3}[:：](?!\d)\s*(?=\S)"
 )
 _TURN = re.compile(
-    r"(?:(?<=[.!?…。！？”\"»])|(?<=[.!?…”\"»]\s))(?P<name>[^\W\d_][^\n:：.!?,;()。！？，；“”\"]{0,24}?)"
+    r"(?:(?<=[.!?…。！？；”\"»])|(?<=[.!?…;；”\"»]\s))(?P<name>[^\W\d_][^\n:：.!?,;()。！？，；“”\"]{0,24}?)"
     r"\s?(?:[(（][^)）\n]{1,40}[)）]\s?)?[:：](?!\d)\s*(?=\S)"
 )
 _HOW = re.compile(r"(?P<name>[^,，]{1,30}),\s*(?P<how>[^,，]{1,30})")
 _TITLED = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Sra|M|Mme)\.\s")
 _TITLE_BEFORE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Sra|M|Mme)\.\s?$")
+_QUOTES = "\"'“„«‹‘"
 _LONGEST_WIDE = 4  # characters of a name in Chinese or Japanese
 _TERMINAL = re.compile(r"[.!?:;。！？：；…][\"”»」』)]?\s*$")
 _WRAPPED = 50  # characters; a shorter line was ended on purpose
@@ -250,6 +251,8 @@ def _with_cue(text: str, block: Block, language: Language, speakers: frozenset[s
     if label:
         begin = block.marker[0] if block.marker else block.start
         return replace(block, start=cue.end(), marker=(begin, cue.end()), label=label)
+    if _says(name, language):
+        return _with_saying(text, block, cue, name, language)
     if name not in speakers and not _is_cue(cue, language):
         return block
     manner = cue["manner"].strip() if cue["manner"] else manner_in(name, language)
@@ -258,6 +261,24 @@ def _with_cue(text: str, block: Block, language: Language, speakers: frozenset[s
         name, manner = how["name"], how["how"]
     voice = Voice(name, manner, "")
     return replace(block, form=Form.DIALOGUE, voice=voice, words_start=cue.end())
+
+
+def _with_saying(
+    text: str, block: Block, cue: re.Match[str], name: str, language: Language
+) -> Block:
+    """Read "Bob whispers: be quiet"; where a quote follows, it is read with the prose around it."""
+    speaker, _, verb = name.rpartition(" ")
+    if text[cue.end()] in _QUOTES or not speaker[0].isupper():
+        return block
+    voice = Voice(speaker, language.speech_verbs[verb] or None, "")
+    return replace(block, form=Form.DIALOGUE, voice=voice, words_start=cue.end())
+
+
+def _says(name: str, language: Language) -> bool:
+    """Say whether the words before a colon are somebody and what he does: "Bob whispers"."""
+    words = name.split()
+    is_sentence = language.spaced and len(words) > 1 and "," not in name
+    return is_sentence and words[-1] in language.speech_verbs
 
 
 def _is_cue(cue: re.Match[str], language: Language) -> bool:
@@ -278,7 +299,7 @@ def _speakers(text: str, lines: list[tuple[int, int]], language: Language) -> fr
     for name in _opening_names(text, lines):
         short = len(name) <= 6 if not language.spaced else len(name.split()) <= 2
         named = short and (name[0].isupper() or name.upper() == name.lower())
-        if named and may_be_name(name, language):
+        if named and may_be_name(name, language) and not _says(name, language):
             names[name] += 1
     known = {name for name in names if name.lower() in language.speaker_nouns}
     repeated = {name for name, count in names.items() if count > 1}

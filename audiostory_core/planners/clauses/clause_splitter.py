@@ -510,8 +510,9 @@ def _place(text: str, piece: Piece, words: Sequence[Token], language: Language) 
     if not language.spaced:
         named = any(place in text[piece.start : piece.end] for place in language.places)
         return len(words) - 1 if named and words else None
+    named_places = language.places - language.silence  # "Silence for 3 seconds." is no place
     places = [
-        i for i, token in enumerate(words[: 2 * _SETTING_WORDS]) if token.word in language.places
+        i for i, token in enumerate(words[: 2 * _SETTING_WORDS]) if token.word in named_places
     ]
     return places[-1] if places else None
 

@@ -85,6 +85,8 @@ class LayerReader:
         if mark == ".":
             touches = not text[tokens[index].end : tokens[index].end + 1].isspace()
             return (touches and bool(following)) or phrase[-1].word in language.abbreviations
+        if mark == ":" and following.isdigit() and phrase[-1].word.isdigit():
+            return text[tokens[index].end].isdigit()  # "At 6:30 he leaves"
         if mark != "," or not language.spaced:
             return False
         if language.is_participle(following) or phrase[-1].word in language.adjectives:
