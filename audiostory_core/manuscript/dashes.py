@@ -24,21 +24,21 @@ mruknął mruknęła zawołał zawołała dodał dodała odrzekł odrzekła mów
 antwortete rief flüsterte schrie murmelte erwiderte meinte said asked answered replied cried
 shouted whispered called murmured muttered added
 """
-_SAYS = frozenset(_SAYS_WORDS.split())
+SAYS = frozenset(_SAYS_WORDS.split())
 _MANNERS = {
     "whispering": "susurró susurra murmuró murmura chuchota chuchote souffla murmure sussurrou"
     " murmurou sussurrò mormorò szepnął szepnęła прошептал прошептала flüsterte whispered",
     "shouting": "gritó grita cria crie gritou gridò grida krzyknął krzyknęła zawołał zawołała"
     " крикнул крикнула закричал закричала rief schrie shouted s'écria",
 }
-_MANNER_OF = {verb: manner for manner, verbs in _MANNERS.items() for verb in verbs.split()}
-_IDLE_WORDS = """
+MANNER_OF = {verb: manner for manner, verbs in _MANNERS.items() for verb in verbs.split()}
+IDLE_WORDS = """
 el la los las un una le les l' d' de une o a os as um uma il lo i gli der die das ein eine the
 an mi su sa son mon ma il elle él ella ele ela lui lei on ona он она er sie he she
 """
-_IDLE = frozenset(_IDLE_WORDS.split())
-_PRONOUNS_WORDS = "il elle él ella ele ela lui lei on ona он она er sie he she je yo ja"
-_PRONOUNS = frozenset(_PRONOUNS_WORDS.split())
+_IDLE = frozenset(IDLE_WORDS.split())
+PRONOUNS_WORDS = "il elle él ella ele ela lui lei on ona он она er sie he she je yo ja"
+_PRONOUNS = frozenset(PRONOUNS_WORDS.split())
 _INLINE = re.compile(
     r"(?:(?<=[,?!…])|(?<=[?!]\s)|(?<=[,…]\s))\s*(?P<verb>(?:s['’])?[^\W\d_]+)(?P<rest>[^.!?…\n]{0,60}[.!?…]|[^.!?…\n]{0,60}$)"
 )
@@ -82,9 +82,9 @@ def _turn(text: str, start: int, end: int) -> DashTurn | None:
     if not spoken:
         return None
     words = [word for tag in tags for word in _WORD.findall(text[slice(*tag)])]
-    verb = next((word.lower() for word in words if word.lower() in _SAYS), None)
+    verb = next((word.lower() for word in words if word.lower() in SAYS), None)
     name = _name(words) if verb else None
-    return DashTurn(start, end, tuple(spoken), name, _MANNER_OF.get(verb or ""), verb is not None)
+    return DashTurn(start, end, tuple(spoken), name, MANNER_OF.get(verb or ""), verb is not None)
 
 
 def _parted(text: str, opening: re.Match[str], end: int) -> tuple[list[Span], list[Span]]:
@@ -114,7 +114,7 @@ def _begins_tag(segment: str) -> bool:
 def _without_inline_tag(text: str, start: int, end: int, tags: list[Span]) -> Sequence[Span]:
     """Take out ", répondit le facteur." and the like."""
     for match in _INLINE.finditer(text, start, end):
-        if match["verb"].replace("’", "'").lower() in _SAYS:
+        if match["verb"].replace("’", "'").lower() in SAYS:
             tags.append(
                 match.span("verb") if not match["rest"] else (match.start("verb"), match.end())
             )
@@ -140,7 +140,7 @@ def _name(words: Sequence[str]) -> str | None:
             break
     if names:
         return " ".join(names[:3])
-    verb = next(i for i, word in enumerate(words) if word.lower() in _SAYS)
+    verb = next(i for i, word in enumerate(words) if word.lower() in SAYS)
     after = words[verb + 1 : verb + 4]
     if after and after[0].lower() in _PRONOUNS:
         return None

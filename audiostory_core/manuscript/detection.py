@@ -28,8 +28,10 @@ _READ_ALOUD = re.compile(
     r"|(?:以下|次の文章?|これ)を(?:朗読|音読)して(?:ください)?)\s*[:.：。]?\s*\n",
     re.IGNORECASE,
 )
-_TAGGED = re.compile(r"\s*(?:\[S\d{1,2}\]|<(?P<name>Person\d{1,2}|Speaker\d{1,2}|Host|Guest)>)")
-_NAME_TAG = re.compile(r"\[(?P<name>[A-Z][\w.'’-]{0,30})\]\s+\S")
+_TAGGED = re.compile(
+    r"\s*(?:\[(?:S|Speaker ?|Person ?|Voice ?)\d{1,2}\]|<(?P<name>Person\d{1,2}|Speaker\d{1,2}|Host|Guest)>)"
+)
+_NAME_TAG = re.compile(r"\[(?P<name>[A-Z][\w.'’-]{0,30})\]:?\s+\S")
 _NUMBERED = re.compile(r"\d{1,4}[.)]\s+(?=[A-Z][A-Z .'’-]+(?:\s*\([^)]*\))?\s*:)")
 _DUAL = re.compile(r"[A-Z][A-Z0-9 .'’()-]{0,40}\s\^")
 _ALONE = re.compile(r"[^\W\d_][^:：\n.!?,;()]{0,40}\s*[:：]")

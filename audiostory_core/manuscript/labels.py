@@ -9,6 +9,8 @@ sfx|fx|f/x|sound effect|sound effects|sound|sounds|effect|effects|spot fx|foley
 |efecto|efectos|efecto de sonido|efectos de sonido|sonido|sonidos
 |bruit|bruits|bruitage|bruitages|son|sons|effet|effets|effet sonore|effets sonores
 |geräusch|geräusche|effekt|effekte|soundeffekt|ton
+|effetto sonoro|effetti sonori|rumore|rumori|efeito sonoro|efeitos sonoros|som
+|efekt dźwiękowy|dźwięk|звук|звуковой эффект|geluid|geluidseffect|ljud|ljudeffekt
 |音效|声音|聲音|效果音|効果音|音
 """
 _MUSIC = "music|musik|musique|música|musica|mus|gram|grams|sting|音乐|音樂|配乐|配樂|音楽|曲"

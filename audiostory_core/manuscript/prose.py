@@ -102,11 +102,18 @@ def _narrated(text: str, start: int, end: int, voiced: Sequence[Voiced]) -> Iter
         if voice is None or not start <= quote.start < end:
             continue
         if has_content(text[at : quote.start]):
-            yield Narration(at, quote.start)
+            yield Narration(_past_marks(text, at), quote.start)
         start_of_words, end_of_words = quote.inner
         yield Line(
             quote.start, end_of_words, start_of_words, speaker=voice.speaker, manner=voice.manner
         )
         at = quote.end
     if has_content(text[at:end]):
-        yield Narration(at, end)
+        yield Narration(_past_marks(text, at), end)
+
+
+def _past_marks(text: str, at: int) -> int:
+    """Return where words begin behind a quote and the comma that parts it from who says it."""
+    while text[at].isspace() or text[at] in ",，;":
+        at += 1
+    return at

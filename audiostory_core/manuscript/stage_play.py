@@ -28,7 +28,7 @@ from audiostory_core.manuscript.openings import (
 from audiostory_core.manuscript.rows import Row, carries_on, end_of_paragraph, read_rows
 
 _TAG = re.compile(
-    r"\[(?P<name>S\d{1,2}|[^\W\d_][\w .'’-]{0,30})\](?=\s*\S)|<(?P<element>[A-Z][\w.-]{0,30})>"
+    r"\[(?P<name>S\d{1,2}|[^\W\d_][\w .'’-]{0,30})\]:?(?=\s*\S)|<(?P<element>[A-Z][\w.-]{0,30})>"
 )
 _CLOSING = re.compile(r"</[A-Z][\w.-]{0,30}>")
 _LABELED = re.compile(rf"{NUMBER}(?P<label>[^\n:：()\[\]]{{1,24}}?)\s*[:：]\s*(?=\S)")

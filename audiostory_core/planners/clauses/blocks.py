@@ -9,7 +9,7 @@ from enum import StrEnum
 from audiostory_core.manuscript.dashes import DashTurn, read_dashes
 from audiostory_core.manuscript.dialogue import read_speech
 from audiostory_core.manuscript.elements import Cue, Element, Line, Pause, Span
-from audiostory_core.manuscript.labels import sound_of
+from audiostory_core.manuscript.labels import NO_SPEAKERS, sound_of
 from audiostory_core.planners.clauses.language import Language
 from audiostory_core.planners.clauses.screenplay import (
     HEADING,
@@ -306,8 +306,23 @@ def _speakers(text: str, lines: list[tuple[int, int]], language: Language) -> fr
     cased = {name for name in names if name[0].isupper()} if len(names) > 1 else set()
     titled = {name for name in names if _TITLED.match(name)}
     wide = {name for name in names if len(name) <= _LONGEST_WIDE and sound_of(name) is None}
-    others = wide if len(wide) > 1 and not language.spaced else set()
+    if len(wide) == 1:
+        wide = {name for name in wide if _is_said_alone(text, lines, name, language)}
+    others = wide if not language.spaced else set()
     return frozenset(known | repeated | cased | others | titled)
+
+
+def _is_said_alone(text: str, lines: list[tuple[int, int]], name: str, language: Language) -> bool:
+    """Say whether the one short name of a text opens a line that ends as speech does."""
+    if name in NO_SPEAKERS or any(word in name for word in language.ambience | language.music):
+        return False
+    cues = (_CUE.match(text, start, end) for start, end in lines)
+    ends = (
+        text[start:end].rstrip()[-1]
+        for cue, (start, end) in zip(cues, lines, strict=True)
+        if cue and cue["name"].strip() == name
+    )
+    return next(ends, "") in "。！？!?…"
 
 
 def _follows_title(text: str, start: int, at: int) -> bool:

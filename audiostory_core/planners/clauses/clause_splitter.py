@@ -177,6 +177,9 @@ class _Cutter:
         if mark in _COMMAS:
             return self._bond_of_comma(index, mark, after), False
         if mark in _DASHES or (mark == "-" and self._stands_alone(index)):
+            before = self.tokens[index - 1].hole if index else ""
+            if before == "quote" and self._attributes(after, introduced=False):
+                return None, False
             return Bond.EVENT if after - index == 1 else None, False
         return None, False
 

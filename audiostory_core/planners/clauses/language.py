@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
+from audiostory_core.manuscript.dashes import IDLE_WORDS, MANNER_OF, PRONOUNS_WORDS, SAYS
 from audiostory_core.text.detection import UNKNOWN, by_letters, by_script, common_words
 
 CODES = ("en", "es", "fr", "de", "zh", "ja")
@@ -114,6 +115,11 @@ def _inflected(verbs: frozenset[str], endings: tuple[str, ...]) -> frozenset[str
 _WORD_LISTS = tuple(
     name for name, kind in Language.__annotations__.items() if kind == frozenset[str]
 )
+_SAYING = {  # of languages without a file: who says what is known all the same
+    "speech_verbs": dict.fromkeys(SAYS, "") | MANNER_OF,
+    "pronouns": PRONOUNS_WORDS,
+    "determiners": IDLE_WORDS,
+}
 _TUPLES = ("participle_endings", "clause_endings")
 
 
@@ -156,7 +162,7 @@ class Languages:
             tomllib.loads((folder / f"{code}.toml").read_text(encoding="utf-8")) for code in CODES
         ]
         known = {code: _language(code, entry) for code, entry in zip(CODES, entries, strict=True)}
-        return cls(known, _language(UNKNOWN, {}), tuple(entries))
+        return cls(known, _language(UNKNOWN, _SAYING), tuple(entries))
 
     def named(self, code: str) -> Language:
         """Return the language of a code, or the one without words."""

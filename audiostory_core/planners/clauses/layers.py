@@ -10,6 +10,9 @@ from audiostory_core.story.plan import SoundKind, SoundLayer
 _PARTING = frozenset(",;:.!?…()[]—–，、；：。！？（）|/")
 _MARKUP = re.compile(r"\*+|`+|_{2,}")
 _LONGEST_MANNER = 4  # words
+_HOW_SAID = re.compile(
+    r"[^はが]{1,10}[はが][^はが]{0,8}(?:声|口調|様子|調子|泣き|笑い|怒り)\w{0,4}$"
+)
 _LOOSE = " ,;:.，、；：。-–—()[]"
 
 
@@ -108,7 +111,8 @@ class LayerReader:
     def _only_attributes(self, words: str, phrase: Sequence[Token]) -> bool:
         verbs = self._language.speech_verbs
         if not self._language.spaced:
-            return any(verb in words for verb in verbs) or words.endswith(("が", "は"))
+            says = any(verb in words for verb in verbs) or words.endswith(("が", "は"))
+            return says or bool(_HOW_SAID.match(words))
         return len(phrase) <= 8 and any(token.word in verbs for token in phrase)
 
     def _parts(

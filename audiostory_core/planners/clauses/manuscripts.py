@@ -54,6 +54,8 @@ def outline_of(manuscript: Manuscript) -> Outline:
             outline.holes.append(Hole(stamp.start, stamp.end, "stamp"))
         if isinstance(element, Cue) and element.start_s is not None:
             outline.holes.append(Hole(element.start, element.words[0], "direction"))
+        if isinstance(element, Action) and element.words[0] > element.start:  # "!Thunder."
+            outline.holes.append(Hole(element.start, element.words[0], "direction"))
         block = _block(element, pause_s, is_read_aloud=is_read_aloud)
         if block is None or element.start < reached:
             outline.holes.append(Hole(element.start, element.end, "direction"))

@@ -163,9 +163,15 @@ def _read_voice(context: str, language: Language, *, verb_last: bool) -> Voice |
         named = _phrase(context, words[verb + 1 :], language, from_end=False)
     manners = [implied, manner_in(context, language) or ""]
     manner = ", ".join(dict.fromkeys(filter(None, manners))) or None
-    speaker = _head(named, language)
+    speaker = _titled(_head(named, language), context)
     described = " ".join(named)
     return Voice(speaker, manner, described if speaker and described != speaker else "")
+
+
+def _titled(name: str | None, context: str) -> str | None:
+    """Return a name with the full stop that its title has in the text: "Mr. Hale"."""
+    dotted = name.replace(" ", ". ", 1) if name else ""
+    return dotted if dotted != name and dotted and dotted in context else name
 
 
 def _phrase(
