@@ -139,7 +139,7 @@ class _Reader:
         if first == "#":
             return [Note(*span, why="a section")]
         if first == "!":
-            return [Action(inner, row.end)]
+            return [Action(*span, inner)]
         if first == "~":
             return [Line(inner, row.end, inner, speaker=self._speaker, manner="singing")]
         return []

@@ -60,8 +60,11 @@ def notes_on_reading(format_: Format, reason: str, sub_events: Sequence[SubEvent
     if silent:
         quoted = ", ".join(f"“{_short(caption)}”" for caption in silent[:_MOST_QUOTED])
         more = ", …" if len(silent) > _MOST_QUOTED else ""
-        looks = "1 scene looks" if len(silent) == 1 else f"{len(silent):,} scenes look"
-        yield f"{looks} like speech, but nobody speaks: {quoted}{more}."
+        if len(silent) == 1:
+            looks = "1 line looks like speech and is not spoken"
+        else:
+            looks = f"{len(silent):,} lines look like speech and are not spoken"
+        yield f"{looks}: {quoted}{more}."
 
 
 def note_on_language(code: str) -> Iterator[str]:

@@ -58,12 +58,16 @@ def test_text_is_read_as_its_author_means_it(case, planner):
 @pytest.mark.parametrize("case", CASES)
 def test_text_has_the_length_cast_and_directions_that_it_tells(case, planner):
     plan = planner.plan(Brief(case["text"]))
+    for words in case.get("notes", []):
+        assert any(words in note for note in plan.notes), plan.notes
     least_s, most_s = case.get("seconds", (1, 60))
     assert least_s - 1e-3 <= plan.duration_s <= most_s + 1e-3
     if "directions" in case:
         assert list(plan.directions) == case["directions"]
     if "cast" in case:
         assert [member.name for member in plan.cast] == case["cast"]
+    if "language" in case:
+        assert plan.language == case["language"]
     if "scenes" in case:
         assert len(plan.sub_events) == case["scenes"]
     if "starts" in case:
@@ -109,7 +113,7 @@ def test_notes_say_who_speaks_and_what_only_looks_like_speech(planner):
     plan = planner.plan(Brief("ANNA: Hello.\nBEN: Hi.\nANNA: So.\nWho is there?"))
     assert plan.notes == (
         "3 lines are spoken: ANNA 2, BEN 1.",
-        "1 scene looks like speech, but nobody speaks: “Who is there?”.",
+        "1 line looks like speech and is not spoken: “Who is there?”.",
     )
 
 
