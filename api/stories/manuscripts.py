@@ -28,11 +28,12 @@ def show(file: Path, format_: Format | None, *, as_json: bool) -> None:
     console.out.print(escape(f"read as {manuscript.format}: {manuscript.reason}"), soft_wrap=True)
     counts = Counter(element.kind for element in manuscript.elements)
     console.out.print(escape(", ".join(f"{name} {n:,}" for name, n in counts.items())))
-    speakers = ", ".join(
-        f"{name or 'unnamed'} {count:,}" for name, count in manuscript.spoken_by().items()
-    )
+    spoken_by = manuscript.spoken_by()
+    speakers = ", ".join(f"{name or 'unnamed'} {count:,}" for name, count in spoken_by.items())
     if speakers:
-        console.out.print(escape(f"spoken by: {speakers}"), soft_wrap=True)
+        lines = sum(spoken_by.values())
+        spoken = "1 line is spoken" if lines == 1 else f"{lines:,} lines are spoken"
+        console.out.print(escape(f"{spoken}: {speakers}"), soft_wrap=True)
 
 
 def numbered(manuscript: Manuscript) -> list[tuple[Element, int]]:

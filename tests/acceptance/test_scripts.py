@@ -33,7 +33,7 @@ def test_read_shows_the_elements_of_a_script_and_counts_them(audiostory_here, sc
     assert finished.returncode == 0
     assert "read as fountain: has headings such as INT. and EXT." in finished.stdout
     assert "note 3, heading 1, action 1, line 3, pause 1" in finished.stdout
-    assert "spoken by: KEEPER 2, MARA 1" in finished.stdout
+    assert "3 lines are spoken: KEEPER 2, MARA 1" in finished.stdout
 
 
 def test_read_prints_json_for_scripts(audiostory_here, script):
