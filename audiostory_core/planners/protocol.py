@@ -54,7 +54,7 @@ class Planner(Protocol):
 
 @runtime_checkable
 class ReadsRemarks(Protocol):
-    """A planner that reads remarks as edits, the same way every time."""
+    """A planner that reads remarks as edits of the plan as it stands."""
 
     def edits(self, plan: StoryPlan, remark: str, at: int | None = None) -> tuple[Edit, ...]:
         """Return the edits that a remark asks for.

@@ -27,11 +27,13 @@ from audiostory_core.planners.chat.answer import (
     layers_as_data,
     with_spans,
 )
+from audiostory_core.planners.chat.editing import edits_schema, read_answer, scenes_as_data
 from audiostory_core.planners.clauses.language import Languages
 from audiostory_core.planners.clauses.length import LengthReader
 from audiostory_core.planners.clauses.planner import Clauses
 from audiostory_core.planners.protocol import Brief, OnSubEvent
 from audiostory_core.planners.timing import share_time
+from audiostory_core.story.edits import Edit
 from audiostory_core.story.plan import (
     LONGEST_STORY_S,
     SHORTEST_SUB_EVENT_S,
@@ -49,7 +51,7 @@ _LANGUAGE = r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*"
 
 
 class Chat:
-    """Plans a story by asking a chat model; implements `Planner`.
+    """Plans a story by asking a chat model; implements `Planner` and `ReadsRemarks`.
 
     How long the story is and in which language, if the author does not say, is read from the text
     by the planner `clauses`.
@@ -150,6 +152,38 @@ class Chat:
             remedy = "Say it in other words, or edit the caption itself."
             raise BadInput("change", change, "made the model change nothing", remedy)
         return made
+
+    def edits(self, plan: StoryPlan, remark: str, at: int | None = None) -> tuple[Edit, ...]:
+        """Return the edits that a remark asks for; the model's where `clauses` reads none in it.
+
+        Raises:
+            BadInput: if the words are empty, the model refuses or knows no edits for them, or
+                cannot write them; naming the setting, if it is one that is wrong.
+            LanguageModelAway: if the server does not answer.
+        """
+        try:
+            return self._clauses.edits(plan, remark, at)
+        except BadInput as error:
+            if not clean(remark):
+                raise
+            refusal = error
+        prompt = _prompt(
+            "remark",
+            scenes=json.dumps(scenes_as_data(plan, at), ensure_ascii=False),
+            about="the story" if at is None else f"scene {at + 1} of {len(plan.sub_events)}",
+            remark=clean(remark),
+        )
+        rules = _prompt("edits", language=plan.language)
+        question = Question(_messages(rules, prompt), edits_schema(), "edits")
+        try:
+            edits = ask_twice(self._client, question, lambda text: read_answer(text, plan, at))
+        except Unusable as error:
+            problem = f"could not be done by the model: its answer {error.problem}"
+            raise BadInput(refusal.field, remark, problem, refusal.remedy) from error
+        if not edits:
+            problem = "is not understood, and the model knows no edits that do it"
+            raise BadInput(refusal.field, remark, problem, refusal.remedy)
+        return edits
 
     def _lasting(self, now_s: float, change: str, meant_s: float | None) -> float:
         """Return whichever length the words may ask for is nearest to what the model meant."""
