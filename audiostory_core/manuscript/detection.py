@@ -34,6 +34,7 @@ _TAGGED = re.compile(
 _NAME_TAG = re.compile(r"\[(?P<name>[A-Z][\w.'’-]{0,30})\]:?\s+\S")
 _NUMBERED = re.compile(r"\d{1,4}[.)]\s+(?=[A-Z][A-Z .'’-]+(?:\s*\([^)]*\))?\s*:)")
 _DUAL = re.compile(r"[A-Z][A-Z0-9 .'’()-]{0,40}\s\^")
+_ITEM = re.compile(r"\(?\d{1,3}[.)、）]\s|[①-⑳]")  # of a list
 _ALONE = re.compile(r"[^\W\d_][^:：\n.!?,;()]{0,40}\s*[:：]")
 
 
@@ -128,7 +129,7 @@ def _play(text: str, rows: Sequence[Row]) -> tuple[Format, str] | None:
 
 def _names_below(rows: Sequence[Row], number: int, names: frozenset[str]) -> bool:
     row, below = rows[number], rows[number + 1]
-    if below.is_apart or not _ALONE.fullmatch(row.text):
+    if below.is_apart or _ITEM.match(below.text) or not _ALONE.fullmatch(row.text):
         return False
     return openings.opening_of(row.text, names, has_dots=False) is not None
 

@@ -21,17 +21,17 @@ from audiostory_core.planners.clauses.screenplay import (
 from audiostory_core.planners.clauses.speech import Voice, manner_in
 
 _LINE = re.compile(r"[^\s][^\n\r\u2028\u2029]*")
-_SCENE = (
-    r"(?:scene|act|part|step|shot|escena|parte|paso|scène|partie|étape|szene|teil|schritt"
+SCENE = (
+    r"(?:scene|act|part|step|shot|escena|parte|paso|scène|partie|étape|szene|teil|schritt|scena|cena"
     r"|场景|場景|第|シーン)\s{0,2}[\d一二三四五六七八九十]{1,3}\s{0,2}[幕场場章]?\s{0,2}[:.)：、]\s?"
 )
-_SCENE_OPENS = re.compile(rf"\s*{_SCENE}\s*", re.IGNORECASE)
+_SCENE_OPENS = re.compile(rf"\s*{SCENE}\s*", re.IGNORECASE)
 _MARKER = re.compile(
     r"\s*(?:\(?\d{1,3}[.)、）](?!\d)|\(\d{1,3}\)|[①-⑳]|[-*•·‣▪–—]\s+(?=\S)|\(?[a-zA-Z]\)\s"
-    rf"|{_SCENE})\s*",
+    rf"|{SCENE})\s*",
     re.IGNORECASE,
 )
-_INLINE_SCENE = re.compile(rf"(?<=[.!?;,。！？；，…\s]){_SCENE}\s*(?=\S)", re.IGNORECASE)
+_INLINE_SCENE = re.compile(rf"(?<=[.!?;,。！？；，…\s]){SCENE}\s*(?=\S)", re.IGNORECASE)
 _INLINE = re.compile(r"(?:(?<=\s)|(?<=[。；，,;]))\(?(\d{1,3})[.)、）](?=\s|[^\W\d])|[①-⑳]")
 _CUE = re.compile(
     r"\s*(?P<name>[^\n:：()（）\[\]\"“「]{1,40}?)\s{0,3}(?:[(（](?P<manner>[^)）\n]{1,60})[)）])?"
@@ -73,6 +73,7 @@ class Block:
     opens_scene: bool = False  # "Scene 2: …": elsewhere than what was before
     spoken: tuple[Span, ...] = ()  # of dialogue whose words are parted by who says them
     pause_s: float = 0.0  # a rest before the words of dialogue
+    scene: int = 0  # which numbered line it is part of; 0: none
 
 
 def read_blocks(text: str, language: Language) -> list[Block]:
@@ -93,14 +94,15 @@ def read_blocks(text: str, language: Language) -> list[Block]:
             continue
         elif start in dashes:
             read = [_dash_block(dashes[start])]
-        elif number + 1 < len(lines) and TRANSITION.fullmatch(text, start, end):
+        elif number + 1 < len(lines) and _goes_below(text, start, end):
             opening = start if opening is None else opening
             continue
         else:
             read = list(_line_blocks(text, start, end, language, speakers))
         if opening is not None:
             first = read[0].marker[1] if read[0].marker else read[0].start
-            read[0] = replace(read[0], marker=(opening, first))
+            opens_scene = read[0].opens_scene or bool(_SCENE_OPENS.match(text, opening, first))
+            read[0] = replace(read[0], marker=(opening, first), opens_scene=opens_scene)
             opening = None
         for block in read:
             if blocks and _wraps(text, blocks[-1], block):
@@ -108,6 +110,11 @@ def read_blocks(text: str, language: Language) -> list[Block]:
             else:
                 blocks.append(block)
     return [part for block in blocks for part in _parted(text, block)]
+
+
+def _goes_below(text: str, start: int, end: int) -> bool:
+    """Say whether a line is for the planner, and belongs to the line below: "CUT TO:", "Scene 1:"."""
+    return bool(TRANSITION.fullmatch(text, start, end) or _SCENE_OPENS.fullmatch(text, start, end))
 
 
 def _dash_block(turn: DashTurn) -> Block:

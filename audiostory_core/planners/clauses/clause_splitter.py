@@ -67,6 +67,7 @@ class Piece:
     is_heading: bool = False
     opens_scene: bool = False  # stands first under "Scene 2:"
     setting: Setting | None = None
+    scene: int = 0  # the numbered line it stands in; 0: none
 
 
 class _Cutter:
@@ -396,7 +397,7 @@ def read_pieces(
             heading = block.form is Form.HEADING
             piece = Piece(block.start, block.end, bond, number, not heading, words=0)
             pieces.append(replace(piece, is_heading=heading))
-    return pieces
+    return [replace(piece, scene=blocks[piece.block].scene) for piece in pieces]
 
 
 def _block_pieces(
@@ -458,12 +459,16 @@ def settle(
             piece = replace(piece, start=opening.start, bond=opening.bond, opens_scene=opens_scene)
             opening = None
         piece = replace(piece, setting=setting)
-        if following and following.bond < Bond.STAMP and _is_opening(piece):
+        if following and _is_opening(piece) and _goes_into(piece, following):
             opening = piece
             continue
         spoken = _has_speech(piece, spoken_spans)
         settled += _cut_long(text, piece, longest_spoken if spoken else LONGEST_CLAUSE)
     return settled
+
+
+def _goes_into(opening: Piece, following: Piece) -> bool:
+    return following.bond < Bond.STAMP and opening.scene in (0, following.scene)
 
 
 def _has_speech(piece: Piece, spoken_spans: Sequence[Hole]) -> bool:

@@ -12,6 +12,7 @@ from audiostory_core.planners.clauses.blocks import Block, Form, read_blocks
 from audiostory_core.planners.clauses.clause_splitter import Bond, Piece, read_pieces, settle
 from audiostory_core.planners.clauses.language import Language, Languages
 from audiostory_core.planners.clauses.manuscripts import directed, outline_of
+from audiostory_core.planners.clauses.numbered import with_scenes
 from audiostory_core.planners.clauses.speech import Quote, Voice, find_quotes, read_voices
 from audiostory_core.planners.clauses.times import Role, TimeMark, TimeReader, narrow
 from audiostory_core.planners.clauses.words import Hole, overlapping
@@ -152,7 +153,7 @@ def read_instruction(
     """Read an instruction, without deciding how long anything lasts."""
     plain = narrow(text)
     quotes = find_quotes(text)
-    blocks = read_blocks(text, language)
+    blocks = with_scenes(text, read_blocks(text, language))
     said = [span for block in blocks for span in _words_of(block)]
     marks = times.read(plain, [(quote.start, quote.end) for quote in quotes])
     marks = [mark for mark in marks if mark.bracketed or not _is_in(mark.start, said)]

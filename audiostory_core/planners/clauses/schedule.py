@@ -290,6 +290,7 @@ def _shares(
             Share(
                 i, i, targets[i], spoken[i], bonds[i],
                 enters=_enters(reading, i), is_talk=talk.is_all[i],
+                scene=reading.clauses[i].piece.scene,
             )
             for i in own
         ]  # fmt: skip

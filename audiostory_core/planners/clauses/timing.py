@@ -16,6 +16,7 @@ OVER_SEAM_S = 1.0  # where lines go on after a seam of 3 s: -6 dB, and no pause 
 OPENING_S, ENDING_S = 0.5, 1.2  # before and after the lines of a story
 _HURRIED = 0.03  # the error of an estimate
 _REST_S = 0.5  # of what is left after a line
+_MOST_NUMBERED = 100  # clauses of one numbered scene; a plan bounds the layers of a scene
 _MANY = 12  # sub-events of that length
 COMFORTABLE_LONGEST_S = 20.0  # longer ones are parted where they only hang together weakly
 _LONGEST_ACCOMPANIED_S = 30.0  # the same, where other events make the story
@@ -34,6 +35,7 @@ class Share:
     enters: bool = False  # begins elsewhere than where the one before ends
     is_talk: bool = False  # nothing is heard in it but lines
     goes_on: bool = False  # its lines follow on those before it
+    scene: int = 0  # the numbered line it is part of; 0: none
 
 
 def spread(weights: Sequence[float], floors: Sequence[float], total: float) -> list[float]:
@@ -82,9 +84,16 @@ def _comfortable_shortest_s(total_s: float) -> float:
 
 
 def _may_merge(left: Share, right: Share, longest_s: float, shortest_s: float) -> bool:
-    if left.is_timed or right.is_timed or right.bond is Bond.STAMP or right.enters:
+    if left.is_timed or right.is_timed or right.bond is Bond.STAMP or left.scene != right.scene:
         return False
     whole_s = left.target_s + right.target_s
+    if left.scene:
+        return (
+            right.last - left.first < _MOST_NUMBERED
+            and max(whole_s, left.spoken + right.spoken + SEAM_S) <= longest_s
+        )
+    if right.enters:
+        return False
     if whole_s > longest_s or left.spoken + right.spoken > longest_s:
         return False
     if left.is_talk and right.is_talk:  # a seam between two lines takes time
@@ -151,7 +160,7 @@ class _Chain:
         self._shares[left] = Share(
             first.first, second.last, first.target_s + second.target_s,
             first.spoken + second.spoken, first.bond, first.is_timed or second.is_timed, first.enters,
-            first.is_talk and second.is_talk,
+            first.is_talk and second.is_talk, scene=first.scene,
         )  # fmt: skip
         self._shares[right] = None
         self._after[left] = self._after[right]

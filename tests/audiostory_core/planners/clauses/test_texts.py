@@ -70,6 +70,9 @@ def test_text_has_the_length_cast_and_directions_that_it_tells(case, planner):
         assert plan.language == case["language"]
     if "scenes" in case:
         assert len(plan.sub_events) == case["scenes"]
+    if "layers" in case:
+        layers = [[layer.text for layer in event.layers] for event in plan.sub_events]
+        assert layers == case["layers"]
     if "starts" in case:
         assert list(plan.starts_s) == pytest.approx(case["starts"], abs=1e-3)
 
