@@ -2,7 +2,8 @@
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -83,11 +84,20 @@ def make_schedule(reading: Reading, requested_s: float | None, longest_clip_s: f
             f"{len(shares)} events are too many for {total_s:g} s; "
             f"they were merged into {len(merged)}."
         )
+    notes += _notes_on_numbered(merged, longest_clip_s)
     merged = with_leads(merged)
     if is_free and any(talk.seconds):
         total_s = round(math.fsum(share.target_s for share in merged), 1)
         total_s = min(max(total_s, SHORTEST_STORY_S), LONGEST_STORY_S)
     return Schedule(total_s, source, tuple(merged), talk, tuple(notes))
+
+
+def _notes_on_numbered(shares: Sequence[Share], longest_clip_s: float) -> Iterator[str]:
+    """Yield which numbered scenes of the text are several, so that the numbers after them differ."""
+    parts = Counter(share.scene for share in shares if share.scene)
+    split = ", ".join(f"{scene} ({count} parts)" for scene, count in parts.items() if count > 1)
+    if split:
+        yield f"Numbered scenes that fit no clip of {longest_clip_s:g} s were split: {split}."
 
 
 def _natural_s(reading: Reading, at: int, talk: Talk) -> float:
