@@ -1,4 +1,4 @@
-"""Dialogue behind dashes, as in Spanish, French, Portuguese, Polish and Russian books."""
+"""Dialogue behind dashes, as in Spanish, French, Polish, Russian and Scandinavian books."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -22,22 +22,27 @@ mruknął mruknęła zawołał zawołała dodał dodała odrzekł odrzekła mów
 сказала спросил спросила ответил ответила крикнул крикнула прошептал прошептала воскликнул
 воскликнула добавил добавила говорит спрашивает отвечает закричал закричала sagte fragte
 antwortete rief flüsterte schrie murmelte erwiderte meinte said asked answered replied cried
-shouted whispered called murmured muttered added
+shouted whispered called murmured muttered added frågade sade svarade ropade viskade skrek mumlade
+undrade spurte svarte ropte hvisket skrek mumlet spurgte sagde svarede råbte hviskede mumlede
 """
 SAYS = frozenset(_SAYS_WORDS.split())
 _MANNERS = {
     "whispering": "susurró susurra murmuró murmura chuchota chuchote souffla murmure sussurrou"
-    " murmurou sussurrò mormorò szepnął szepnęła прошептал прошептала flüsterte whispered",
+    " murmurou sussurrò mormorò szepnął szepnęła прошептал прошептала flüsterte whispered"
+    " viskade hvisket hviskede",
     "shouting": "gritó grita cria crie gritou gridò grida krzyknął krzyknęła zawołał zawołała"
-    " крикнул крикнула закричал закричала rief schrie shouted s'écria",
+    " крикнул крикнула закричал закричала rief schrie shouted s'écria ropade skrek ropte råbte",
 }
 MANNER_OF = {verb: manner for manner, verbs in _MANNERS.items() for verb in verbs.split()}
 IDLE_WORDS = """
 el la los las un una le les l' d' de une o a os as um uma il lo i gli der die das ein eine the
-an mi su sa son mon ma il elle él ella ele ela lui lei on ona он она er sie he she
+den det en ett et an mi su sa son mon ma il elle él ella ele ela lui lei on ona он она er sie he she
+han hon hun
 """
 _IDLE = frozenset(IDLE_WORDS.split())
-PRONOUNS_WORDS = "il elle él ella ele ela lui lei on ona он она er sie he she je yo ja"
+PRONOUNS_WORDS = (
+    "il elle él ella ele ela lui lei on ona он она er sie he she je yo ja han hon hun jag jeg"
+)
 _PRONOUNS = frozenset(PRONOUNS_WORDS.split())
 _INLINE = re.compile(
     r"(?:(?<=[,?!…])|(?<=[?!]\s)|(?<=[,…]\s))\s*(?P<verb>(?:s['’])?[^\W\d_]+)(?P<rest>[^.!?…\n]{0,60}[.!?…]|[^.!?…\n]{0,60}$)"
@@ -82,8 +87,9 @@ def _turn(text: str, start: int, end: int) -> DashTurn | None:
     if not spoken:
         return None
     words = [word for tag in tags for word in _WORD.findall(text[slice(*tag)])]
-    verb = next((word.lower() for word in words if word.lower() in SAYS), None)
-    name = _name(words) if verb else None
+    at = _place_of_verb(words)
+    verb = None if at is None else words[at].lower()
+    name = None if at is None else _name(words, at)
     return DashTurn(start, end, tuple(spoken), name, MANNER_OF.get(verb or ""), verb is not None)
 
 
@@ -114,7 +120,8 @@ def _begins_tag(segment: str) -> bool:
 def _without_inline_tag(text: str, start: int, end: int, tags: list[Span]) -> Sequence[Span]:
     """Take out ", répondit le facteur." and the like."""
     for match in _INLINE.finditer(text, start, end):
-        if match["verb"].replace("’", "'").lower() in SAYS:
+        words = _WORD.findall(match["verb"].replace("’", "'") + match["rest"])
+        if _place_of_verb(words) == 0:
             tags.append(
                 match.span("verb") if not match["rest"] else (match.start("verb"), match.end())
             )
@@ -130,7 +137,17 @@ def _bare(text: str, start: int, end: int) -> Span:
     return start, end
 
 
-def _name(words: Sequence[str]) -> str | None:
+def _place_of_verb(words: Sequence[str]) -> int | None:
+    """Return which word of a tag says that somebody speaks."""
+    for at, word in enumerate(words):
+        after = "".join(words[at + 1 : at + 2])
+        is_sa = word == "sa" and (after[:1].isupper() or after in _PRONOUNS)  # French: "his"
+        if is_sa or word.lower() in SAYS:
+            return at
+    return None
+
+
+def _name(words: Sequence[str], verb: int) -> str | None:
     """Return who speaks by the words of a tag: names first, else the noun after the verb."""
     names: list[str] = []
     for word in words:
@@ -140,7 +157,6 @@ def _name(words: Sequence[str]) -> str | None:
             break
     if names:
         return " ".join(names[:3])
-    verb = next(i for i, word in enumerate(words) if word.lower() in SAYS)
     after = words[verb + 1 : verb + 4]
     if after and after[0].lower() in _PRONOUNS:
         return None

@@ -28,10 +28,12 @@ _READ_ALOUD = re.compile(
     r"|(?:以下|次の文章?|これ)を(?:朗読|音読)して(?:ください)?)\s*[:.：。]?\s*\n",
     re.IGNORECASE,
 )
+_DIRECTED = r"(?:[\[(][a-z][^\[\]()\n]{0,60}[\])]\s*)?"  # "[laughs] [S1]"
 _TAGGED = re.compile(
-    r"\s*(?:\[(?:S|Speaker ?|Person ?|Voice ?)\d{1,2}\]|<(?P<name>Person\d{1,2}|Speaker\d{1,2}|Host|Guest)>)"
+    rf"\s*{_DIRECTED}"
+    r"(?:\[(?:S|Speaker ?|Person ?|Voice ?)\d{1,2}\]|<(?P<name>Person\d{1,2}|Speaker\d{1,2}|Host|Guest)>)"
 )
-_NAME_TAG = re.compile(r"\[(?P<name>[A-Z][\w.'’-]{0,30})\]:?\s+\S")
+_NAME_TAG = re.compile(_DIRECTED + r"\[(?P<name>[A-Z][\w.'’-]{0,30})\]:?\s+\S")
 _NUMBERED = re.compile(r"\d{1,4}[.)]\s+(?=[A-Z][A-Z .'’-]+(?:\s*\([^)]*\))?\s*:)")
 _DUAL = re.compile(r"[A-Z][A-Z0-9 .'’()-]{0,40}\s\^")
 _ITEM = re.compile(r"\(?\d{1,3}[.)、）]\s|[①-⑳]")  # of a list

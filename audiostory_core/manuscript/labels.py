@@ -25,8 +25,9 @@ SOUNDS: dict[str, Sound] = {
 }
 _REST = (
     r"(?:(?:a |ein |eine |une |un |una )?(?P<size>very long|long|longer|short|brief|slight|quick"
-    r"|larga?|breve|longue|courte|lange|kurze)? ?"
-    r"(?:pause|beat|silence|rest|break|pausa|silencio|stille|停顿|停頓|静默|間|沈黙)"
+    r"|larga?|breve|longue?|courte?|lange|kurze|lunga|kort|lång|短暂|短い|长|長い)?的? ?"
+    r"(?:pause|beat|silence|rest|break|pausa|silencio|silenzio|silêncio|stille|stilte|temps|paus|pauze|pauza"
+    r"|пауза|停顿|停頓|静默|沉默|間|沈黙)"
     r"(?: (?P<after>long|short|larga|breve|corta|longue|courte))?)"
 )
 PAUSE = re.compile(
@@ -41,7 +42,7 @@ SSML_BREAK = re.compile(
 )
 PAUSE_S, SHORT_S, LONG_S = 1.0, 0.5, 2.0
 LONGEST_PAUSE_S = 60.0
-_SHORT_WORDS = "short brief slight quick breve courte kurze corta"
+_SHORT_WORDS = "short brief slight quick breve courte court kurze corta kort 短暂 短い"
 _SHORT = frozenset(_SHORT_WORDS.split())
 _NO_SPEAKERS_WORDS = """
 act scene part chapter title author credit note notes setting location time date total duration

@@ -30,6 +30,7 @@ from audiostory_core.manuscript.rows import Row, carries_on, end_of_paragraph, r
 _TAG = re.compile(
     r"\[(?P<name>S\d{1,2}|[^\W\d_][\w .'’-]{0,30})\]:?(?=\s*\S)|<(?P<element>[A-Z][\w.-]{0,30})>"
 )
+_DIRECTION = re.compile(r"[\[(](?P<words>[^\W\dA-Z][^\[\]()\n]{0,60})[\])]\s*")  # "[laughs] [S1]"
 _CLOSING = re.compile(r"</[A-Z][\w.-]{0,30}>")
 _LABELED = re.compile(rf"{NUMBER}(?P<label>[^\n:：()\[\]]{{1,24}}?)\s*[:：]\s*(?=\S)")
 _BRACKETED = re.compile(r"[\[(（](?P<inner>[^\[\]]*?)[\])）]\.?")
@@ -43,6 +44,14 @@ _ACT = re.compile(
     r"|(?:act|scene|acto|escena|acte|scène|akt|szene)\s+(?:\d+|[ivxlc]+|[a-z]+)\b[.:]?.{0,60})",
     re.IGNORECASE,
 )
+
+
+def _end_of_directions(row: Row) -> int:
+    """Return where directions in small letters end that a row begins with."""
+    end = 0
+    while match := _DIRECTION.match(row.text, end):
+        end = match.end()
+    return end
 
 
 def read_stage_play(source: str) -> Manuscript:
@@ -113,7 +122,7 @@ class PlayReader:
         )
 
     def _is_tagged(self, row: Row) -> bool:
-        tag = _TAG.match(row.text)
+        tag = _TAG.match(row.text, _end_of_directions(row))
         if tag is None:
             return False
         return tag["element"] is not None or (
@@ -126,6 +135,9 @@ class PlayReader:
     def _tagged(self, row: Row) -> Iterator[Element]:
         self._at += 1
         end = row.end
+        begin = row.start + _end_of_directions(row)
+        for bracketed in _DIRECTION.finditer(self._text, row.start, begin):
+            yield from self._staged(bracketed.start("words"), bracketed["words"])
         while self._at < len(self._rows):
             below = self._rows[self._at]
             if below.is_apart or self._is_tagged(below) or self._begins_anew(below):
@@ -133,7 +145,7 @@ class PlayReader:
             end = below.end
             self._at += 1
         tags = [
-            tag for tag in _TAG.finditer(self._text, row.start, end)
+            tag for tag in _TAG.finditer(self._text, begin, end)
             if tag["element"] or (pause_s(tag["name"]) is None and tag["name"][0].isupper())
         ]  # fmt: skip
         ends = [tag.start() for tag in tags[1:]] + [end]

@@ -48,6 +48,7 @@ _LATIN_LANGUAGES = (
     "sv sw tl tr vi"
 )
 _SAME = {"ms": "id", "sr": "hr"}  # in Latin letters too alike to be told apart in a few words
+_TELLING = {"it": re.compile(r"\bè\b", re.IGNORECASE)}  # words that make sure of the likeliest
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
@@ -116,6 +117,9 @@ def _likeliest(
             odds[name] = odds.get(name, 0.0) + weighed
     whole = math.fsum(odds.values())
     best = max(odds, key=lambda code: odds[code])
+    telling = _TELLING.get(best)
+    if telling is not None and telling.search(sample):
+        return best
     return best if whole > 0 and odds[best] >= _THRESHOLD * whole else UNKNOWN
 
 

@@ -293,15 +293,14 @@ def _lead(plain: str, marks: Sequence[TimeMark]) -> TimeMark | None:
 
 
 def _with_lead(reading: Reading, lead: TimeMark | None) -> Reading:
-    """Give the silence before the first start time a clause, worded by the time's own words."""
+    """Give the silence before the first start time a clause, in the place of the time's own words."""
     if lead is None or reading.clauses[0].is_silent:
         return reading
     first = reading.clauses[0]
     opening = replace(first.piece, start=lead.start, end=lead.end, setting=None, words=0)
     rest = replace(first.piece, start=max(first.piece.start, lead.end), bond=Bond.STAMP)
     clauses = (Clause(opening, is_silent=True), replace(first, piece=rest), *reading.clauses[1:])
-    directions = tuple(hole for hole in reading.directions if hole.start != lead.start)
-    return replace(reading, clauses=clauses, directions=directions)
+    return replace(reading, clauses=clauses)
 
 
 def _hole(mark: TimeMark) -> Hole:

@@ -176,7 +176,10 @@ class _SceneWriter:
         """Return caption, tone and layers of the next share."""
         reading = self._reading
         clauses = reading.clauses[share.first : share.last + 1]
-        caption = reading.caption(clauses[0].piece.start, clauses[-1].piece.end)
+        start, end = clauses[0].piece.start, clauses[-1].piece.end
+        caption = reading.caption(start, end)
+        if clauses[0].is_silent and reading.directions and not reading.kept(start, end):
+            caption = reading.language.silence_word
         layers: list[Layer] = []
         self.said_s = []
         for clause in clauses:

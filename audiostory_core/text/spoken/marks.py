@@ -17,6 +17,8 @@ _FOOTNOTE = re.compile(
     r"^[ \t]*(?P<mark>\[\^?\d{1,3}\](?=:?[ \t])|[¹²³⁴-⁹⁰]{1,3}|[†‡])(?P<text>:?[ \t]+\S[^\n]*)(?:\n|$)",
     re.MULTILINE,
 )
+_STAR = re.compile(r"(?<=[\w.,;:!?”’\"»)])\*(?=[\s.,;:!?]|$)")
+_STARRED = re.compile(r"^[ \t]*\*[ \t]+\S[^\n]*(?:\n|$)", re.MULTILINE)
 _UNITS = frozenset({"cm", "km", "mm", "dm", "ft", "mi", "in", "yd"})
 
 
@@ -41,9 +43,10 @@ def without_footnotes(text: str) -> tuple[str, tuple[str, ...]]:
     Args:
         text: any text; a line that begins with a mark is a footnote if a word above has the mark.
     """
+    text, starred = _without_starred(text)
     marked = {match[0] for match in _FOOTNOTE_MARK.finditer(text)}
     if not marked:
-        return text, ()
+        return text, starred
     footnotes: list[str] = []
 
     def drop(match: re.Match[str]) -> str:
@@ -54,7 +57,25 @@ def without_footnotes(text: str) -> tuple[str, tuple[str, ...]]:
 
     without, marks = _without_footnote_marks(_FOOTNOTE.sub(drop, text))
     named = {footnote.split()[0].rstrip(":") for footnote in footnotes}
-    return without, (*footnotes, *(mark for mark in marks if mark not in named))
+    return without, (*starred, *footnotes, *(mark for mark in marks if mark not in named))
+
+
+def _without_starred(text: str) -> tuple[str, tuple[str, ...]]:
+    """Drop "word.*" and the line "* note" below it; other stars are emphasis or a list."""
+    notes = list(_STARRED.finditer(text))
+    marks = [
+        match
+        for match in _STAR.finditer(text)
+        if text.count("*", text.rfind("\n", 0, match.start()) + 1, match.end()) == 1
+    ]
+    if not notes or len(notes) != len(marks) or marks[-1].start() > notes[0].start():
+        return text, ()
+    pieces: list[str] = []
+    at = 0
+    for match in (*marks, *notes):
+        pieces.append(text[at : match.start()])
+        at = match.end()
+    return "".join([*pieces, text[at:]]), tuple(note[0].strip() for note in notes)
 
 
 def _without_footnote_marks(text: str) -> tuple[str, tuple[str, ...]]:

@@ -70,6 +70,8 @@ def test_text_has_the_length_cast_and_directions_that_it_tells(case, planner):
         assert plan.language == case["language"]
     if "scenes" in case:
         assert len(plan.sub_events) == case["scenes"]
+    if "captions" in case:
+        assert [event.caption for event in plan.sub_events] == case["captions"]
     if "layers" in case:
         layers = [[layer.text for layer in event.layers] for event in plan.sub_events]
         assert layers == case["layers"]
