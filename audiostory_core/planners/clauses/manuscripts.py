@@ -1,7 +1,8 @@
 """Elements of a manuscript as the blocks that clauses are read from."""
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from audiostory_core.manuscript.cue_sheet import TIMED
@@ -19,6 +20,7 @@ from audiostory_core.manuscript.elements import (
 )
 from audiostory_core.manuscript.subtitles import TIMES
 from audiostory_core.planners.clauses.blocks import Block, Form
+from audiostory_core.planners.clauses.screenplay import HEADING
 from audiostory_core.planners.clauses.speech import Voice
 from audiostory_core.planners.clauses.times import Role, TimeMark
 from audiostory_core.planners.clauses.words import Hole
@@ -107,6 +109,31 @@ def directed(marks: Iterable[TimeMark]) -> Iterator[TimeMark]:
 
 _QUOTED = re.compile(r"[\"“„«「『]|^[—–―]\s?\S")
 _NAMED = re.compile(r"[^\W\d_][^\n:：.!?\d]{0,24}[:：](?!\d)\s*\S")
+
+
+_SHOT = re.compile(
+    r"(?:CLOSE|ANGLE|WIDE|POV|INSERT|SHOT|VIEW|SUPER|TITLE|CARD|MONTAGE|INTERCUT|FLASHBACK|CUT"
+    r"|FADE|SMASH|DISSOLVE|LATER|BACK|EXTREME|MEDIUM|TRACKING|[^:]*\b(?:ON|TO|SHOT|POV|ANGLE))\b"
+)
+
+
+def unspoken_in(manuscript: Manuscript, spoken: Sequence[Span]) -> Iterator[str]:
+    """Yield what a script tells as action, in quotes or behind a name, and nobody speaks.
+
+    Args:
+        manuscript: a script.
+        spoken: spans of all lines, in order.
+    """
+    for element in manuscript.elements:
+        if not isinstance(element, Action):
+            continue
+        first = bisect_right(spoken, element.start, key=lambda span: span[1])
+        words = manuscript.words_of(element)
+        is_shot = HEADING.match(words) or _SHOT.match(words)
+        if first < len(spoken) and spoken[first][0] < element.end:
+            continue
+        if _QUOTED.search(words) or (_NAMED.match(words) and not is_shot):
+            yield words
 
 
 def looks_spoken(words: str) -> bool:

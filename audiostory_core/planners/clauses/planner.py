@@ -11,6 +11,7 @@ from audiostory_core.manuscript.detection import check_manuscript, detect, heade
 from audiostory_core.manuscript.elements import Format, Manuscript, Note
 from audiostory_core.manuscript.reading import plain_text, read_manuscript
 from audiostory_core.planners.clauses.language import Languages
+from audiostory_core.planners.clauses.manuscripts import unspoken_in
 from audiostory_core.planners.clauses.reading import read_instruction, read_script
 from audiostory_core.planners.clauses.reading_notes import (
     note_on_absence,
@@ -106,10 +107,12 @@ class Clauses:
         )
         schedule = make_schedule(reading, brief.duration_s, brief.longest_clip_s)
         plan = draw_storyboard(reading, schedule, code, brief.longest_clip_s)
+        lines = [(line.start, line.end) for clause in reading.clauses for line in clause.spoken]
+        unspoken = list(unspoken_in(manuscript, lines)) if manuscript else None
         prose = () if manuscript else note_on_prose(text)
         unknown = note_on_language(code) if _is_spoken(plan) or code != UNKNOWN else ()
         notes = (
-            *notes_on_reading(format_, reason, plan.sub_events),
+            *notes_on_reading(format_, reason, plan.sub_events, unspoken),
             *unknown,
             *prose,
             *note_on_footnotes(footnotes),

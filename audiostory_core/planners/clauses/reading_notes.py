@@ -30,13 +30,19 @@ _NAMES = {
 }
 
 
-def notes_on_reading(format_: Format, reason: str, sub_events: Sequence[SubEvent]) -> Iterator[str]:
+def notes_on_reading(
+    format_: Format,
+    reason: str,
+    sub_events: Sequence[SubEvent],
+    unspoken: Sequence[str] | None = None,
+) -> Iterator[str]:
     """Yield the format, how many lines are spoken by whom, and what looks like speech and is none.
 
     Args:
         format_: what the text was read as.
         reason: why, a clause.
         sub_events: of the plan.
+        unspoken: what looks like speech in a script; None: to be seen from the captions.
     """
     if format_ in _NAMES:
         yield f"Read as {_NAMES[format_]}: {'it ' * (not reason.startswith('you'))}{reason.rstrip('.')}."
@@ -49,14 +55,7 @@ def notes_on_reading(format_: Format, reason: str, sub_events: Sequence[SubEvent
         more = f" and {rest} more" if rest else ""
         spoken = "1 line is spoken" if len(lines) == 1 else f"{len(lines):,} lines are spoken"
         yield f"{spoken}: {', '.join(shown)}{more}."
-    silent = [
-        event.caption
-        for event in sub_events
-        if not event.continues
-        and not any(isinstance(layer, SpeechLayer) for layer in event.layers)
-        and any(isinstance(layer, SoundLayer) for layer in event.layers)
-        and looks_spoken(event.caption)
-    ]
+    silent = unspoken if unspoken is not None else _silent_captions(sub_events)
     if silent:
         quoted = ", ".join(f"“{_short(caption)}”" for caption in silent[:_MOST_QUOTED])
         more = ", …" if len(silent) > _MOST_QUOTED else ""
@@ -65,6 +64,17 @@ def notes_on_reading(format_: Format, reason: str, sub_events: Sequence[SubEvent
         else:
             looks = f"{len(silent):,} lines look like speech and are not spoken"
         yield f"{looks}: {quoted}{more}."
+
+
+def _silent_captions(sub_events: Sequence[SubEvent]) -> list[str]:
+    return [
+        event.caption
+        for event in sub_events
+        if not event.continues
+        and not any(isinstance(layer, SpeechLayer) for layer in event.layers)
+        and any(isinstance(layer, SoundLayer) for layer in event.layers)
+        and looks_spoken(event.caption)
+    ]
 
 
 def note_on_language(code: str) -> Iterator[str]:

@@ -122,6 +122,29 @@ def test_notes_say_who_speaks_and_what_only_looks_like_speech(planner):
     )
 
 
+SCRIPT = (
+    'INT. "BLUE MOON" BAR - NIGHT: THE BACK ROOM\n\nRain falls. Is that a shadow?\n\n'
+    "CLOSE ON: a hand\n\nANGLE ON: THE DOOR - who is there?\n\nMARTHA\nWho is it?\n\n"
+    "CUT TO: BLACK\n\n{0}\n\nEXT. GARDEN - DAY\n\nA dog barks.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "notes"),
+    [
+        ("The wind rises.", []),
+        ("Tom: Where?", ["1 line looks like speech and is not spoken: “Tom: Where?”."]),
+        ('"Who goes there?" Tom asks.', []),
+        ("“Nobody home”, it says.", ["1 line looks like speech and is not spoken: “"]),
+    ],
+)
+def test_headings_and_shots_of_a_screenplay_do_not_look_like_speech(planner, words, notes):
+    plan = planner.plan(Brief(SCRIPT.format(words)))
+    looks = [note for note in plan.notes if "like speech" in note]
+    assert len(looks) == len(notes), looks
+    assert all(look.startswith(note) for look, note in zip(looks, notes, strict=True))
+
+
 def test_long_screenplay_lasts_about_a_minute_a_page(planner):
     page = (
         "INT. LAB {0} - NIGHT\n\nThe rain beats on the window while the clock ticks, and somebody walks "
