@@ -63,12 +63,14 @@ def without_footnotes(text: str) -> tuple[str, tuple[str, ...]]:
 def _without_starred(text: str) -> tuple[str, tuple[str, ...]]:
     """Drop "word.*" and the line "* note" below it; other stars are emphasis or a list."""
     notes = list(_STARRED.finditer(text))
+    if not notes:
+        return text, ()
     marks = [
         match
         for match in _STAR.finditer(text)
         if text.count("*", text.rfind("\n", 0, match.start()) + 1, match.end()) == 1
     ]
-    if not notes or len(notes) != len(marks) or marks[-1].start() > notes[0].start():
+    if len(notes) != len(marks) or marks[-1].start() > notes[0].start():
         return text, ()
     pieces: list[str] = []
     at = 0
