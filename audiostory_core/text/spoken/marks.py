@@ -17,7 +17,9 @@ _FOOTNOTE = re.compile(
     r"^[ \t]*(?P<mark>\[\^?\d{1,3}\](?=:?[ \t])|[¹²³⁴-⁹⁰]{1,3}|[†‡])(?P<text>:?[ \t]+\S[^\n]*)(?:\n|$)",
     re.MULTILINE,
 )
-_STAR = re.compile(r"(?<=[\w.,;:!?”’\"»)])\*(?=[\s.,;:!?]|$)")
+_STAR = re.compile(  # the first of its line; a second one ends what is emphasized
+    r"^[^*\n]*(?<=[\w.,;:!?”’\"»)])(?P<star>\*)(?=[\s.,;:!?]|$)", re.MULTILINE
+)
 _STARRED = re.compile(r"^[ \t]*\*[ \t]+\S[^\n]*(?:\n|$)", re.MULTILINE)
 _UNITS = frozenset({"cm", "km", "mm", "dm", "ft", "mi", "in", "yd"})
 
@@ -65,18 +67,14 @@ def _without_starred(text: str) -> tuple[str, tuple[str, ...]]:
     notes = list(_STARRED.finditer(text))
     if not notes:
         return text, ()
-    marks = [
-        match
-        for match in _STAR.finditer(text)
-        if text.count("*", text.rfind("\n", 0, match.start()) + 1, match.end()) == 1
-    ]
-    if len(notes) != len(marks) or marks[-1].start() > notes[0].start():
+    marks = list(_STAR.finditer(text))
+    if len(notes) != len(marks) or marks[-1].end() > notes[0].start():
         return text, ()
     pieces: list[str] = []
     at = 0
-    for match in (*marks, *notes):
-        pieces.append(text[at : match.start()])
-        at = match.end()
+    for start, end in (*(m.span("star") for m in marks), *(m.span() for m in notes)):
+        pieces.append(text[at:start])
+        at = end
     return "".join([*pieces, text[at:]]), tuple(note[0].strip() for note in notes)
 
 
