@@ -236,7 +236,7 @@ def reject(
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a story planned again; the remark tells the planner why."""
+    """Change a plan as the remark asks, or have it planned again with it."""
     from audiostory_core.story.changes import Remark
 
     if not remark.strip():

@@ -114,7 +114,7 @@ def summary_of(change: Edits | Remark | MoreTakes | ChooseTake) -> str:
             rest = len(change.edits) - len(parts)
             return "; ".join([*parts, *([f"{rest} more"] if rest else [])])
         case Remark():
-            return f"planned again: “{_short(change.remark)}”"
+            return f"as remarked: “{_short(change.remark)}”"
         case MoreTakes():
             return f"scene {change.sub_event}: {change.count} more takes"
         case ChooseTake():

@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from audiostory_core.planners.clauses.language import Language
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_LOOSE = " ,:;，：的はをがの中里"
+_LED_TO = re.compile(
+    r"(?:\s+(?:in|of|for|during|the|to|en|de|la|dans|bei|von|der|pour))+$", re.IGNORECASE
+)
+_LED_FROM = re.compile(r"^(?:in|in the|en|dans)\s+(?=\w)", re.IGNORECASE)
 _LONGEST_PHRASE = 5  # words of a direction such as "from the left side"
 
 
@@ -28,3 +33,8 @@ def _third_person(verb: str) -> str:
     if verb.endswith(("ss", "ch", "sh", "x", "o")):
         return verb + "es"
     return verb if verb.endswith("s") else verb + "s"
+
+
+def without_dangling(words: str) -> str:
+    """Drop what led to the name of a scene: "louder in", "of the", ": more rain"."""
+    return _LED_FROM.sub("", _LED_TO.sub("", words.strip(_LOOSE))).strip(_LOOSE)

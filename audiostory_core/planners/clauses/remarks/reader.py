@@ -47,6 +47,11 @@ class RemarkReader:
         """Return the words of remarks in a language, one of `CODES`."""
         return vocabulary(code, asked_of(self._entries[code]))
 
+    def opens_silent(self, words: str) -> bool:
+        """Tell whether words of any language ask for a silence at the start."""
+        readings = (self.vocabulary(code).tagged(words) for code in CODES)
+        return any(each.has("silence") and each.has("opens", "at_start") for each in readings)
+
     def codes(self, language: str, caption: str) -> list[str]:
         """Return the languages to read a remark in, the likeliest first; the caption's is that."""
         code = language.partition("-")[0].lower()

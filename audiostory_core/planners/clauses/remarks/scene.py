@@ -28,7 +28,7 @@ from audiostory_core.story.plan import SpeechLayer
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _QUOTES = re.compile('["“„«「『].*["”“»」』]', re.DOTALL)
 _OUTSIDE = frozenset(  # what no description of a sound to be added may have
-    ("negation", "remove", "length", "fade_in", "fade_out", "pause", "later", "earlier", "swap", "merge", "voice")
+    ("negation", "remove", "length", "middle", "fade_in", "fade_out", "pause", "later", "earlier", "swap", "merge", "voice")
 )  # fmt: skip
 _DESCRIBING = frozenset(
     (FILLER, "sound", "number", "times", "only", "even", "says", *SIDES, *DIALS)
@@ -51,7 +51,10 @@ class SceneRemark(Wishes):
         for wording in (self.sounds.wording, self.sounds.other):
             for mention in wording.read(text).mentions:
                 if mention.kind in kinds:
-                    yield _span(mention.start, mention.end, "sound", (mention.kind,))
+                    end = mention.start + self._vocabulary.before_side(
+                        text[mention.start : mention.end]
+                    )
+                    yield _span(mention.start, end, "sound", (mention.kind,))
         for name in self._names.speakers:
             begins = r"(?<!\w)" if name.isascii() else ""
             ends = r"(?:'s|s)?(?!\w)" if name.isascii() else ""
@@ -222,6 +225,8 @@ class SceneRemark(Wishes):
         """Take what the remark itself says of a sound, if that accounts for all its words."""
         if any(not span.tags & _DESCRIBING for span in tagged.spans):
             return False
+        if sum(tagged.has(side) for side in SIDES) > 1:
+            raise self._refused("names several sides")
         if tagged.has(*DIALS):  # "more reverb", "twice as loud"
             return False
         words = [(span, tagged.text[span.start : span.end].lower()) for span in tagged.spans]

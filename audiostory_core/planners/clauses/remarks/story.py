@@ -12,6 +12,7 @@ from audiostory_core.errors import BadInput
 from audiostory_core.planners.clauses.language import CODES, Languages
 from audiostory_core.planners.clauses.length import LONGER, SHORTER
 from audiostory_core.planners.clauses.remarks.lines import ONE_LINE
+from audiostory_core.planners.clauses.remarks.phrases import without_dangling
 from audiostory_core.planners.clauses.remarks.reader import RemarkReader, check_signs, halves
 from audiostory_core.planners.clauses.remarks.vocabulary import FILLER, Span, Tagged
 from audiostory_core.planners.clauses.remarks.wishes import NotUnderstood
@@ -150,7 +151,7 @@ class StoryRemarks:
         if at is not None and reference.places != (at,):
             raise _refused(words, f"names another scene than {at + 1}, which it is about")
         rest = tagged.without([span for span in tagged.spans if "named_scene" in span.tags])
-        rest = _without_dangling(rest)
+        rest = without_dangling(rest)
         try:
             made = [self._of_scene(plan, place, rest) for place in reference.places]
         except BadInput as error:
@@ -172,7 +173,8 @@ class StoryRemarks:
             return total
         understood: list[tuple[int, list[Edit]]] = []
         problem: BadInput | None = None
-        for place in range(len(plan.sub_events)):
+        places = range(len(plan.sub_events))
+        for place in places[:1] if self._scenes.opens_silent(words) else places:
             try:
                 understood.append((place, self._of_scene(plan, place, words)))
             except BadInput as error:
@@ -181,15 +183,24 @@ class StoryRemarks:
         if not understood:
             assert problem is not None
             raise problem
-        return self._everywhere(understood, words, tagged)
+        return self._everywhere(plan, understood, words, tagged)
 
     def _everywhere(
-        self, understood: Sequence[tuple[int, list[Edit]]], words: str, tagged: Tagged
+        self,
+        plan: StoryPlan,
+        understood: Sequence[tuple[int, list[Edit]]],
+        words: str,
+        tagged: Tagged,
     ) -> list[Edit]:
         edits = [edit for _, each in understood for edit in each]
         is_new = any(
-            isinstance(edit, Reword) and edit.layers is not None and tagged.has("plus", "rewrite")
-            for edit in edits
+            isinstance(edit, Reword)
+            and edit.layers is not None
+            and (
+                tagged.has("plus", "rewrite") or len(edit.layers) > len(plan.sub_events[at].layers)
+            )
+            for at, each in understood
+            for edit in each
         )
         if len(understood) > 1 and (
             is_new or set(tagged.values("line")) & ONE_LINE or '"' in words
@@ -385,15 +396,3 @@ def _place(plan: StoryPlan, number: int, words: str) -> int:
 
 def _refused(words: str, problem: str) -> BadInput:
     return BadInput("remark", words, problem, _REMEDY)
-
-
-_LOOSE = " ,:;，：的はをがの中里"
-_LED_TO = re.compile(
-    r"(?:\s+(?:in|of|for|during|the|to|en|de|la|dans|bei|von|der|pour))+$", re.IGNORECASE
-)
-_LED_FROM = re.compile(r"^(?:in|in the|en|dans)\s+(?=\w)", re.IGNORECASE)
-
-
-def _without_dangling(words: str) -> str:
-    """Drop what led to the name of a scene: "louder in", "of the", ": more rain"."""
-    return _LED_FROM.sub("", _LED_TO.sub("", words.strip(_LOOSE))).strip(_LOOSE)

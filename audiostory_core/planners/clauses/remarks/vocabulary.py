@@ -87,6 +87,12 @@ class Vocabulary:
         text = text.replace("’", "'")
         return _ELIDED.sub(r"\1 ", text) if self.code == "fr" else text
 
+    def before_side(self, phrase: str) -> int:
+        """Return where the words for a side begin in a phrase that names a sound; else its end."""
+        patterns = dict(self.patterns)
+        matches = (patterns[tag].search(phrase) for tag in ("slightly", "left", "right", "middle"))
+        return min((m.start() for m in matches if m and m.start()), default=len(phrase))
+
     def tagged(self, text: str, named: Sequence[Span] = ()) -> Tagged:
         """Return the spans of a `prepared` text, the longest first.
 

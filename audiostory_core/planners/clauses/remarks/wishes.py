@@ -181,8 +181,11 @@ class Wishes:
             raise self._puzzled(tagged)
         if len(sides) > 1:
             raise self._refused("names several sides")
-        (pan,) = sides
+        pan = sides.pop() * degree_of(tagged)
         kinds, lines = self._meant(tagged)
+        layers = [*self.sounds.layers_of(kinds), *(self.sounds.event.layers[at] for at in lines)]
+        if any((layer.pan or 0.0) * pan > pan * pan for layer in layers):
+            raise self._refused("asks for less of a side than there is already")
         self.sounds.reshape(kinds, {"pan": pan})
         for place in lines:
             self.sounds.event = with_line(self.sounds.event, place, pan=pan)
@@ -195,6 +198,10 @@ class Wishes:
         if any(set(pair) <= set(dials) for pair in _OPPOSITES):
             raise self._refused("asks for opposite things")
         kinds, lines = self._meant(tagged)
+        if tagged.has("says") and not tagged.has("sound", "music"):
+            kinds = []
+            if not lines:
+                raise self._refused("is about a spoken line, and nobody speaks in the scene")
         step = degree_of(tagged)
         for dial in dials:
             self._turn(dial, step, kinds, lines)
