@@ -173,6 +173,11 @@ class Heard:
             if inside and inside <= set(kinds) and not inside & shared
         ]
 
+    def _uncounted(self, text: str, kind: str, new: str) -> str:
+        """Return a text without the count of a sound, if a single one takes its place."""
+        is_single = new.partition(" ")[0].lower() in self.language.determiners
+        return self.wording.plain(text, kind, ["count"]) if is_single else text
+
     def _is_mass(self, kind: str) -> bool:
         return kind in music_kinds() or kind.partition("_")[0] in _MASS
 

@@ -156,6 +156,10 @@ class SceneRemark(Wishes):
             self._count(counted)
             return True
         self._check_described(new)
+        counted_layers = self.sounds.layers_of(self.sounds.meant(old))
+        is_single = new.partition(" ")[0].lower() in self.sounds.language.determiners
+        if is_single and any(layer.count for layer in counted_layers):
+            raise self._refused("names one sound for several; say how many first")
         return self.sounds.replace(old, new)
 
     def _added(self, part: str) -> bool:

@@ -148,7 +148,7 @@ class SceneSounds(Heard):
 
     def _in_place_of(self, text: str, kind: str, noun: str, new: str) -> str | None:
         """Return a text with a sound replaced, music by music of whichever name."""
-        made = self.wording.replaced(text, kind, noun, new)
+        made = self.wording.replaced(self._uncounted(text, kind, new), kind, noun, new)
         if made is not None:
             return made
         wanted = set(self._kinds_in(new))

@@ -18,6 +18,7 @@ _SPEECH = "audiostory_core.engines.foley.speech"
 _ELIDED = re.compile(r"\b(qu|[ldjnmtsc])['’](?=\w)", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _LETTER = re.compile(r"[^\W_]")
+_APART = ("slightly", "left", "right", "middle", "louder", "quieter")  # not part of a sound's name
 _VOICES = ("female", "male", "child", "old", "robot")
 
 
@@ -88,9 +89,9 @@ class Vocabulary:
         return _ELIDED.sub(r"\1 ", text) if self.code == "fr" else text
 
     def before_side(self, phrase: str) -> int:
-        """Return where the words for a side begin in a phrase that names a sound; else its end."""
+        """Return where words for a side or a level begin in a phrase that names a sound; else its end."""
         patterns = dict(self.patterns)
-        matches = (patterns[tag].search(phrase) for tag in ("slightly", "left", "right", "middle"))
+        matches = (patterns[tag].search(phrase) for tag in _APART)
         return min((m.start() for m in matches if m and m.start()), default=len(phrase))
 
     def tagged(self, text: str, named: Sequence[Span] = ()) -> Tagged:
