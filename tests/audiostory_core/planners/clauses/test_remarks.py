@@ -160,6 +160,8 @@ def test_a_remark_on_a_story_names_its_scenes(planner, story, remark, edits):
         "remove everything",
         "add thunder",
         "also thunder",
+        "less rain, more birds and thunder",
+        "less rain, more cello",
         "move the rain from left to right",
         "rain left and right",
         "end with silence",
