@@ -222,6 +222,8 @@ class Interrupting:
             os.kill(os.getpid(), _signal.SIGINT)
 
 _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+for name in ("signal", "enum"):  # which an environment's own start may have imported
+    sys.modules.pop(name, None)
 sys.meta_path.insert(0, Interrupting())
 sys.argv = ["audiostory", "create", "Rain", "--duration", "5"]
 from api.__main__ import main
