@@ -203,7 +203,7 @@ class Chat:
 
         def read(text: str) -> _Answered:
             answer = parse(text, form, form.NEEDED)
-            overlong = answer.overlong()  # no schema says lengths: xgrammar then refuses quotes
+            overlong = answer.overlong()  # not every server heeds the schema's lengths
             if overlong:
                 raise Unusable(overlong, text)
             if not answer.draft()[0]:
