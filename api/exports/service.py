@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.store import OpenStore
 from audiostory_core.errors import UnreadableAudio
+from audiostory_core.stem import Stem
 from storage import exports, mixes, revisions, stories
 from storage.audio_files import AudioFiles
 from storage.errors import NotFound
@@ -38,8 +39,7 @@ async def open_mix(
         MasterGain,
         Mixdown,
     )
-    from audiostory_core.audio.stems import StemSum, open_source  # noqa: PLC0415
-    from audiostory_core.stem import Stem  # noqa: PLC0415
+    from audiostory_core.audio.stems import StemSum, open_source  # noqa: PLC0415 - numpy
 
     story = await stories.get(session, story_id)
     mix = None
@@ -75,7 +75,7 @@ async def request_export(store: OpenStore, story_id: str, wanted: "ExportCreate"
         UnreadableAudio: likewise.
     """
     from api.exports.schemas import ExportView  # noqa: PLC0415 - numpy takes a moment
-    from audiostory_core.audio.export_request import ExportRequest  # noqa: PLC0415
+    from audiostory_core.audio.export_request import ExportRequest  # noqa: PLC0415 - numpy
 
     async with store.database.read() as session:
         mix = await open_mix(session, store.audio, story_id, wanted.stem)

@@ -45,7 +45,7 @@ def forked(wanted: "StoryCreate") -> Iterator[None]:
 
         forks.prepare(Kind.WRITE, most - 1, write)
         from api.engines.engine_factory import load_engine  # noqa: PLC0415 - scipy
-        from api.operations.maker_process import carry_out  # noqa: PLC0415
+        from api.operations.maker_process import carry_out  # noqa: PLC0415 - scipy
 
         for name in names:
             load_engine(name)

@@ -21,7 +21,7 @@ from api.stories.schemas import SceneView, StoryCreate, StoryDetail, StoryStatus
 from api.stories.service import check_usable, create_story
 from api.terminal import console
 from audiostory_core.errors import BadInput
-from audiostory_core.stem import engine_names
+from audiostory_core.stem import Stem, engine_names
 from audiostory_core.story.edits import Edit
 from storage import revisions, runs, stories
 from storage.database import Database
@@ -302,7 +302,6 @@ async def _write_stems(store: OpenStore, story_id: str, folder: Path | None) -> 
     if folder is None:
         return
     from api.exports.writing import write_stem  # noqa: PLC0415 - numpy takes a moment
-    from audiostory_core.stem import Stem  # noqa: PLC0415
 
     async with store.database.read() as session:
         story = await stories.get(session, story_id)

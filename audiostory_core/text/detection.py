@@ -126,7 +126,7 @@ def _likeliest(
 @cache
 def _model() -> "LanguageIdentifier":
     # Half a second, which a text of a script or of words that are known does without.
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415 - see above
 
     try:
         return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
